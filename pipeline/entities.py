@@ -1,0 +1,150 @@
+"""The vocabulary every stage speaks. Frozen values without vendor code; adapters convert into them.
+
+Time: ``time_s`` is media time in seconds since the stream began (never goes back within a stream, also across
+reconnects), ``captured_at`` is wall-clock Unix time of the frame, ``received_s`` is ``time.monotonic()``. Pixels are
+RGB, boxes are ``x1, y1, x2, y2`` in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB 0..255
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture.
+
+    ``index`` counts decoded frames of the stream from 0 (so a gap is a drop). ``epoch`` grows by one whenever the
+    picture's continuity breaks (reconnect, loop restart, change of size, jump of the timestamps): trackers and buffers
+    start again then.
+    """
+
+    image: Image  # uint8 (H, W, 3) RGB
+    index: int
+    time_s: float
+    captured_at: float
+    received_s: float
+    epoch: int = 0
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        return int(self.image.shape[0]), int(self.image.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The people found in one frame.
+
+    ``features`` rows are unit-length appearance vectors; a row of NaN (or ``None`` for all) says "not computed".
+    """
+
+    boxes_xyxy: Floats  # float32 (N, 4) pixels
+    confidences: Floats  # float32 (N,) 0..1
+    features: Floats | None = None  # float32 (N, D)
+
+    def __len__(self) -> int:
+        return int(self.boxes_xyxy.shape[0])
+
+
+class TrackState(str, Enum):
+    TENTATIVE = "tentative"
+    CONFIRMED = "confirmed"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person with a lasting ID. ``coasting_s`` is media time since a detection last confirmed the box (0 = now)."""
+
+    track_id: int
+    box_xyxy: Floats  # float32 (4,) pixels, may reach over the image border
+    state: TrackState
+    confidence: float  # of the last matched detection
+    coasting_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What the classifier reads: ``T`` crops of one track, evenly spaced in media time.
+
+    ``crops`` holds references into the rolling buffer; ``stack`` makes the array. A provisional clip has fewer real
+    crops than ``T`` (``filled``) and was extended by playing them back and forth.
+    """
+
+    track_id: int
+    crops: tuple[Image, ...]  # T × uint8 (S, S, 3) RGB
+    start_s: float
+    end_s: float
+    captured_at: float  # wall clock of the newest frame
+    received_s: float  # monotonic clock of the newest frame
+    filled: int
+    provisional: bool = False
+
+    def stack(self) -> NDArray[np.uint8]:
+        """→ uint8 (T, S, S, 3) RGB."""
+        return np.stack(self.crops)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionScores:
+    """The classifier's answer for one clip. ``probabilities`` follows ``labels``; both have C entries."""
+
+    track_id: int
+    labels: tuple[str, ...]
+    probabilities: Floats  # float32 (C,) sums to 1
+    start_s: float
+    end_s: float
+    captured_at: float
+    received_s: float
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLabel:
+    """What a track is doing now: the smoothed winner and the best few smoothed scores, highest first."""
+
+    action: str
+    confidence: float
+    scores: Mapping[str, float]
+    end_s: float  # media time of the newest clip behind it
+    provisional: bool
+
+
+class EventKind(str, Enum):
+    STARTED = "started"
+    UPDATED = "updated"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """One message of an action's life. The three kinds of one action share ``event_id``; ``end_s`` is None until ended."""
+
+    event_id: str
+    track_id: int
+    action: str
+    kind: EventKind
+    confidence: float
+    start_s: float
+    end_s: float | None
+    captured_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """Everything known about one frame after all stages."""
+
+    frame: Frame
+    tracks: tuple[Track, ...]
+    labels: Mapping[int, TrackLabel] = field(default_factory=dict)  # by track_id
+    buffers: Mapping[int, int] = field(default_factory=dict)  # crops held, by track_id
+    events: tuple[ActionEvent, ...] = ()
+    detected: bool = True  # False: tracks coasted by design (detection stride)

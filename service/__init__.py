@@ -1,0 +1,1 @@
+"""The running system: processes, REST and websocket interface, recordings, command line."""
