@@ -1,0 +1,191 @@
+"""Networks on the CPU by OpenVINO: which precision is fastest here, and converting a network only once.
+
+Nothing here imports torch or ultralytics: a converted network starts in well under a second and in little memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.entities import Floats
+from pipeline.errors import DetectorError
+
+Precision = str  # "bf16" | "f32"
+CONVERSION_TIMEOUT_S = 600.0
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Instruction sets of the first core as Linux names them; empty where there is no such file."""
+    try:
+        text = cpuinfo.read_text(errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
+
+
+def precision_candidates(flags: frozenset[str]) -> tuple[Precision, ...]:
+    """What is worth trying: AMX always wins with bf16; AVX512-BF16 alone may or may not, so that is measured."""
+    if "amx_bf16" in flags:
+        return ("bf16",)
+    if "avx512_bf16" in flags:
+        return ("bf16", "f32")
+    return ("f32",)
+
+
+class CpuNetwork:
+    """One compiled OpenVINO network. Use each instance from one thread."""
+
+    def __init__(self, model: Any, sample: NDArray[Any], threads: int = 0, notes: Path | None = None) -> None:
+        """Compile an ``openvino.Model``. ``sample`` is a typical input batch, ``notes`` a file for the best precision.
+
+        Raises DetectorError when OpenVINO refuses the network.
+        """
+        try:
+            self._request, self.precision = _compile_fastest(model, sample, threads, notes)
+        except RuntimeError as error:
+            raise DetectorError(f"OpenVINO cannot run this network on the CPU: {error}") from error
+
+    def __call__(self, batch: NDArray[Any]) -> list[Floats]:
+        """One input batch → the network's outputs in order, each float32 and the caller's own."""
+        self._request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+        return [np.array(tensor.data, np.float32) for tensor in self._request.output_tensors]
+
+
+def _compile_fastest(model: Any, sample: NDArray[Any], threads: int, notes: Path | None) -> tuple[Any, Precision]:
+    candidates = precision_candidates(cpu_flags())
+    known = _read_note(notes)
+    if known in candidates:
+        candidates = (known,)
+    timed = [(_compile(model, precision, threads), precision) for precision in candidates]
+    if len(timed) == 1:
+        return timed[0]
+    best = min(timed, key=lambda pair: _median_time_s(pair[0], sample))
+    _write_note(notes, best[1])
+    return best
+
+
+def _compile(model: Any, precision: Precision, threads: int) -> Any:
+    import openvino  # noqa: PLC0415 -- 0.3 s that a process without a network should not pay
+
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    if threads > 0:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+
+
+def _median_time_s(request: Any, sample: NDArray[Any], repeats: int = 7) -> float:
+    times = []
+    for _ in range(repeats + 2):  # the first two allocate
+        start = time.perf_counter()
+        request.infer([sample], share_inputs=True)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[2:]))
+
+
+def _note_key() -> str:
+    return " ".join([version("openvino"), *sorted(cpu_flags() & {"amx_bf16", "avx512_bf16", "avx2", "avx512f"})])
+
+
+def _read_note(notes: Path | None) -> Precision | None:
+    if notes is None:
+        return None
+    try:
+        value = json.loads(notes.read_text()).get(_note_key())
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(value) if value else None
+
+
+def _write_note(notes: Path | None, precision: Precision) -> None:
+    """Best effort: a read-only cache only costs measuring again."""
+    if notes is None:
+        return
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=notes.parent, delete=False) as file:
+            json.dump({_note_key(): precision}, file)
+        Path(file.name).replace(notes)
+    except OSError:
+        return
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def default_cache_dir() -> Path:
+    """Where converted networks live when the caller names no folder (XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actoscope"
+
+
+def converted(cache_dir: Path | None, name: str, key: Mapping[str, str], convert: Callable[[Path], None]) -> Path:
+    """The folder with the result of ``convert(folder)`` for this ``key``: made at the first call, found at later ones.
+
+    The result appears by one rename, so that two processes never see half of it; the slower one uses the faster one's.
+    Raises DetectorError when the conversion fails or the folder cannot be written.
+    """
+    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+    root = (cache_dir or default_cache_dir()) / "openvino"
+    folder = root / f"{name}-{digest}"
+    if folder.is_dir():
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+    except OSError as error:
+        raise DetectorError(f"cannot write converted networks to {root}: {error.strerror or error}") from error
+    try:
+        convert(work)
+        work.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():  # else another process was first
+            raise DetectorError(f"cannot store the converted network in {folder}: {error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def run_python(statement: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run one Python statement in a process of its own, so that what it imports (torch) leaves with it.
+
+    ``arguments`` are its ``sys.argv[1:]``. Raises DetectorError with the end of its output when it fails.
+    """
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", statement, *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=CONVERSION_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DetectorError(f"converting a network took more than {CONVERSION_TIMEOUT_S:.0f} s") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-6:])
+        raise DetectorError(f"converting a network failed:\n{tail}")
