@@ -1,0 +1,103 @@
+"""How often to detect: every frame while the machine keeps up, every 2nd … 8th when it does not.
+
+Pure logic, fed with what happened to each frame. It goes up fast (half a second of overload) and down slowly (five
+seconds in which the smaller stride would have fitted with room to spare), so that it does not swing. For live sources
+only: a file waits for the detector and keeps stride 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+
+@dataclass(frozen=True)
+class StrideConfig:
+    """Limits of the stride and the hysteresis around them; loads are shares of the time that detection has."""
+
+    maximum: int = 8
+    up_load: float = 0.95
+    up_after_s: float = 0.5
+    down_load: float = 0.7  # of the next smaller stride
+    down_after_s: float = 5.0
+    drop_share: float = 0.05  # frames lost before this stage; above it the machine is behind whatever detection takes
+    time_constant_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.maximum < 1:
+            raise ValueError(f"maximum must be 1 or more, got {self.maximum}")
+        if not 0 < self.down_load < self.up_load:
+            raise ValueError(f"expected 0 < down_load < up_load, got {self.down_load} and {self.up_load}")
+
+
+class StrideController:
+    """``due`` says whether to detect in a frame; ``observe`` tells what a frame took. ``adaptive=False`` stays at 1."""
+
+    def __init__(self, config: StrideConfig | None = None, *, adaptive: bool = True) -> None:
+        self._config = config or StrideConfig()
+        self._adaptive = adaptive
+        self._stride = 1
+        self._last_due: int | None = None
+        self._detect_s: float | None = None  # smoothed
+        self._interval_s: float | None = None  # smoothed, of the camera
+        self._drop_share = 0.0  # smoothed
+        self._hot_s = 0.0
+        self._cool_s = 0.0
+
+    @property
+    def stride(self) -> int:
+        return self._stride
+
+    @property
+    def load(self) -> float:
+        """Share of the available time that detection takes at the present stride; 0 until something was observed."""
+        return self._load_at(self._stride)
+
+    def due(self, frame_index: int) -> bool:
+        """True for a frame to detect in. Indices may have gaps (drops); one that goes back starts again."""
+        last = self._last_due
+        if last is not None and last <= frame_index < last + self._stride:
+            return False
+        self._last_due = frame_index
+        return True
+
+    def observe(self, detect_s: float | None, interval_s: float, drops: int = 0) -> None:
+        """Tell of one processed frame.
+
+        ``detect_s``: waiting for and doing detection, None where the stride left it out. ``interval_s``: media time
+        since the frame processed before. ``drops``: frames lost between the two.
+        """
+        if not self._adaptive or interval_s <= 0 or drops < 0:
+            return
+        share = 1.0 - exp(-interval_s / self._config.time_constant_s)
+        self._interval_s = _toward(self._interval_s, interval_s / (drops + 1), share)
+        self._drop_share = _toward(self._drop_share, drops / (drops + 1), share)
+        if detect_s is not None:
+            self._detect_s = _toward(self._detect_s, detect_s, min(1.0, share * self._stride))
+        self._adapt(interval_s)
+
+    def _adapt(self, passed_s: float) -> None:
+        config = self._config
+        hot = self._load_at(self._stride) > config.up_load or self._drop_share > config.drop_share
+        smaller = max(1, self._stride - 1)
+        cool = self._load_at(smaller) < config.down_load and self._drop_share < config.drop_share / 2
+        self._hot_s = self._hot_s + passed_s if hot else 0.0
+        self._cool_s = self._cool_s + passed_s if cool else 0.0
+        if self._hot_s >= config.up_after_s and self._stride < config.maximum:
+            self._change(1)
+        elif self._cool_s >= config.down_after_s and self._stride > 1:
+            self._change(-1)
+
+    def _change(self, step: int) -> None:
+        """One step; the drops that called for it are forgotten, so that the new stride is judged by its own."""
+        self._stride += step
+        self._hot_s = self._cool_s = self._drop_share = 0.0
+
+    def _load_at(self, stride: int) -> float:
+        if self._detect_s is None or not self._interval_s:
+            return 0.0
+        return self._detect_s / (stride * self._interval_s)
+
+
+def _toward(old: float | None, new: float, share: float) -> float:
+    return new if old is None else old + share * (new - old)

@@ -1,0 +1,322 @@
+"""Giving each person a lasting ID. The only file that imports deep_sort_realtime.
+
+The library's Kalman filter, tracks, gallery and assignment are used through its own extension points. What differs:
+time is media time and not a count of frames, weak detections may continue a track but never start one (ByteTrack,
+Zhang et al. 2022), position and appearance are weighed together for visible people (BoT-SORT, Aharon et al. 2022),
+and appearance alone, within reach of the last position, brings back people who were lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from deep_sort_realtime.deep_sort import kalman_filter, linear_assignment, nn_matching
+from deep_sort_realtime.deep_sort import track as library_track
+from deep_sort_realtime.deep_sort import tracker as library_tracker
+from deep_sort_realtime.deep_sort.detection import Detection
+from numpy.typing import NDArray
+
+from pipeline.entities import Detections, Floats, Frame, Track, TrackState
+from pipeline.geometry import area, pairwise_intersection, pairwise_iou, xyxy_to_ltwh
+
+Indices = list[int]
+Pairs = list[tuple[int, int]]
+FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """When people count as seen, the same, or gone. Times are media seconds."""
+
+    strong: float = 0.4  # a detection from here on may start a track
+    weak: float = 0.1  # one from here on may continue a track
+    max_iou_distance: float = 0.8  # strong detections
+    max_weak_iou_distance: float = 0.5
+    max_appearance_distance: float = 0.25  # cosine
+    appearance_weight: float = 0.3
+    confirm_hits: int = 3
+    confirm_s: float = 0.15
+    tentative_s: float = 0.25  # how long an unconfirmed track may be unseen
+    coast_s: float = 1.0  # how long an unseen person is still reported, and found again by position
+    memory_s: float = 10.0  # how long an unseen person is found again by appearance
+    reach_heights_per_s: float = 1.0  # how far an unseen person may have walked
+    nn_budget: int = 30
+    refresh_s: float = 1.0  # the gallery gets a new feature this often even where position is clear
+    duplicate_cover: float = 0.8  # a weaker detection covered this much by a stronger one of similar size is dropped
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weak <= self.strong <= 1:
+            raise ValueError(f"expected 0 <= weak <= strong <= 1, got {self.weak} and {self.strong}")
+        if self.nn_budget < 1 or self.confirm_hits < 1:
+            raise ValueError("nn_budget and confirm_hits must be 1 or more")
+        if not 0 < self.coast_s <= self.memory_s:
+            raise ValueError(f"expected 0 < coast_s <= memory_s, got {self.coast_s} and {self.memory_s}")
+
+
+class PersonTracker:
+    """Detections of one stream, frame by frame → tracks. Not thread-safe."""
+
+    def __init__(self, config: TrackerConfig | None = None, first_track_id: int = 1) -> None:
+        if first_track_id < 1:
+            raise ValueError(f"first_track_id must be 1 or more, got {first_track_id}")
+        self._config = config or TrackerConfig()
+        self._epoch: int | None = None
+        self._library = _LibraryTracker(self._config, first_track_id)
+
+    @property
+    def next_track_id(self) -> int:
+        """The ID that the next new person gets; hand it to the next tracker of this stream."""
+        return int(self._library._next_id)
+
+    def expected(self, time_s: float) -> Floats:
+        """(M, 4) boxes where visible people should be at ``time_s``, a hint for ``needs_appearance``.
+
+        People whose gallery is due for a new feature are left out, so that they get one.
+        """
+        fresh = [
+            track
+            for track in self._library.tracks
+            if time_s - track.feature_s < self._config.refresh_s and time_s - track.seen_s <= self._config.coast_s
+        ]
+        return _boxes_at(fresh, time_s)
+
+    def update(self, frame: Frame, detections: Detections | None) -> tuple[Track, ...]:
+        """Tracks of this frame: tentative and confirmed people, unseen ones for at most ``coast_s``.
+
+        None says that this frame was not detected by design: everybody moves on by the Kalman prediction. A new
+        ``frame.epoch`` starts again with no tracks; IDs go on.
+        """
+        if frame.epoch != self._epoch:
+            self._epoch = frame.epoch
+            self._library = _LibraryTracker(self._config, self.next_track_id)
+        if detections is not None:
+            self._library.advance(frame.time_s)
+            self._library.update(_to_library(detections, self._config))
+        return tuple(self._report(track, frame.time_s) for track in self._visible(frame.time_s))
+
+    def _visible(self, time_s: float) -> list[_PersonTrack]:
+        return [t for t in self._library.tracks if time_s - t.seen_s <= self._limit_s(t)]
+
+    def _limit_s(self, track: _PersonTrack) -> float:
+        return self._config.coast_s if track.is_confirmed() else self._config.tentative_s
+
+    def _report(self, track: _PersonTrack, time_s: float) -> Track:
+        state = TrackState.CONFIRMED if track.is_confirmed() else TrackState.TENTATIVE
+        coasting_s = max(0.0, time_s - track.seen_s)
+        return Track(int(track.track_id), track.box_at(time_s), state, track.confidence, coasting_s)
+
+
+class _MediaTimeFilter(kalman_filter.KalmanFilter):  # type: ignore[misc]  # the library has no types
+    """The library's filter over any time step; ``steps`` is in frames of ``FILTER_RATE_HZ``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 1.0
+
+    def predict(self, mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Constant velocity; the noise of independent steps adds up, so variances grow with time."""
+        motion = np.eye(8)
+        motion[:4, 4:] = np.eye(4) * self.steps
+        position, velocity = self._std_weight_position * mean[3], self._std_weight_velocity * mean[3]
+        deviations = np.array([position, position, 1e-2, position, velocity, velocity, 1e-5, velocity])
+        noise = np.diag(np.square(deviations) * self.steps)
+        return motion @ mean, motion @ covariance @ motion.T + noise
+
+
+class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library has no types
+    """The library's track, with ages in media time and features that may be missing (NaN)."""
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        super().__init__(*arguments, **named)
+        self.clock: _Clock = self.others  # the library hands "others" from detection to track untouched
+        self.born_s = self.seen_s = self.predicted_s = self.clock.time_s
+        self.feature_s = self.clock.time_s if np.isfinite(self.features[-1][0]) else -np.inf
+        self.confidence = float(self.det_conf)
+
+    def predict(self, kf: _MediaTimeFilter) -> None:
+        super().predict(kf)
+        self.predicted_s = self.clock.time_s
+
+    def update(self, kf: _MediaTimeFilter, detection: Detection) -> None:
+        """Take a detection; confirm after enough hits over enough time."""
+        if np.isfinite(detection.feature[0]):
+            self.feature_s = self.clock.time_s
+        super().update(kf, detection)
+        self.seen_s, self.confidence = self.clock.time_s, float(detection.confidence)
+        config = self.clock.config
+        if self.hits >= config.confirm_hits and self.seen_s - self.born_s >= config.confirm_s:
+            self.state = library_track.TrackState.Confirmed
+
+    def mark_missed(self) -> None:
+        config = self.clock.config
+        limit_s = config.memory_s if self.is_confirmed() else config.tentative_s
+        if self.clock.time_s - self.seen_s > limit_s:
+            self.state = library_track.TrackState.Deleted
+
+    def box_at(self, time_s: float) -> Floats:
+        """(4,) corners by the filter, carried on to ``time_s`` at constant velocity."""
+        steps = (time_s - self.predicted_s) * FILTER_RATE_HZ
+        x, y, aspect, height = self.mean[:4] + self.mean[4:] * steps
+        height = max(float(height), 1.0)
+        half_width = max(float(aspect), 0.05) * height / 2
+        return np.array([x - half_width, y - height / 2, x + half_width, y + height / 2], np.float32)
+
+
+@dataclass
+class _Clock:
+    """What tracks need to know of the tracker: media time of the frame at hand, and the rules."""
+
+    config: TrackerConfig
+    time_s: float = 0.0
+
+
+class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]  # the library has no types
+    """The library's gallery, without detections whose appearance was not computed."""
+
+    def partial_fit(self, features: NDArray[np.float32], targets: NDArray[np.str_], active_targets: list[str]) -> None:
+        known = [index for index in range(len(features)) if np.isfinite(features[index][0])]
+        for target in active_targets:
+            self.samples.setdefault(target, [])
+        super().partial_fit([features[i] for i in known], [targets[i] for i in known], active_targets)
+
+    def distances(self, targets: Sequence[str], features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(T,) targets, (D, F) features → (T, D) cosine distances; NaN where either side has no feature."""
+        result = np.full((len(targets), len(features)), np.nan)
+        known = np.flatnonzero(np.isfinite(features[:, 0])) if len(features) else np.empty(0, np.intp)
+        for row, target in enumerate(targets):
+            samples = self.samples.get(target)
+            if samples and len(known):
+                result[row, known] = self._metric(samples, features[known])
+        return result
+
+
+class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the library has no types
+    """The library's tracker with its matching replaced."""
+
+    tracks: list[_PersonTrack]
+
+    def __init__(self, config: TrackerConfig, first_track_id: int) -> None:
+        gallery = _Gallery("cosine", config.max_appearance_distance, config.nn_budget)
+        super().__init__(gallery, n_init=1 << 30, override_track_class=_PersonTrack)
+        self.kf = _MediaTimeFilter()
+        self.clock = _Clock(config)
+        self._next_id = first_track_id
+
+    def advance(self, time_s: float) -> None:
+        """Predict every track from the last detected frame to ``time_s``."""
+        self.kf.steps = max(0.0, time_s - self.clock.time_s) * FILTER_RATE_HZ
+        self.clock.time_s = time_s
+        self.predict()
+
+    def _initiate_track(self, detection: Detection) -> None:
+        detection.others = self.clock
+        super()._initiate_track(detection)
+
+    def _match(self, detections: list[Detection]) -> tuple[Pairs, Indices, Indices]:
+        """→ matched (track, detection) pairs, unmatched tracks, and the detections that start new tracks."""
+        config, now = self.clock.config, self.clock.time_s
+        strong = [i for i, d in enumerate(detections) if d.confidence >= config.strong]
+        weak = [i for i, d in enumerate(detections) if d.confidence < config.strong]
+        tentative = [i for i, t in enumerate(self.tracks) if not t.is_confirmed()]
+        recent = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and now - t.seen_s <= config.coast_s]
+        pairs, left, strong = self._assign(self._fused_cost, config.max_iou_distance, detections, recent, strong)
+        more, left, _ = self._assign(_iou_cost, config.max_weak_iou_distance, detections, left, weak)
+        pairs += more
+        young, tentative, strong = self._assign(_iou_cost, config.max_iou_distance, detections, tentative, strong)
+        matched = {track for track, _ in pairs}
+        lost = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and i not in matched]
+        back, _, strong = self._assign(self._return_cost, config.max_appearance_distance, detections, lost, strong)
+        pairs += young + back
+        taken = {track for track, _ in pairs}
+        return pairs, [i for i in range(len(self.tracks)) if i not in taken], strong
+
+    def _assign(
+        self, cost: object, limit: float, detections: list[Detection], tracks: Indices, chosen: Indices
+    ) -> tuple[Pairs, Indices, Indices]:
+        """The library's assignment over subsets → pairs, tracks left, detections left."""
+        pairs, left, unmatched = linear_assignment.min_cost_matching(
+            cost, limit, self.tracks, detections, tracks, chosen
+        )
+        return list(pairs), list(left), list(unmatched)
+
+    def _fused_cost(
+        self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
+    ) -> NDArray[np.float64]:
+        """(R, C): overlap, shifted by appearance where that is known and overlap is possible."""
+        config = self.clock.config
+        cost = _iou_cost(tracks, detections, rows, columns)
+        possible = cost <= config.max_iou_distance
+        looks = self._appearance(tracks, detections, rows, columns) / config.max_appearance_distance
+        weight = config.appearance_weight
+        fused = np.where(np.isnan(looks), cost, (1 - weight) * cost + weight * np.minimum(looks, 1.5))
+        return np.where(possible, np.minimum(fused, config.max_iou_distance), 2.0)
+
+    def _return_cost(
+        self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
+    ) -> NDArray[np.float64]:
+        """(R, C): cosine distance where a lost person can have walked to the detection, else out of reach."""
+        cost = self._appearance(tracks, detections, rows, columns)
+        for row, index in enumerate(rows):
+            track = tracks[index]
+            unseen_s = self.clock.time_s - track.seen_s
+            for column, chosen in enumerate(columns):
+                if not _within_reach(track, detections[chosen], unseen_s, self.clock.config):
+                    cost[row, column] = np.nan
+        return np.where(np.isnan(cost), 2.0, cost)
+
+    def _appearance(
+        self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
+    ) -> NDArray[np.float64]:
+        features = np.stack([detections[i].feature for i in columns])
+        return self.metric.distances([tracks[i].track_id for i in rows], features)  # type: ignore[no-any-return]
+
+
+def _within_reach(track: _PersonTrack, detection: Detection, unseen_s: float, config: TrackerConfig) -> bool:
+    """Whether the person of ``track`` can be where ``detection`` is: walking distance, and about the same height."""
+    x, y, _, height = detection.to_xyah()
+    known_height = max(float(track.mean[3]), 1.0)
+    distance = float(np.hypot(x - track.mean[0], y - track.mean[1]))
+    limit = known_height * (0.5 + config.reach_heights_per_s * unseen_s)
+    return distance <= limit and 0.6 < height / known_height < 1.67
+
+
+def _iou_cost(
+    tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
+) -> NDArray[np.float64]:
+    """(R, C): 1 - IoU of predicted boxes and detections."""
+    predicted = np.stack([tracks[i].box_at(tracks[i].predicted_s) for i in rows])
+    found = np.stack([detections[i].to_tlbr() for i in columns])
+    return np.asarray(1.0 - pairwise_iou(predicted, found), np.float64)
+
+
+def _boxes_at(tracks: list[_PersonTrack], time_s: float) -> Floats:
+    if not tracks:
+        return np.empty((0, 4), np.float32)
+    return np.stack([track.box_at(time_s) for track in tracks])
+
+
+def _to_library(detections: Detections, config: TrackerConfig) -> list[Detection]:
+    """Entities → the library's detections, strongest first, without the too weak and the doubles."""
+    order = np.argsort(-detections.confidences, kind="stable")
+    order = order[detections.confidences[order] >= config.weak]
+    order = order[_not_covered(detections.boxes_xyxy[order], config.duplicate_cover)]
+    boxes_ltwh = xyxy_to_ltwh(detections.boxes_xyxy[order])
+    features = detections.features
+    missing = np.full(1, np.nan, np.float32)
+    return [
+        Detection(box, detections.confidences[index], missing if features is None else features[index])
+        for box, index in zip(boxes_ltwh, order, strict=True)
+        if box[2] > 0 and box[3] > 0
+    ]
+
+
+def _not_covered(boxes_xyxy: Floats, limit: float) -> NDArray[np.bool_]:
+    """(N, 4), strongest first → (N,): not almost wholly inside a stronger box of similar height (a double)."""
+    if not len(boxes_xyxy):
+        return np.empty(0, np.bool_)
+    heights = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
+    covered = pairwise_intersection(boxes_xyxy, boxes_xyxy) / np.maximum(area(boxes_xyxy)[:, None], 1e-6)
+    similar = heights[:, None] > 0.6 * heights[None, :]
+    return np.asarray(~np.any(np.tril((covered > limit) & similar, k=-1), axis=1), np.bool_)
