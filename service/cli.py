@@ -1,0 +1,136 @@
+"""The command ``actoscope``: serve, annotate, weights, settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.errors_base import ServiceError
+
+EXIT_USAGE = 2
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses and runs one command. → the exit status: 0 done, 1 failed with a message, 2 usage, 130 interrupted."""
+    arguments = build_parser().parse_args(argv)
+    from models.errors import ModelsError  # noqa: PLC0415 - commands load only what they need
+    from pipeline.errors import PipelineError  # noqa: PLC0415
+
+    try:
+        return int(arguments.run(arguments))
+    except (PipelineError, ModelsError, ServiceError, OSError) as error:
+        print(f"actoscope: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="actoscope", description="Says live, for every person in view of many cameras, what that person is doing."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_annotate(commands)
+    _add_weights(commands)
+    settings = commands.add_parser("settings", help="print every setting, its default and its meaning")
+    settings.set_defaults(run=_settings)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="run the service")
+    serve.add_argument("--host", help="address to listen on (default: ACTOSCOPE_HOST or 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default: ACTOSCOPE_PORT or 8000)")
+    serve.add_argument("--runtime", choices=("auto", "tensorflow", "openvino"), help="how networks are run")
+    serve.add_argument("--sample", action="store_true", help="start with the bundled sample video as a stream")
+    serve.set_defaults(run=_serve)
+
+
+def _add_annotate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    annotate = commands.add_parser("annotate", help="process one video file, every frame")
+    annotate.add_argument("video", type=Path)
+    annotate.add_argument("--output", type=Path, help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it")
+    annotate.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
+    annotate.add_argument("--model", help="folder name in the weights directory")
+    annotate.add_argument("--runtime", choices=("auto", "tensorflow", "openvino"))
+    annotate.add_argument("--hop", type=int, default=16, help="crops between two classified clips (default 16)")
+    annotate.add_argument("--quiet", action="store_true", help="no progress bar")
+    annotate.set_defaults(run=_annotate)
+
+
+def _add_weights(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    weights = commands.add_parser("weights", help="fetch and list networks").add_subparsers(required=True)
+    pull = weights.add_parser("pull", help="fetch and convert a published network")
+    pull.add_argument("name", help="for example i3d-kinetics400")
+    pull.set_defaults(run=_weights_pull)
+    listing = weights.add_parser("list", help="what is in the weights directory")
+    listing.set_defaults(run=_weights_list)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from service.server import serve  # noqa: PLC0415 - fastapi and sqlalchemy are only needed here
+
+    chosen = {key: getattr(arguments, key) for key in ("host", "port", "runtime") if getattr(arguments, key) is not None}
+    return serve(chosen, sample=arguments.sample)
+
+
+def _annotate(arguments: argparse.Namespace) -> int:
+    from service.annotate import AnnotateJob, annotate  # noqa: PLC0415
+
+    video: Path = arguments.video
+    output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
+    job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), arguments.hop)
+    frames, complete, written = annotate(job, show_progress=not arguments.quiet)
+    print(f"{frames} frames{'' if complete else ' (interrupted)'} → {', '.join(map(str, written)) or 'nothing written'}")
+    return 0 if complete else EXIT_INTERRUPTED
+
+
+def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def] # noqa: ANN202 - EngineConfig, imported late
+    from service.inference import EngineConfig  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    return EngineConfig(
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.data_dir / "cache",
+        model=arguments.model or settings.model,
+        runtime=arguments.runtime or settings.runtime,
+        detector=settings.detector,
+        detector_image_size=settings.detector_image_size,
+        detector_confidence=settings.detector_confidence,
+        appearance=settings.appearance,
+    )
+
+
+def _weights_pull(arguments: argparse.Namespace) -> int:
+    from models.pretrained import pull  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    folder = pull(arguments.name, load_settings().weights_dir, lambda text: print(text, flush=True))
+    print(folder)
+    return 0
+
+
+def _weights_list(_arguments: argparse.Namespace) -> int:
+    from models.pretrained import list_models  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    for card in list_models(load_settings().weights_dir):
+        print(f"{card.name}\t{len(card.labels)} labels\t{card.kind}")
+    return 0
+
+
+def _settings(_arguments: argparse.Namespace) -> int:
+    from service.settings import settings_table  # noqa: PLC0415
+
+    print(settings_table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

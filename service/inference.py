@@ -1,0 +1,151 @@
+"""The inference worker's inside: one owner of detector, appearance encoder and classifiers.
+
+Used by the inference process for all streams (``inference_process.py``) and by ``actoscope annotate`` in one process
+(``LocalInference``). Detection and classification run on one thread each, so a long clip never holds up detection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.classifier import ActionClassifier
+from pipeline.appearance import AppearanceEncoder, needs_appearance
+from pipeline.detector import DetectorConfig, PersonDetector
+from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from service.errors_base import ServiceError
+from service.measures import BATCH_BUCKETS, Measures
+
+
+class ModelUnavailable(ServiceError, RuntimeError):
+    """A classifier cannot be loaded; the message says why."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What to load. Paths are absolute; ``None`` means the default of the part."""
+
+    weights_dir: Path
+    cache_dir: Path
+    model: str = "i3d-kinetics400"
+    runtime: str = "auto"
+    detector: Path | None = None
+    detector_image_size: int = 640
+    detector_confidence: float = 0.25
+    appearance: Path | None = None
+    max_batch: int = 16
+    max_models: int = 4
+
+
+class InferenceEngine:
+    """Loads everything once. ``detect`` and ``classify`` may run at the same time, each from one thread."""
+
+    def __init__(self, config: EngineConfig, measures: Measures | None = None) -> None:
+        self.config = config
+        self.measures = measures or Measures()
+        self._detector = load_detector(config)
+        self._encoder = AppearanceEncoder.load(config.appearance, config.cache_dir)
+        self._classifiers: dict[str, ActionClassifier] = {}
+        self._load_lock = threading.Lock()
+        self.classifier(config.model)
+
+    def classifier(self, name: str) -> ActionClassifier:
+        """The loaded network of ``weights/<name>``; loads it the first time. Raises ModelUnavailable."""
+        with self._load_lock:
+            loaded = self._classifiers.get(name)
+            if loaded is not None:
+                return loaded
+            if len(self._classifiers) >= self.config.max_models:
+                raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
+            try:
+                loaded = ActionClassifier.load(
+                    self.config.weights_dir / name, self.config.runtime, cache_dir=self.config.cache_dir
+                )
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
+            self._classifiers[name] = loaded
+            return loaded
+
+    def describe(self) -> dict[str, str]:
+        """What runs where, for people and for the API."""
+        models = {f"model:{name}": item.runtime for name, item in self._classifiers.items()}
+        return {"detector": self._detector.description, **models}
+
+    def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats]) -> list[Detections]:
+        """A batch of frames of several streams → their people, with features where association is not clear."""
+        self.measures.observe("batch:detect", len(images), tuple(map(float, BATCH_BUCKETS)))
+        with self.measures.timed("detect"):
+            found = self._detector.detect(images)
+        with self.measures.timed("appearance"):
+            return [self._with_features(*item) for item in zip(images, found, expected_xyxy, strict=True)]
+
+    def _with_features(self, image: Image, detections: Detections, expected_xyxy: Floats) -> Detections:
+        features = np.full((len(detections), self._encoder.dimension), np.nan, np.float32)
+        wanted = needs_appearance(detections.boxes_xyxy, expected_xyxy)
+        if wanted.any():
+            features[wanted] = self._encoder.encode(image, detections.boxes_xyxy[wanted])
+            self.measures.count("appearance_features_total", int(wanted.sum()))
+        return Detections(detections.boxes_xyxy, detections.confidences, features)
+
+    def classify(self, model: str, clips: Sequence[Clip]) -> list[ActionScores]:
+        """Clips of any tracks → their scores, in order."""
+        classifier = self.classifier(model)
+        self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
+        with self.measures.timed("classify"):
+            probabilities = classifier.predict(np.stack([clip.stack() for clip in clips]))
+        self.measures.count("clips_classified_total", len(clips))
+        return [to_scores(*pair, classifier.labels) for pair in zip(clips, probabilities, strict=True)]
+
+    def batch_limit(self, model: str) -> int:
+        return min(self.classifier(model).preferred_batch, self.config.max_batch)
+
+
+def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> ActionScores:
+    """One row of the classifier's answer, float32 (C,), with the clip's identity and times."""
+    return ActionScores(
+        clip.track_id,
+        labels,
+        probabilities,
+        clip.start_s,
+        clip.end_s,
+        clip.captured_at,
+        clip.received_s,
+        clip.provisional,
+    )
+
+
+def load_detector(config: EngineConfig) -> PersonDetector:
+    settings = DetectorConfig(
+        image_size=config.detector_image_size,
+        confidence=config.detector_confidence,
+        cache_dir=config.cache_dir,
+        weights_dir=config.weights_dir,
+    )
+    return PersonDetector.load(config.detector, settings)
+
+
+class LocalInference:
+    """Inference in the caller's own process for ``actoscope annotate``: waits where a live stream would drop."""
+
+    def __init__(self, engine: InferenceEngine, model: str) -> None:
+        self._engine = engine
+        self._model = model
+        self._waiting: list[Clip] = []
+
+    def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
+        return self._engine.detect([frame.image], [expected_xyxy])[0]
+
+    def submit(self, clip: Clip) -> None:
+        self._waiting.append(clip)
+
+    def take(self) -> list[ActionScores]:
+        clips, self._waiting = self._waiting, []
+        limit = self._engine.batch_limit(self._model)
+        scores: list[ActionScores] = []
+        for begin in range(0, len(clips), limit):
+            scores += self._engine.classify(self._model, clips[begin : begin + limit])
+        return scores

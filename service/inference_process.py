@@ -1,0 +1,285 @@
+"""The inference process: detection and classification for every stream of this machine.
+
+Threads: one reader a connected stream, one detecting (batches whatever frames wait, one a stream at most), one
+classifying (takes the tracks in turn, fetches their newest clips, runs them as one batch). Started by the supervisor
+as ``python -m service.inference_process FD``; the socket ``FD`` brings the configuration and carries reports back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.entities import Clip, Floats, Image
+from service.child import ControlLink, start_child
+from service.inference import EngineConfig, InferenceEngine, ModelUnavailable
+from service.ipc import Channel, ChannelClosed, Message
+from service.measures import Measures
+from service.scheduler import ClipScheduler, Key
+
+log = logging.getLogger(__name__)
+
+MAX_DETECT_BATCH = 8
+CLIP_WAIT_S = 2.0
+
+
+class Connection:
+    """One stream: its channel, the model that it wants, and the clips that it was asked for."""
+
+    def __init__(self, number: int, channel: Channel) -> None:
+        self.number = number
+        self.channel = channel
+        self.stream_id = ""
+        self.model = ""
+        self._condition = threading.Condition()
+        self._answers: dict[int, np.ndarray[Any, Any] | None] = {}
+
+    def ask(self, track_id: int) -> None:
+        """Asks for the newest clip of a track; ``answer`` waits for it."""
+        with self._condition:
+            self._answers.pop(track_id, None)
+        self.channel.send("want", {"track_id": track_id})
+
+    def put_answer(self, track_id: int, crops: np.ndarray[Any, Any] | None) -> None:
+        with self._condition:
+            self._answers[track_id] = crops
+            self._condition.notify_all()
+
+    def answer(self, track_id: int) -> Clip | None:
+        """→ the clip, or None if the track has none any more or the stream does not answer in time."""
+        deadline = time.monotonic() + CLIP_WAIT_S
+        with self._condition:
+            while track_id not in self._answers:
+                left = deadline - time.monotonic()
+                if left <= 0 or self.channel.closed:
+                    return None
+                self._condition.wait(left)
+            crops = self._answers.pop(track_id)
+        if crops is None:
+            return None
+        return Clip(track_id, tuple(crops), 0.0, 0.0, 0.0, 0.0, len(crops))
+
+
+class DetectQueue:
+    """Frames that wait for the detector: at most one a connection, since a stream waits for its answer."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: dict[int, tuple[Connection, int, Image, Floats]] = {}
+
+    def put(self, connection: Connection, request: int, image: Image, expected_xyxy: Floats) -> None:
+        with self._condition:
+            self._waiting[connection.number] = (connection, request, image, expected_xyxy)
+            self._condition.notify()
+
+    def take(self, limit: int, timeout_s: float) -> list[tuple[Connection, int, Image, Floats]]:
+        with self._condition:
+            if not self._waiting:
+                self._condition.wait(timeout_s)
+            numbers = list(self._waiting)[:limit]
+            return [self._waiting.pop(number) for number in numbers]
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class InferenceServer:
+    """Serves the streams that connect to ``path`` until ``close``."""
+
+    def __init__(self, engine: InferenceEngine, path: Path) -> None:
+        self._engine = engine
+        self._measures = engine.measures
+        self._scheduler = ClipScheduler()
+        self._frames = DetectQueue()
+        self._connections: dict[int, Connection] = {}
+        self._closed = threading.Event()
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        path.chmod(0o600)
+        self._listener.listen(64)
+
+    def start(self, on_failure: Callable[[str], None]) -> None:
+        """Starts the threads. ``on_failure`` hears of an error that ended a thread: the process should then end."""
+        for name, body in (("accept", self._accept), ("detect", self._detect), ("classify", self._classify)):
+            threading.Thread(target=_guarded, args=(name, body, on_failure), name=name, daemon=True).start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._scheduler.close()
+        self._listener.close()
+        for connection in list(self._connections.values()):
+            connection.channel.close()
+
+    def report(self) -> dict[str, Any]:
+        """Gauges for the supervisor, and everything measured."""
+        stats = self._scheduler.stats()
+        self._measures.gauge("clip_queue_depth", stats.waiting)
+        self._measures.gauge("clip_oldest_wait_seconds", stats.oldest_wait_s)
+        self._measures.gauge("frame_queue_depth", len(self._frames))
+        self._measures.gauge("connections", len(self._connections))
+        return self._measures.snapshot()
+
+    # -- threads
+
+    def _accept(self) -> None:
+        number = 0
+        while not self._closed.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            number += 1
+            connection = Connection(number, Channel(sock))
+            self._connections[number] = connection
+            threading.Thread(target=self._serve, args=(connection,), name=f"stream-{number}", daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            while True:
+                self._handle(connection, connection.channel.receive())
+        except ChannelClosed:
+            log.info("stream %s left", connection.stream_id or connection.number)
+        except (KeyError, ValueError, TypeError) as error:
+            log.error("stream %s sent a malformed message: %s", connection.stream_id, error)
+        finally:
+            connection.channel.close()
+            self._scheduler.forget_connection(connection.number)
+            self._connections.pop(connection.number, None)
+
+    def _handle(self, connection: Connection, message: Message) -> None:
+        fields, arrays = message.fields, message.arrays
+        if message.kind == "detect":
+            self._frames.put(connection, int(fields["request"]), arrays["image"], arrays["expected"])
+        elif message.kind == "offer":
+            self._scheduler.offer((connection.number, int(fields["track_id"])), connection.model)
+        elif message.kind == "clip":
+            connection.put_answer(int(fields["track_id"]), arrays["crops"])
+        elif message.kind == "no_clip":
+            connection.put_answer(int(fields["track_id"]), None)
+        elif message.kind == "forget":
+            self._scheduler.forget((connection.number, int(fields["track_id"])))
+        elif message.kind == "hello":
+            self._welcome(connection, fields)
+        else:
+            raise ValueError(f"unknown kind {message.kind!r}")
+
+    def _welcome(self, connection: Connection, fields: dict[str, Any]) -> None:
+        connection.stream_id, connection.model = str(fields["stream_id"]), str(fields["model"])
+        try:
+            labels = self._engine.classifier(connection.model).labels
+        except ModelUnavailable as error:
+            connection.channel.send("problem", {"reason": str(error)})
+            raise ChannelClosed(str(error)) from error
+        connection.channel.send("welcome", {"labels": list(labels)})
+        log.info("stream %s joined, model %s", connection.stream_id, connection.model)
+
+    def _detect(self) -> None:
+        while not self._closed.is_set():
+            batch = self._frames.take(MAX_DETECT_BATCH, timeout_s=0.5)
+            if not batch:
+                continue
+            found = self._engine.detect([item[2] for item in batch], [item[3] for item in batch])
+            for (connection, request, _, _), detections in zip(batch, found, strict=True):
+                arrays = {
+                    "boxes": detections.boxes_xyxy,
+                    "confidences": detections.confidences,
+                    "features": detections.features,
+                }
+                _try_send(connection, "detections", {"request": request}, arrays)
+
+    def _classify(self) -> None:
+        limit = self._engine.batch_limit(self._engine.config.model)
+        while not self._closed.is_set():
+            model, keys = self._scheduler.take(limit, timeout_s=0.5)
+            if not keys:
+                continue
+            with self._measures.timed("fetch"):
+                fetched = self._fetch(keys)
+            if not fetched:
+                continue
+            scores = self._engine.classify(model, [clip for _, clip in fetched])
+            for (connection, clip), item in zip(fetched, scores, strict=True):
+                _try_send(
+                    connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities}
+                )
+
+    def _fetch(self, keys: list[Key]) -> list[tuple[Connection, Clip]]:
+        """Asks every stream first, so that their answers are made at the same time."""
+        asked = []
+        for number, track_id in keys:
+            connection = self._connections.get(number)
+            if connection is None:
+                continue
+            try:
+                connection.ask(track_id)
+                asked.append((connection, track_id))
+            except ChannelClosed:
+                continue
+        answers = [(connection, connection.answer(track_id)) for connection, track_id in asked]
+        return [(connection, clip) for connection, clip in answers if clip is not None]
+
+
+def _try_send(connection: Connection, kind: str, fields: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """A stream that left meanwhile is forgotten by its reader thread."""
+    try:
+        connection.channel.send(kind, fields, arrays)
+    except ChannelClosed:
+        log.debug("stream %s left before its answer", connection.stream_id)
+
+
+def _guarded(name: str, body: Callable[[], None], on_failure: Callable[[str], None]) -> None:
+    try:
+        body()
+    except Exception as error:  # noqa: BLE001 - a thread's outermost frame: the process ends and is started again
+        log.exception("the %s thread failed", name)
+        on_failure(f"{name}: {error}")
+
+
+def main(argv: list[str]) -> int:
+    """Entry point; see the module's text. Returns the exit status."""
+    link = start_child(int(argv[1]))
+    link.listen()
+    fields = link.config
+    config = EngineConfig(
+        weights_dir=Path(fields["weights_dir"]),
+        cache_dir=Path(fields["cache_dir"]),
+        model=fields["model"],
+        runtime=fields["runtime"],
+        detector=Path(fields["detector"]) if fields["detector"] else None,
+        detector_image_size=fields["detector_image_size"],
+        detector_confidence=fields["detector_confidence"],
+        appearance=Path(fields["appearance"]) if fields["appearance"] else None,
+        max_batch=fields["max_batch"],
+    )
+    try:
+        engine = InferenceEngine(config, Measures())
+    except Exception as error:  # noqa: BLE001 - the process's outermost frame: say why, end, be started again
+        log.exception("the models cannot be loaded")
+        link.send("failed", {"reason": str(error)})
+        return 3
+    return _serve_until_told(engine, Path(fields["socket"]), link)
+
+
+def _serve_until_told(engine: InferenceEngine, path: Path, link: ControlLink) -> int:
+    server = InferenceServer(engine, path)
+    server.start(link.fail)
+    link.send("ready", {"parts": engine.describe(), "pid": os.getpid()})
+    while not link.stopped.wait(1.0):
+        link.send("stats", {"measures": server.report(), "parts": engine.describe()})
+    server.close()
+    path.unlink(missing_ok=True)
+    return link.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,155 @@
+"""Messages between the processes of one machine: a JSON head and raw arrays over a local stream socket.
+
+Layout (all integers big endian): ``uint32 head_length, uint64 body_length``, the head (UTF-8 JSON: ``kind``, ``fields``
+and the list of arrays with name, dtype and shape), then the arrays' bytes one after another. No pickles: a broken or
+hostile peer can at worst send wrong numbers. Both lengths are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PREFIX = struct.Struct("!IQ")
+MAX_HEAD_BYTES = 8 << 20
+MAX_BODY_BYTES = 512 << 20
+_DTYPES = frozenset({"uint8", "float32", "int64"})
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class ChannelClosed(ConnectionError):
+    """The other side is gone, or sent something that is no message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    kind: str
+    fields: dict[str, Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def encode(kind: str, fields: Mapping[str, Any] | None = None, arrays: Arrays | None = None) -> list[memoryview]:
+    """→ the buffers to send, in order; array buffers are views, not copies, of contiguous arrays."""
+    parts = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    specs = [{"name": name, "dtype": str(a.dtype), "shape": list(a.shape)} for name, a in parts.items()]
+    head = json.dumps({"kind": kind, "fields": fields or {}, "arrays": specs}, separators=(",", ":")).encode()
+    body = [memoryview(a.reshape(-1)).cast("B") for a in parts.values() if a.nbytes]
+    prefix = _PREFIX.pack(len(head), sum(part.nbytes for part in body))
+    return [memoryview(prefix + head), *body]
+
+
+def decode(head: bytes | bytearray, body: bytearray) -> Message:
+    """Head and body bytes → a message whose arrays are views of ``body``. Raises ChannelClosed on anything odd."""
+    try:
+        content = json.loads(head)
+        arrays, offset = {}, 0
+        for spec in content["arrays"]:
+            array, offset = _take_array(spec, body, offset)
+            arrays[str(spec["name"])] = array
+        return Message(str(content["kind"]), dict(content["fields"]), arrays)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ChannelClosed(f"expected a message, got something else: {error}") from None
+
+
+def _take_array(spec: Mapping[str, Any], body: bytearray, offset: int) -> tuple[NDArray[Any], int]:
+    if spec["dtype"] not in _DTYPES:
+        raise ValueError(f"array type {spec['dtype']!r}, expected one of {sorted(_DTYPES)}")
+    shape = tuple(int(n) for n in spec["shape"])
+    count = math.prod(shape)
+    array = np.frombuffer(body, np.dtype(spec["dtype"]), count, offset).reshape(shape)
+    return array, offset + array.nbytes
+
+
+def check_lengths(prefix: bytes | bytearray) -> tuple[int, int]:
+    """12 prefix bytes → (head_length, body_length); raises ChannelClosed beyond the bounds."""
+    head_length, body_length = _PREFIX.unpack(prefix)
+    if head_length > MAX_HEAD_BYTES or body_length > MAX_BODY_BYTES:
+        raise ChannelClosed(f"message of {head_length} + {body_length} bytes is over the bound")
+    return head_length, body_length
+
+
+class Channel:
+    """One connected stream socket used by threads: one reader, any number of writers.
+
+    A write waits at most ``send_timeout_s`` for a peer that does not read, then the channel counts as closed.
+    """
+
+    def __init__(self, sock: socket.socket, send_timeout_s: float = 10.0) -> None:
+        self._socket = sock
+        self._socket.settimeout(None)
+        seconds, rest = divmod(send_timeout_s, 1)
+        interval = struct.pack("ll", int(seconds), int(rest * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
+        self._write_lock = threading.Lock()
+        self._closed = False
+
+    def send(self, kind: str, fields: Mapping[str, Any] | None = None, arrays: Arrays | None = None) -> None:
+        """Raises ChannelClosed when the peer is gone or does not read."""
+        buffers = encode(kind, fields, arrays)
+        with self._write_lock:
+            try:
+                for buffer in buffers:
+                    self._socket.sendall(buffer)
+            except OSError as error:
+                self.close()
+                raise ChannelClosed(f"the other process is gone: {error}") from None
+
+    def receive(self) -> Message:
+        """Blocks until a message is whole; ``close`` from another thread ends the wait with ChannelClosed."""
+        head_length, body_length = check_lengths(self._read(_PREFIX.size))
+        head = self._read(head_length)
+        return decode(head, self._read(body_length))
+
+    def _read(self, count: int) -> bytearray:
+        data = bytearray(count)
+        view, position = memoryview(data), 0
+        while position < count:
+            try:
+                got = self._socket.recv_into(view[position:])
+            except OSError as error:
+                raise ChannelClosed(f"the other process is gone: {error}") from None
+            if got == 0:
+                raise ChannelClosed("the other process closed the connection")
+            position += got
+        return data
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was faster
+        self._socket.close()
+
+
+async def read_message(reader: asyncio.StreamReader) -> Message:
+    """The same format on an event loop. Raises ChannelClosed at the end of the stream."""
+    try:
+        head_length, body_length = check_lengths(await reader.readexactly(_PREFIX.size))
+        head = await reader.readexactly(head_length)
+        return decode(head, bytearray(await reader.readexactly(body_length)))
+    except (asyncio.IncompleteReadError, OSError):
+        raise ChannelClosed("the other process closed the connection") from None
+
+
+def write_message(writer: asyncio.StreamWriter, kind: str, fields: Mapping[str, Any] | None = None) -> None:
+    """Queues a small control message on an event loop's writer."""
+    for buffer in encode(kind, fields):
+        writer.write(bytes(buffer))

@@ -1,0 +1,126 @@
+"""Prometheus exposition of what the child processes measured and what the API process knows.
+
+Counters of a child that was started again begin at zero; what its predecessors counted is kept and added, so a counter
+never goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+GAUGE_HELP = {
+    "fps_in": "Frames decoded a second",
+    "fps_out": "Frames that went through all stages a second",
+    "detection_stride": "The detector runs on every n-th frame",
+    "label_age_seconds": "Age of the oldest label shown for a present track",
+    "tracks": "People tracked now",
+    "clip_queue_depth": "Clips that wait for the classifier",
+    "frame_queue_depth": "Frames that wait for the detector",
+    "clip_oldest_wait_seconds": "How long the track that waits longest is without a new label",
+    "connections": "Streams connected to the inference process",
+    "restarts": "Restarts of the process by the supervisor",
+    "up": "1 while the stream is running",
+    "subscribers": "Websocket subscribers",
+}
+
+
+Measured = tuple[str, dict[str, str], Mapping[str, Any], "CounterKeeper"]  # name prefix, labels, snapshot, keeper
+
+
+class CounterKeeper:
+    """Adds up the counters and histograms of one name over the lives of a restarted process."""
+
+    def __init__(self) -> None:
+        self._past: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+
+    def total(self, name: str, value: float) -> float:
+        """→ the value plus what earlier lives counted."""
+        last = self._last.get(name, 0.0)
+        if value < last:
+            self._past[name] = self._past.get(name, 0.0) + last
+        self._last[name] = value
+        return value + self._past.get(name, 0.0)
+
+
+class SnapshotCollector(Collector):
+    """Turns labelled snapshots (see ``Measures.snapshot``) into metric families, one family a name."""
+
+    def __init__(self, items: Iterable[Measured]) -> None:
+        self._items = list(items)
+        self._families: dict[str, Metric] = {}
+        self._prefix = ""
+
+    def collect(self) -> Iterator[Metric]:
+        self._families = {}
+        for prefix, labels, snapshot, keeper in self._items:
+            self._prefix = f"actoscope_{prefix}"
+            self._add_counters(labels, snapshot.get("counters", {}), keeper)
+            self._add_gauges(labels, snapshot.get("gauges", {}))
+            self._add_histograms(labels, snapshot.get("histograms", {}), keeper)
+        yield from self._families.values()
+
+    def _add_counters(self, labels: dict[str, str], counters: Mapping[str, float], keeper: CounterKeeper) -> None:
+        for full_name, value in counters.items():
+            name, _, cause = full_name.partition(":")
+            keys = {**labels, "cause": cause} if cause else labels
+            help_text = f"{name.removesuffix('_total').replace('_', ' ')} since the service started"
+            key = f"{self._prefix}{name.removesuffix('_total')}"
+            family = self._families.setdefault(key, CounterMetricFamily(key, help_text, labels=list(keys)))
+            _add(family, list(keys.values()), keeper.total(full_name, value))
+
+    def _add_gauges(self, labels: dict[str, str], gauges: Mapping[str, float]) -> None:
+        for name, value in gauges.items():
+            key = f"{self._prefix}{name}"
+            family = GaugeMetricFamily(key, GAUGE_HELP.get(name, name.replace("_", " ")), labels=list(labels))
+            _add(self._families.setdefault(key, family), list(labels.values()), value)
+
+    def _add_histograms(
+        self, labels: dict[str, str], histograms: Mapping[str, Mapping[str, Any]], keeper: CounterKeeper
+    ) -> None:
+        for full_name, data in histograms.items():
+            name, _, part = full_name.partition(":")
+            key, keys = _histogram_name(self._prefix, name, part, labels)
+            family = HistogramMetricFamily(key, _histogram_help(name), labels=list(keys))
+            family = self._families.setdefault(key, family)
+            buckets, running = [], 0.0
+            for bound, count in zip([*data["bounds"], "+Inf"], data["counts"], strict=True):
+                running += keeper.total(f"{full_name}/{bound}", count)
+                buckets.append((str(bound), running))
+            total = keeper.total(f"{full_name}/sum", data["sum"])
+            family.add_metric(list(keys.values()), buckets, total)  # type: ignore[attr-defined]
+
+
+def _histogram_name(prefix: str, name: str, part: str, labels: dict[str, str]) -> tuple[str, dict[str, str]]:
+    if name == "stage":
+        return f"{prefix}stage_seconds", {**labels, "stage": part}
+    if name == "batch":
+        return f"{prefix}batch_size", {**labels, "stage": part}
+    return f"{prefix}{name}_seconds", labels
+
+
+def _histogram_help(name: str) -> str:
+    texts = {
+        "stage": "Latency of one stage",
+        "batch": "Items in one batch",
+        "label_age": "From the capture of a clip's newest frame to its label",
+        "label_interval": "Media time between two labels of one track (hop 16 at 25 crops/s is 0.64 s)",
+        "frame_age": "From the receipt of a frame to its result",
+    }
+    return texts.get(name, name)
+
+
+def _add(family: Metric, label_values: list[str], value: float) -> None:
+    family.add_metric(label_values, value)  # type: ignore[attr-defined]
+
+
+def exposition(items: Iterable[Measured]) -> bytes:
+    """→ the text that ``/metrics`` answers."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(items))
+    return generate_latest(registry)

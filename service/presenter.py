@@ -1,0 +1,147 @@
+"""What people look at: overlay, recording and live picture, made on a thread of its own beside the straight line.
+
+A bounded queue of results; when drawing or encoding cannot keep up, the newest result is dropped and counted, and
+tracking never waits. Overlays are only drawn while somebody watches or a recording runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from pipeline.entities import FrameResult, Image
+from pipeline.overlay import draw
+from service.child import ControlLink
+from service.measures import Measures
+from service.recorder import RecorderConfig, Segment, SegmentRecorder
+
+log = logging.getLogger(__name__)
+
+QUEUE_FRAMES = 16
+PICTURE_PERIOD_S = 0.1
+JPEG_QUALITY = 80
+
+Item = tuple[FrameResult, Sequence[dict[str, Any]]]
+
+
+class Presenter:
+    """``show`` never blocks. ``close`` finishes the recording within a few seconds."""
+
+    def __init__(self, config: Mapping[str, Any], link: ControlLink, measures: Measures) -> None:
+        self._link = link
+        self._measures = measures
+        self._buffer_size = int(config["buffer_size"])
+        self._queue: queue.Queue[Item | None] = queue.Queue(QUEUE_FRAMES)
+        self._recorder = self._open_recorder(config) if config["record"] else None
+        self._watched_until = 0.0
+        self._next_picture_s = 0.0
+        self._pending_notes: list[dict[str, Any]] = []
+        self.dropped = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="presenter", daemon=True)
+        self._thread.start()
+
+    def _open_recorder(self, config: Mapping[str, Any]) -> SegmentRecorder:
+        settings = RecorderConfig(
+            segment_s=float(config["segment_s"]), min_free_bytes=int(config["recordings_min_free_bytes"])
+        )
+        return SegmentRecorder(Path(config["recordings_dir"]), settings, self._on_segment, self._on_problem)
+
+    def show(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
+        if self._recorder is None and time.monotonic() > self._watched_until:
+            return
+        try:
+            self._queue.put_nowait((result, [*self._take_notes(), *messages]))
+        except queue.Full:
+            self.dropped += 1
+            self._pending_notes += [m for m in messages if m["type"] == "action"]  # the sidecar must not miss one
+
+    def note(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Messages without a frame of their own: they go into the sidecar with the next frame, or at the end."""
+        self._pending_notes += messages
+
+    def _take_notes(self) -> list[dict[str, Any]]:
+        notes, self._pending_notes = self._pending_notes, []
+        return notes
+
+    def watch(self, seconds: float) -> None:
+        """Somebody looks: pictures are sent until the time is over, or as long as this is called again."""
+        self._watched_until = time.monotonic() + seconds
+
+    def break_off(self) -> None:
+        """The source is away: what is recorded so far becomes a finished segment soon."""
+        if self._recorder is not None:
+            self._recorder.rotate(self._take_notes())
+
+    @property
+    def recording(self) -> str:
+        """``off``, ``on`` or ``paused`` (disk full)."""
+        if self._recorder is None:
+            return "off"
+        return "paused" if self._recorder.stats().paused else "on"
+
+    @property
+    def recorder_dropped(self) -> int:
+        return self._recorder.stats().frames_dropped if self._recorder else 0
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        self._closed = True
+        try:
+            self._queue.put(None, timeout=1.0)
+        except queue.Full:
+            log.warning("overlay queue is stuck, %d frames are left out", self._queue.qsize())
+        self._thread.join(timeout_s / 2)
+        if self._recorder is not None:
+            self._recorder.rotate(self._take_notes())
+            self._recorder.close(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while (item := self._queue.get()) is not None:
+                self._present(*item)
+        except Exception:  # noqa: BLE001 - the thread's outermost frame: the process ends and is started again
+            log.exception("the presenter failed")
+            self._link.fail("presenter")
+
+    def _present(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
+        now = time.monotonic()
+        picture_due = now <= self._watched_until and now >= self._next_picture_s
+        if self._recorder is None and not picture_due:
+            return
+        with self._measures.timed("draw"):
+            image = draw(result, self._buffer_size, wall_clock(result.frame.captured_at))
+        if self._recorder is not None:
+            self._recorder.write(result, image, messages)
+        if picture_due:
+            self._next_picture_s = now + PICTURE_PERIOD_S
+            self._send_picture(image)
+
+    def _send_picture(self, image: Image) -> None:
+        with self._measures.timed("jpeg"):
+            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if done:
+            self._link.latest("picture", {}, {"jpeg": jpeg})
+
+    def _on_segment(self, segment: Segment) -> None:
+        self._measures.count("segments_total")
+        self._link.send("segment", segment.to_fields())
+
+    def _on_problem(self, reason: str) -> None:
+        log.warning("recording: %s", reason)
+        self._measures.count("recording_problems_total")
+        self._link.send("problem", {"part": "recorder", "reason": reason})
+
+
+def wall_clock(unix_s: float) -> str:
+    """Unix time → the overlay's clock, UTC."""
+    moment = datetime.fromtimestamp(unix_s, timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{moment.microsecond // 100_000} UTC"

@@ -1,0 +1,96 @@
+"""The straight line: what happens to every frame of one stream, live or from a file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.actions import ActionSmoother
+from pipeline.clips import ClipBuffer
+from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult
+from pipeline.stride import StrideController
+from pipeline.tracker import PersonTracker
+from service.measures import Measures
+
+
+class Inference(Protocol):
+    """All that the straight line in ``stream.py`` knows of inference."""
+
+    def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
+        """→ the frame's people, or None when inference is away for now (tracks then coast)."""
+
+    def submit(self, clip: Clip) -> None:
+        """Never blocks a live stream; a newer clip of the same track replaces one that still waits."""
+
+    def take(self) -> list[ActionScores]:
+        """→ all scores that arrived since the last call."""
+
+
+class Sink(Protocol):
+    """Where results go. ``publish`` must not block a live stream."""
+
+    def publish(self, result: FrameResult) -> None: ...
+
+    def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
+        """Events without a new frame: the end of actions when a stream breaks off or stops."""
+
+
+@dataclass
+class Stages:
+    """The state that one stream carries from frame to frame."""
+
+    tracker: PersonTracker
+    clip_buffer: ClipBuffer
+    smoother: ActionSmoother
+    stride: StrideController
+    measures: Measures = field(default_factory=Measures)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last_frame: Frame | None = None
+
+
+def run_stream(source: Iterable[Frame], inference: Inference, stages: Stages, sink: Sink) -> None:
+    """Until the source ends. Raises what the source raises; open actions are ended in every case."""
+    try:
+        for frame in source:
+            with stages.lock, stages.measures.timed("frame"):
+                sink.publish(process_frame(frame, inference, stages))
+    finally:
+        end_actions(stages, sink)
+
+
+def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameResult:
+    """One frame through every stage."""
+    timed = stages.measures.timed
+    stages.last_frame = frame
+    detections = _detect(frame, inference, stages)
+    with timed("track"):
+        tracks = stages.tracker.update(frame, detections)
+    with timed("crop"):
+        clips = stages.clip_buffer.push(frame, tracks)
+    for clip in clips:
+        inference.submit(clip)
+    events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
+    labels, buffers = stages.smoother.labels(), stages.clip_buffer.fill()
+    return FrameResult(frame, tracks, labels, buffers, events, detected=detections is not None)
+
+
+def _detect(frame: Frame, inference: Inference, stages: Stages) -> Detections | None:
+    """None on frames that are left out by the stride: their tracks coast."""
+    if not stages.stride.due(frame.index):
+        stages.measures.count("frames_coasted_total")
+        return None
+    with stages.measures.timed("detect_wait"):
+        return inference.detect(frame, stages.tracker.expected(frame.time_s))
+
+
+def end_actions(stages: Stages, sink: Sink) -> None:
+    """Ends what is going on: nobody can say that it goes on while no picture comes."""
+    with stages.lock:
+        frame = stages.last_frame
+        if frame is None:
+            return
+        events = stages.smoother.finish(frame.time_s, frame.captured_at)
+        if events:
+            sink.publish_events(events, frame)
