@@ -24,31 +24,38 @@ from pipeline.geometry import area, pairwise_intersection, pairwise_iou, xyxy_to
 Indices = list[int]
 Pairs = list[tuple[int, int]]
 FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
+PRIOR_DISTANCE = 0.3  # between different people, until some were seen at the same time
+LEARNING_RATE = 0.05  # a frame
+VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
     """When people count as seen, the same, or gone. Times are media seconds."""
 
-    strong: float = 0.4  # a detection from here on may start a track
-    weak: float = 0.1  # one from here on may continue a track
+    start: float = 0.6  # a detection from here on may start a track
+    strong: float = 0.4  # one from here on is matched first, and brings back lost people
+    weak: float = 0.1  # one from here on may continue a visible person's track
     max_iou_distance: float = 0.8  # strong detections
     max_weak_iou_distance: float = 0.5
-    max_appearance_distance: float = 0.25  # cosine
+    same_person: float = 0.5  # largest cosine distance, as a share of the usual one between different people
     appearance_weight: float = 0.3
     confirm_hits: int = 3
     confirm_s: float = 0.15
     tentative_s: float = 0.25  # how long an unconfirmed track may be unseen
     coast_s: float = 1.0  # how long an unseen person is still reported, and found again by position
-    memory_s: float = 10.0  # how long an unseen person is found again by appearance
+    memory_s: float = 5.0  # how long an unseen person is found again by appearance
     reach_heights_per_s: float = 1.0  # how far an unseen person may have walked
     nn_budget: int = 30
     refresh_s: float = 1.0  # the gallery gets a new feature this often even where position is clear
+    border: float = 0.01  # of the image: an unseen person whose box comes this close to its edge has left
     duplicate_cover: float = 0.8  # a weaker detection covered this much by a stronger one of similar size is dropped
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weak <= self.strong <= 1:
-            raise ValueError(f"expected 0 <= weak <= strong <= 1, got {self.weak} and {self.strong}")
+        if not 0 <= self.weak <= self.strong <= self.start <= 1:
+            raise ValueError(
+                f"expected 0 <= weak <= strong <= start <= 1, got {self.weak}, {self.strong}, {self.start}"
+            )
         if self.nn_budget < 1 or self.confirm_hits < 1:
             raise ValueError("nn_budget and confirm_hits must be 1 or more")
         if not 0 < self.coast_s <= self.memory_s:
@@ -94,13 +101,16 @@ class PersonTracker:
         if detections is not None:
             self._library.advance(frame.time_s)
             self._library.update(_to_library(detections, self._config))
-        return tuple(self._report(track, frame.time_s) for track in self._visible(frame.time_s))
+        visible = [track for track in self._library.tracks if self._is_visible(track, frame)]
+        return tuple(self._report(track, frame.time_s) for track in visible)
 
-    def _visible(self, time_s: float) -> list[_PersonTrack]:
-        return [t for t in self._library.tracks if time_s - t.seen_s <= self._limit_s(t)]
-
-    def _limit_s(self, track: _PersonTrack) -> float:
-        return self._config.coast_s if track.is_confirmed() else self._config.tentative_s
+    def _is_visible(self, track: _PersonTrack, frame: Frame) -> bool:
+        """Seen just now, or unseen for a short time and still inside the picture."""
+        unseen_s = frame.time_s - track.seen_s
+        if unseen_s <= 0 or track.seen_s == self._library.clock.time_s:
+            return True
+        limit_s = self._config.coast_s if track.is_confirmed() else self._config.tentative_s
+        return unseen_s <= limit_s and _is_inside(track.box_at(frame.time_s), frame.size_hw, self._config.border)
 
     def _report(self, track: _PersonTrack, time_s: float) -> Track:
         state = TrackState.CONFIRMED if track.is_confirmed() else TrackState.TENTATIVE
@@ -113,6 +123,7 @@ class _MediaTimeFilter(kalman_filter.KalmanFilter):  # type: ignore[misc]  # the
 
     def __init__(self) -> None:
         super().__init__()
+        self._std_weight_velocity = VELOCITY_NOISE
         self.steps = 1.0
 
     def predict(self, mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
@@ -136,6 +147,9 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
         self.confidence = float(self.det_conf)
 
     def predict(self, kf: _MediaTimeFilter) -> None:
+        """An unseen person keeps walking but neither grows nor changes shape, as in ByteTrack."""
+        if self.seen_s < self.predicted_s:
+            self.mean[6:] = 0.0
         super().predict(kf)
         self.predicted_s = self.clock.time_s
 
@@ -173,23 +187,39 @@ class _Clock:
 
 
 class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]  # the library has no types
-    """The library's gallery, without detections whose appearance was not computed."""
+    """The library's gallery, without detections whose appearance was not computed.
+
+    How far apart two people's vectors lie differs between networks and cameras (PETS: 0.29 with MobileNetV2, 0.53 with
+    OSNet), so it is learnt from people seen at the same time, and distances are given as shares of that.
+    """
+
+    def __init__(self, budget: int) -> None:
+        super().__init__("cosine", 1.0, budget)
+        self.usual_distance = PRIOR_DISTANCE
+
+    def learn(self, features: NDArray[np.float32]) -> None:
+        """Take in the (N, F) vectors of people in one frame; rows of NaN are passed by."""
+        known = features[np.isfinite(features[:, 0])] if len(features) else features
+        if len(known) < 2:
+            return
+        distances = 1.0 - (known @ known.T)[np.triu_indices(len(known), k=1)]
+        self.usual_distance += LEARNING_RATE * (float(distances.mean()) - self.usual_distance)
 
     def partial_fit(self, features: NDArray[np.float32], targets: NDArray[np.str_], active_targets: list[str]) -> None:
-        known = [index for index in range(len(features)) if np.isfinite(features[index][0])]
+        known = [index for index, feature in enumerate(features) if np.isfinite(feature[0])]
         for target in active_targets:
             self.samples.setdefault(target, [])
         super().partial_fit([features[i] for i in known], [targets[i] for i in known], active_targets)
 
     def distances(self, targets: Sequence[str], features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(T,) targets, (D, F) features → (T, D) cosine distances; NaN where either side has no feature."""
+        """(T,) targets, (D, F) features → (T, D) shares of the usual distance; NaN where a side has no feature."""
         result = np.full((len(targets), len(features)), np.nan)
         known = np.flatnonzero(np.isfinite(features[:, 0])) if len(features) else np.empty(0, np.intp)
         for row, target in enumerate(targets):
             samples = self.samples.get(target)
             if samples and len(known):
                 result[row, known] = self._metric(samples, features[known])
-        return result
+        return result / self.usual_distance
 
 
 class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the library has no types
@@ -198,17 +228,26 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
     tracks: list[_PersonTrack]
 
     def __init__(self, config: TrackerConfig, first_track_id: int) -> None:
-        gallery = _Gallery("cosine", config.max_appearance_distance, config.nn_budget)
-        super().__init__(gallery, n_init=1 << 30, override_track_class=_PersonTrack)
+        super().__init__(_Gallery(config.nn_budget), n_init=1 << 30, override_track_class=_PersonTrack)
         self.kf = _MediaTimeFilter()
         self.clock = _Clock(config)
         self._next_id = first_track_id
+        self._first = True
 
     def advance(self, time_s: float) -> None:
         """Predict every track from the last detected frame to ``time_s``."""
         self.kf.steps = max(0.0, time_s - self.clock.time_s) * FILTER_RATE_HZ
         self.clock.time_s = time_s
         self.predict()
+
+    def update(self, detections: list[Detection], today: None = None) -> None:
+        """The library's update; who is there in the first picture is there for sure, as in ByteTrack."""
+        self.metric.learn(_features(detections))
+        super().update(detections, today)
+        if self._first:
+            self._first = False
+            for track in self.tracks:
+                track.state = library_track.TrackState.Confirmed
 
     def _initiate_track(self, detection: Detection) -> None:
         detection.others = self.clock
@@ -227,10 +266,11 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         young, tentative, strong = self._assign(_iou_cost, config.max_iou_distance, detections, tentative, strong)
         matched = {track for track, _ in pairs}
         lost = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and i not in matched]
-        back, _, strong = self._assign(self._return_cost, config.max_appearance_distance, detections, lost, strong)
+        back, _, strong = self._assign(self._return_cost, config.same_person, detections, lost, strong)
         pairs += young + back
         taken = {track for track, _ in pairs}
-        return pairs, [i for i in range(len(self.tracks)) if i not in taken], strong
+        starting = [i for i in strong if detections[i].confidence >= config.start]
+        return pairs, [i for i in range(len(self.tracks)) if i not in taken], starting
 
     def _assign(
         self, cost: object, limit: float, detections: list[Detection], tracks: Indices, chosen: Indices
@@ -248,7 +288,7 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         config = self.clock.config
         cost = _iou_cost(tracks, detections, rows, columns)
         possible = cost <= config.max_iou_distance
-        looks = self._appearance(tracks, detections, rows, columns) / config.max_appearance_distance
+        looks = self._appearance(tracks, detections, rows, columns) / config.same_person
         weight = config.appearance_weight
         fused = np.where(np.isnan(looks), cost, (1 - weight) * cost + weight * np.minimum(looks, 1.5))
         return np.where(possible, np.minimum(fused, config.max_iou_distance), 2.0)
@@ -269,7 +309,7 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
     def _appearance(
         self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
     ) -> NDArray[np.float64]:
-        features = np.stack([detections[i].feature for i in columns])
+        features = _features([detections[i] for i in columns])
         return self.metric.distances([tracks[i].track_id for i in rows], features)  # type: ignore[no-any-return]
 
 
@@ -282,6 +322,13 @@ def _within_reach(track: _PersonTrack, detection: Detection, unseen_s: float, co
     return distance <= limit and 0.6 < height / known_height < 1.67
 
 
+def _is_inside(box_xyxy: Floats, size_hw: tuple[int, int], border: float) -> bool:
+    """Whether the box keeps clear of the left, right and upper edge; people near a camera are cut by the lower one."""
+    height, width = size_hw
+    left, top, right = box_xyxy[0], box_xyxy[1], box_xyxy[2]
+    return bool(left > border * width and right < (1 - border) * width and top > border * height)
+
+
 def _iou_cost(
     tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
 ) -> NDArray[np.float64]:
@@ -289,6 +336,11 @@ def _iou_cost(
     predicted = np.stack([tracks[i].box_at(tracks[i].predicted_s) for i in rows])
     found = np.stack([detections[i].to_tlbr() for i in columns])
     return np.asarray(1.0 - pairwise_iou(predicted, found), np.float64)
+
+
+def _features(detections: list[Detection]) -> NDArray[np.float32]:
+    """→ (N, F); one column of NaN when nothing was computed."""
+    return np.stack([d.feature for d in detections]) if detections else np.empty((0, 1), np.float32)
 
 
 def _boxes_at(tracks: list[_PersonTrack], time_s: float) -> Floats:
