@@ -102,7 +102,7 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> tuple[int, bool, l
         tracker=PersonTracker(),
         clip_buffer=ClipBuffer(clip_config),
         smoother=ActionSmoother(SmootherConfig()),
-        stride=StrideController(live=False),
+        stride=StrideController(adaptive=False),
     )
     sink = FileSink(job, clip_config.length)
     interrupted = threading.Event()

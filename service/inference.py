@@ -35,7 +35,7 @@ class EngineConfig:
     runtime: str = "auto"
     detector: Path | None = None
     detector_image_size: int = 640
-    detector_confidence: float = 0.25
+    detector_confidence: float = 0.1
     appearance: Path | None = None
     max_batch: int = 16
     max_models: int = 4

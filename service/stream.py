@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -63,7 +64,6 @@ def run_stream(source: Iterable[Frame], inference: Inference, stages: Stages, si
 def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameResult:
     """One frame through every stage."""
     timed = stages.measures.timed
-    stages.last_frame = frame
     detections = _detect(frame, inference, stages)
     with timed("track"):
         tracks = stages.tracker.update(frame, detections)
@@ -78,11 +78,18 @@ def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameRe
 
 def _detect(frame: Frame, inference: Inference, stages: Stages) -> Detections | None:
     """None on frames that are left out by the stride: their tracks coast."""
-    if not stages.stride.due(frame.index):
+    last, stages.last_frame = stages.last_frame, frame
+    detections, waited_s = None, None
+    if stages.stride.due(frame.index):
+        begin = time.monotonic()
+        detections = inference.detect(frame, stages.tracker.expected(frame.time_s))
+        waited_s = time.monotonic() - begin
+        stages.measures.observe("stage:detect_wait", waited_s)
+    else:
         stages.measures.count("frames_coasted_total")
-        return None
-    with stages.measures.timed("detect_wait"):
-        return inference.detect(frame, stages.tracker.expected(frame.time_s))
+    if last is not None and last.epoch == frame.epoch:
+        stages.stride.observe(waited_s, frame.time_s - last.time_s, max(0, frame.index - last.index - 1))
+    return detections
 
 
 def end_actions(stages: Stages, sink: Sink) -> None:

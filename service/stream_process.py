@@ -190,11 +190,12 @@ def source_options(config: Mapping[str, Any]) -> SourceOptions:
 
 def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
     thresholds = config.get("actions") or None
+    unhurried = config["url"].startswith("file:") and config.get("pace") != "realtime"  # such a file simply waits
     return Stages(
         tracker=PersonTracker(TrackerConfig(), first_track_id=int(config["first_track_id"])),
         clip_buffer=ClipBuffer(ClipConfig(length=int(config["buffer_size"]), hop=int(config["clip_hop"]))),
         smoother=ActionSmoother(SmootherConfig(thresholds=thresholds)),
-        stride=StrideController(),
+        stride=StrideController(adaptive=not unhurried),
         measures=measures,
     )
 

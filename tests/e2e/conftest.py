@@ -1,0 +1,50 @@
+"""One service for all tests that do not break it, so that models are loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import REPOSITORY, Service
+
+# Converted models are kept between test runs: a conversion takes a minute, and its key holds every version.
+CACHE = REPOSITORY / ".cache" / "tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(420))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def classifier_weights() -> None:
+    if not (REPOSITORY / "weights" / "i3d-kinetics400" / "card.json").exists():
+        pytest.skip("weights/i3d-kinetics400 is not there: run `actoscope weights pull i3d-kinetics400`")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("service"), CACHE, segment_s="10") as running:
+        yield running
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[Service]:
+    """A service that the test may break; not started."""
+    mine = Service(tmp_path, CACHE, segment_s="5")
+    yield mine
+    mine.stop()
+    mine.client.close()
+
+
+@pytest.fixture(autouse=True)
+def no_streams_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "service" in request.fixturenames:
+        running: Service = request.getfixturevalue("service")
+        for stream in running.client.get("/v1/streams").json()["items"]:
+            running.client.delete(f"/v1/streams/{stream['id']}")

@@ -1,0 +1,187 @@
+"""The product's main job on a real RTSP camera: URL in, tracks, labels and events out, recording back, nothing left."""
+
+import io
+import json
+import os
+import time
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from tests.support.rtsp import RtspServer
+from tests.support.service import SAMPLE, SAMPLE_URL, Service, Subscriber, wait_for
+
+# People walk about in the sample. None of Kinetics' 400 classes is "walking"; these are what the network says of
+# walkers, and at low thresholds they make events.
+STREET_ACTIONS = {
+    "walking the dog": 0.03,
+    "marching": 0.03,
+    "jogging": 0.03,
+    "tai chi": 0.03,
+    "hoverboarding": 0.03,
+    "riding scooter": 0.03,
+    "pushing cart": 0.03,
+    "shaking hands": 0.03,
+    "busking": 0.03,
+    "skateboarding": 0.03,
+    "playing cricket": 0.03,
+    "golf driving": 0.03,
+    "golf putting": 0.03,
+    "texting": 0.03,
+    "crossing river": 0.03,
+}
+
+
+@pytest.fixture(scope="module")
+def camera():
+    with RtspServer(SAMPLE) as running:
+        yield running
+
+
+def labelled(message: dict) -> bool:
+    return any(track["action"] for track in message["tracks"])
+
+
+def test_rtsp_url_gives_labels_events_and_a_recording_that_plays(service: Service, camera: RtspServer):
+    with service.subscribe() as subscriber:
+        hello = subscriber.wait("hello", 5)
+        assert (hello["protocol"], hello["streams"]) == (1, [])
+        stream = service.add_stream(camera.url(), name="street", record=True, actions=STREET_ACTIONS)
+        subscriber.wait("stream", 20, stream_id=stream["id"], state="running")
+        check_tracks(subscriber, stream["id"])
+        started = subscriber.wait("action", 90, kind="started", stream_id=stream["id"])
+        assert started["action"] in STREET_ACTIONS
+        assert started["end_s"] is None
+        ended = subscriber.wait("action", 90, kind="ended", stream_id=stream["id"], event_id=started["event_id"])
+        assert ended["end_s"] >= ended["start_s"] == pytest.approx(started["start_s"])
+        check_snapshot(service, stream["id"])
+        check_metrics(service, stream["id"])
+        check_delete(service, stream["id"])
+        sequence = [m["seq"] for _, m in subscriber.messages if "seq" in m and m["type"] != "hello"]
+        assert sequence == sorted(set(sequence))
+    check_events(service, stream["id"], started["event_id"])
+    check_recording(service, stream["id"])
+
+
+def check_tracks(subscriber: Subscriber, stream_id: str) -> None:
+    """Lasting IDs, boxes in 0..1, buffers that fill, labels with scores."""
+    message = subscriber.wait("tracks", 60, labelled, stream_id=stream_id)
+    assert 0 <= message["age_ms"] < 60_000
+    for track in message["tracks"]:
+        assert all(0 <= value <= 1 for value in track["box"])
+        assert 0 <= track["buffer"] <= track["buffer_size"] == 64
+    named = next(track for track in message["tracks"] if track["action"])
+    assert max(named["scores"], key=named["scores"].get) == named["action"]
+    assert sum(named["scores"].values()) <= 1.001
+    ids = [t["track_id"] for m in subscriber.of_type("tracks") for t in m["tracks"]]
+    assert max(ids.count(i) for i in set(ids)) > 20, "no ID lasted"
+
+
+def check_snapshot(service: Service, stream_id: str) -> None:
+    answer = service.client.get(f"/v1/streams/{stream_id}/snapshot.jpg")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    with av.open(io.BytesIO(answer.content), format="mjpeg") as picture:
+        image = next(picture.decode(video=0)).to_ndarray(format="rgb24")
+    assert image.shape == (576, 768, 3)
+    assert image.std() > 20
+
+
+def check_metrics(service: Service, stream_id: str) -> None:
+    text = service.client.get("/metrics").text
+    for name in ("fps_in", "fps_out", "drops_total", "stage_seconds_bucket", "label_age_seconds", "restarts", "up"):
+        assert f'actoscope_{name}{{' in text, name
+    assert f'stream="{stream_id}"' in text
+    for name in ("actoscope_subscribers", "actoscope_inference_clip_queue_depth"):
+        assert name in text
+
+
+def check_delete(service: Service, stream_id: str) -> None:
+    begin = time.monotonic()
+    assert service.client.delete(f"/v1/streams/{stream_id}").status_code == 204
+    assert time.monotonic() - begin < 6
+    assert service.client.get(f"/v1/streams/{stream_id}").status_code == 404
+    assert service.children("stream_process") == []
+
+
+def check_events(service: Service, stream_id: str, event_id: str) -> None:
+    events = service.client.get("/v1/events", params={"stream": stream_id, "limit": 500}).json()["items"]
+    mine = next(event for event in events if event["id"] == event_id)
+    assert mine["end_s"] is not None
+    assert all(event["end_s"] is not None for event in events), "an event of a deleted stream is still open"
+
+
+def check_recording(service: Service, stream_id: str) -> None:
+    """Plays from the start and from the middle, by byte ranges; the sidecar holds the same messages."""
+    items = service.client.get("/v1/recordings", params={"stream": stream_id}).json()["items"]
+    assert items
+    recording = max(items, key=lambda item: item["duration_s"])
+    video = service.client.get(f"/v1/recordings/{recording['id']}/video.mp4")
+    assert video.headers["content-type"] == "video/mp4"
+    part = service.client.get(f"/v1/recordings/{recording['id']}/video.mp4", headers={"Range": "bytes=100-299"})
+    assert (part.status_code, part.content) == (206, video.content[100:300])
+    with av.open(io.BytesIO(video.content)) as container:
+        track = container.streams.video[0]
+        times = [frame.time for frame in container.decode(track)]
+        assert track.codec_context.name == "h264"
+    assert times == sorted(times)
+    assert times[-1] - times[0] == pytest.approx(recording["duration_s"], abs=0.5)
+    sidecar = service.client.get(f"/v1/recordings/{recording['id']}/events.jsonl").text.splitlines()
+    assert {json.loads(line)["type"] for line in sidecar} >= {"tracks", "action"}
+
+
+def test_three_streams_at_once_one_broken_the_others_label(service: Service, camera: RtspServer):
+    with service.subscribe() as subscriber:
+        good = [service.add_stream(camera.url())["id"], service.add_stream(SAMPLE_URL)["id"]]
+        broken = service.add_stream("rtsp://127.0.0.1:9/nothing")["id"]
+        for stream_id in good:
+            subscriber.wait("tracks", 120, labelled, stream_id=stream_id)
+        state = service.stream(broken)
+        assert state["state"] == "reconnecting"
+        assert "refused" in state["reason"]
+
+
+def test_deleted_streams_leave_no_process_thread_or_file_handle(service: Service):
+    def one_round() -> None:
+        stream = service.add_stream(SAMPLE_URL, record=True)
+        service.wait_state(stream["id"], "running", 30)
+        assert service.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
+
+    one_round()  # warms up whatever is made once
+    processes = [psutil.Process(service.process.pid), *service.children("inference_process")]
+    before = [(p.num_fds(), p.num_threads()) for p in processes]
+    shared_memory = set(os.listdir("/dev/shm"))
+    for _ in range(3):
+        one_round()
+
+    def settled() -> bool:
+        now = [(p.num_fds(), p.num_threads()) for p in processes]
+        return all(n[0] <= b[0] and n[1] <= b[1] + 1 for n, b in zip(now, before, strict=True))
+
+    wait_for(settled, 15, f"file handles and threads as before: {before}, now "
+             f"{[(p.num_fds(), p.num_threads()) for p in processes]}")
+    assert service.children("stream_process") == []
+    assert set(os.listdir("/dev/shm")) <= shared_memory
+
+
+def test_subscriber_that_stops_reading_is_cut_and_the_others_go_on(service: Service):
+    service.add_stream(SAMPLE_URL)
+    with service.subscribe() as healthy, service.subscribe() as stuck:
+        healthy.wait("tracks", 60)
+        stuck.socket.socket.settimeout(None)
+        stuck.socket.recv_messages.pause()  # the client's reader stops: the server's send buffer fills
+        heard = sum(1 for _ in healthy.of_type("tracks"))
+        wait_for(lambda: sum(1 for _ in healthy.of_type("tracks")) > heard + 30, 30, "the healthy one hears on")
+
+
+def test_api_answers_at_once_while_streams_are_classified(service: Service, camera: RtspServer):
+    for _ in range(2):
+        service.add_stream(camera.url())
+    delays = []
+    for _ in range(100):
+        begin = time.monotonic()
+        assert service.client.get("/healthz").status_code == 200
+        delays.append(time.monotonic() - begin)
+        time.sleep(0.02)
+    assert np.median(delays) < 1.0  # no deadline of the machine: the API just does not wait for inference

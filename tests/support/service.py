@@ -1,0 +1,187 @@
+"""The real service as a subprocess, for end-to-end tests: its own port, data folder and log file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SAMPLE = REPOSITORY / "samples" / "street.mp4"
+SAMPLE_URL = SAMPLE.as_uri() + "?pace=realtime&loop=true"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    """Polls until the condition is true and → its value; fails with ``what`` when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not within {timeout_s:g} s: {what}")
+
+
+class Service:
+    """``actoscope serve`` with settings of its own. Use as a context manager, or start, stop and kill by hand."""
+
+    def __init__(self, folder: Path, cache: Path, **settings: str) -> None:
+        self.folder = folder
+        self.log_path = folder / "service.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        link = folder / "data" / "cache"
+        if not link.exists():
+            link.symlink_to(cache)
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("ACTOSCOPE_")},
+            "ACTOSCOPE_DATA_DIR": str(folder / "data"),
+            "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights"),
+            "ACTOSCOPE_MEDIA_ROOTS": json.dumps([str(SAMPLE.parent), str(folder)]),
+            **{f"ACTOSCOPE_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.client = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ready: bool = True) -> Service:
+        command = [sys.executable, "-m", "service.cli", "serve", "--port", str(self.port)]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=REPOSITORY)
+        wait_for(lambda: self._answers("/healthz"), 60, f"the service answers; its log: {self.log()[-3000:]}")
+        if ready:
+            wait_for(lambda: self._answers("/readyz"), 240, f"models are loaded; its log: {self.log()[-3000:]}")
+        return self
+
+    def _answers(self, path: str) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"the service ended with {self.process.returncode}: {self.log()[-3000:]}")
+        try:
+            return self.client.get(path).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def __enter__(self) -> Service:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.client.close()
+
+    def stop(self, timeout_s: float = 15) -> int:
+        """SIGTERM, → the exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no graceful end within {timeout_s} s: {self.log()[-3000:]}") from None
+
+    def kill(self) -> None:
+        """SIGKILL of the API process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def children(self, module: str) -> list[psutil.Process]:
+        """Running child processes of one kind, ``stream_process`` or ``inference_process``."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True) if self.process else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(f"service.{module}" in part for part in child.cmdline()):
+                    found.append(child)
+        return found
+
+    # -- what tests do with the API
+
+    def add_stream(self, url: str, **options: Any) -> dict[str, Any]:
+        answer = self.client.post("/v1/streams", json={"url": url, **options})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def stream(self, stream_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"/v1/streams/{stream_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def wait_state(self, stream_id: str, state: str, timeout_s: float) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            stream = self.stream(stream_id)
+            return stream if stream["state"] == state else None
+
+        try:
+            return wait_for(reached, timeout_s, f"stream {stream_id} is {state}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {self.stream(stream_id)}; log: {self.log()[-2000:]}") from None
+
+    def subscribe(self, query: str = "") -> Subscriber:
+        return Subscriber(f"ws://127.0.0.1:{self.port}/v1/ws{query}")
+
+
+class Subscriber:
+    """A websocket client that keeps all it hears, read by a thread."""
+
+    def __init__(self, url: str) -> None:
+        self.socket: ClientConnection = connect(url, max_size=None, open_timeout=10, proxy=None)
+        self.messages: list[tuple[float, dict[str, Any]]] = []
+        self.close_code: int | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            for text in self.socket:
+                self.messages.append((time.monotonic(), json.loads(text)))
+        except ConnectionClosed:
+            pass
+        self.close_code = self.socket.protocol.close_code
+
+    def of_type(self, kind: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        for _, message in list(self.messages):
+            if message["type"] == kind and all(message.get(key) == value for key, value in fields.items()):
+                yield message
+
+    def wait(self, kind: str, timeout_s: float, check: Callable[[dict[str, Any]], bool] = bool, **fields: Any) -> Any:
+        """The first message of this type that passes ``check``, past or to come."""
+        return wait_for(
+            lambda: next((m for m in self.of_type(kind, **fields) if check(m)), None),
+            timeout_s,
+            f"a {kind} message {fields}; heard {[m['type'] for _, m in self.messages][-20:]}",
+        )
+
+    def close(self) -> None:
+        self.socket.close()
+        self._thread.join(5)
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
