@@ -19,13 +19,13 @@ from deep_sort_realtime.deep_sort.detection import Detection
 from numpy.typing import NDArray
 
 from pipeline.entities import Detections, Floats, Frame, Track, TrackState
-from pipeline.geometry import area, pairwise_intersection, pairwise_iou, xyxy_to_ltwh
+from pipeline.geometry import pairwise_iou, xyxy_to_ltwh
 
 Indices = list[int]
 Pairs = list[tuple[int, int]]
 FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
-PRIOR_DISTANCE = 0.3  # between different people, until some were seen at the same time
-LEARNING_RATE = 0.05  # a frame
+PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
+LEARNING_RATE = 0.02  # a frame
 VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
 
 
@@ -38,7 +38,7 @@ class TrackerConfig:
     weak: float = 0.1  # one from here on may continue a visible person's track
     max_iou_distance: float = 0.8  # strong detections
     max_weak_iou_distance: float = 0.5
-    same_person: float = 0.5  # largest cosine distance, as a share of the usual one between different people
+    certainty: float = 2.5  # deviations by which a returning person must look closer than different people do
     appearance_weight: float = 0.3
     confirm_hits: int = 3
     confirm_s: float = 0.15
@@ -49,7 +49,6 @@ class TrackerConfig:
     nn_budget: int = 30
     refresh_s: float = 1.0  # the gallery gets a new feature this often even where position is clear
     border: float = 0.01  # of the image: an unseen person whose box comes this close to its edge has left
-    duplicate_cover: float = 0.8  # a weaker detection covered this much by a stronger one of similar size is dropped
 
     def __post_init__(self) -> None:
         if not 0 <= self.weak <= self.strong <= self.start <= 1:
@@ -189,21 +188,24 @@ class _Clock:
 class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]  # the library has no types
     """The library's gallery, without detections whose appearance was not computed.
 
-    How far apart two people's vectors lie differs between networks and cameras (PETS: 0.29 with MobileNetV2, 0.53 with
-    OSNet), so it is learnt from people seen at the same time, and distances are given as shares of that.
+    How close two different people look depends on the network and the camera, so it is learnt from people who are
+    seen at the same time: mean and deviation of the distance from a person's vector to other people's galleries.
     """
 
     def __init__(self, budget: int) -> None:
         super().__init__("cosine", 1.0, budget)
-        self.usual_distance = PRIOR_DISTANCE
+        self._mean, self._variance = PRIOR_MEAN, PRIOR_DEVIATION**2
 
-    def learn(self, features: NDArray[np.float32]) -> None:
-        """Take in the (N, F) vectors of people in one frame; rows of NaN are passed by."""
-        known = features[np.isfinite(features[:, 0])] if len(features) else features
-        if len(known) < 2:
-            return
-        distances = 1.0 - (known @ known.T)[np.triu_indices(len(known), k=1)]
-        self.usual_distance += LEARNING_RATE * (float(distances.mean()) - self.usual_distance)
+    def learn(self, others: NDArray[np.float64]) -> None:
+        """Take in (K,) distances between people known to be different."""
+        if len(others):
+            step = float(np.mean(others)) - self._mean
+            self._mean += LEARNING_RATE * step
+            self._variance += LEARNING_RATE * (float(np.mean((others - self._mean) ** 2)) - self._variance)
+
+    def limit(self, certainty: float) -> float:
+        """The largest distance that is still ``certainty`` deviations below that of different people."""
+        return max(self._mean - certainty * float(np.sqrt(self._variance)), 0.1 * self._mean)
 
     def partial_fit(self, features: NDArray[np.float32], targets: NDArray[np.str_], active_targets: list[str]) -> None:
         known = [index for index, feature in enumerate(features) if np.isfinite(feature[0])]
@@ -212,14 +214,14 @@ class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]
         super().partial_fit([features[i] for i in known], [targets[i] for i in known], active_targets)
 
     def distances(self, targets: Sequence[str], features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(T,) targets, (D, F) features → (T, D) shares of the usual distance; NaN where a side has no feature."""
+        """(T,) targets, (D, F) features → (T, D) cosine distances; NaN where either side has no feature."""
         result = np.full((len(targets), len(features)), np.nan)
         known = np.flatnonzero(np.isfinite(features[:, 0])) if len(features) else np.empty(0, np.intp)
         for row, target in enumerate(targets):
             samples = self.samples.get(target)
             if samples and len(known):
                 result[row, known] = self._metric(samples, features[known])
-        return result / self.usual_distance
+        return result
 
 
 class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the library has no types
@@ -242,7 +244,6 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
 
     def update(self, detections: list[Detection], today: None = None) -> None:
         """The library's update; who is there in the first picture is there for sure, as in ByteTrack."""
-        self.metric.learn(_features(detections))
         super().update(detections, today)
         if self._first:
             self._first = False
@@ -266,9 +267,10 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         young, tentative, strong = self._assign(_iou_cost, config.max_iou_distance, detections, tentative, strong)
         matched = {track for track, _ in pairs}
         lost = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and i not in matched]
-        back, _, strong = self._assign(self._return_cost, config.same_person, detections, lost, strong)
+        back, _, strong = self._assign(self._return_cost, self._looks_limit(), detections, lost, strong)
         pairs += young + back
         taken = {track for track, _ in pairs}
+        self._learn_looks(detections, pairs)
         starting = [i for i in strong if detections[i].confidence >= config.start]
         return pairs, [i for i in range(len(self.tracks)) if i not in taken], starting
 
@@ -288,7 +290,7 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         config = self.clock.config
         cost = _iou_cost(tracks, detections, rows, columns)
         possible = cost <= config.max_iou_distance
-        looks = self._appearance(tracks, detections, rows, columns) / config.same_person
+        looks = self._appearance(tracks, detections, rows, columns) / self._looks_limit()
         weight = config.appearance_weight
         fused = np.where(np.isnan(looks), cost, (1 - weight) * cost + weight * np.minimum(looks, 1.5))
         return np.where(possible, np.minimum(fused, config.max_iou_distance), 2.0)
@@ -305,6 +307,17 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
                 if not _within_reach(track, detections[chosen], unseen_s, self.clock.config):
                     cost[row, column] = np.nan
         return np.where(np.isnan(cost), 2.0, cost)
+
+    def _looks_limit(self) -> float:
+        return float(self.metric.limit(self.clock.config.certainty))
+
+    def _learn_looks(self, detections: list[Detection], pairs: Pairs) -> None:
+        """Every two people seen in one frame are different people."""
+        rows, columns = [track for track, _ in pairs], [detection for _, detection in pairs]
+        if len(pairs) > 1:
+            distances = self._appearance(self.tracks, detections, rows, columns)
+            others = distances[~np.eye(len(pairs), dtype=bool)]
+            self.metric.learn(others[np.isfinite(others)])
 
     def _appearance(
         self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
@@ -350,25 +363,13 @@ def _boxes_at(tracks: list[_PersonTrack], time_s: float) -> Floats:
 
 
 def _to_library(detections: Detections, config: TrackerConfig) -> list[Detection]:
-    """Entities → the library's detections, strongest first, without the too weak and the doubles."""
-    order = np.argsort(-detections.confidences, kind="stable")
-    order = order[detections.confidences[order] >= config.weak]
-    order = order[_not_covered(detections.boxes_xyxy[order], config.duplicate_cover)]
-    boxes_ltwh = xyxy_to_ltwh(detections.boxes_xyxy[order])
+    """Entities → the library's detections, without the too weak."""
+    chosen = np.flatnonzero(detections.confidences >= config.weak)
+    boxes_ltwh = xyxy_to_ltwh(detections.boxes_xyxy[chosen])
     features = detections.features
     missing = np.full(1, np.nan, np.float32)
     return [
         Detection(box, detections.confidences[index], missing if features is None else features[index])
-        for box, index in zip(boxes_ltwh, order, strict=True)
+        for box, index in zip(boxes_ltwh, chosen, strict=True)
         if box[2] > 0 and box[3] > 0
     ]
-
-
-def _not_covered(boxes_xyxy: Floats, limit: float) -> NDArray[np.bool_]:
-    """(N, 4), strongest first → (N,): not almost wholly inside a stronger box of similar height (a double)."""
-    if not len(boxes_xyxy):
-        return np.empty(0, np.bool_)
-    heights = boxes_xyxy[:, 3] - boxes_xyxy[:, 1]
-    covered = pairwise_intersection(boxes_xyxy, boxes_xyxy) / np.maximum(area(boxes_xyxy)[:, None], 1e-6)
-    similar = heights[:, None] > 0.6 * heights[None, :]
-    return np.asarray(~np.any(np.tril((covered > limit) & similar, k=-1), axis=1), np.bool_)
