@@ -1,0 +1,330 @@
+"""The detector on real frames: people found, formats loaded, exports cached whole."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline import cpu, detector
+from pipeline.cpu import converted, cpu_flags, precision_candidates
+from pipeline.detector import DetectorConfig, PersonDetector, letterbox, resolve_person_weights, suppress
+from pipeline.entities import Image
+from pipeline.errors import DetectorError
+from pipeline.geometry import pairwise_iou
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+VIDEO = SHARED / "data" / "pets" / "vtest.avi"
+PEOPLE_IN_FIRST_FRAME = np.array(  # MOTChallenge ground truth of PETS09-S2L1, frame 1
+    [[499, 158, 530.03, 233.17], [258, 219, 290.9, 307.7], [633, 242, 675.3, 323.1]], np.float32
+)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    if not VIDEO.is_file():
+        pytest.skip("../shared/data/pets/vtest.avi is not here")
+    capture = cv2.VideoCapture(str(VIDEO))
+    _, bgr = capture.read()
+    capture.release()
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+@pytest.fixture(scope="module")
+def loaded(cache_dir: Path) -> PersonDetector:
+    if not WEIGHTS.is_file():
+        pytest.skip("../shared/weights/yolo11n-coco is not here")
+    return PersonDetector.load(WEIGHTS, DetectorConfig(cache_dir=cache_dir, device="cpu"))
+
+
+def exported_folder(cache_dir: Path) -> Path:
+    return next(path for path in (cache_dir / "openvino").iterdir() if path.is_dir())
+
+
+def test_detect_pets_frame_finds_the_three_people(loaded: PersonDetector, image: Image) -> None:
+    found = loaded.detect([image])[0]
+    sure = found.boxes_xyxy[found.confidences > 0.5]
+    assert len(sure) == 3
+    assert (pairwise_iou(PEOPLE_IN_FIRST_FRAME, sure).max(axis=1) > 0.5).all()
+    assert found.features is None
+    assert found.boxes_xyxy.dtype == found.confidences.dtype == np.float32
+    assert (np.diff(found.confidences) <= 0).all()
+
+
+def test_detect_batch_of_different_sizes_answers_in_order(loaded: PersonDetector, image: Image) -> None:
+    wide = np.pad(image, ((0, 0), (0, 400), (0, 0)))
+    empty = np.zeros((300, 200, 3), np.uint8)
+    found = loaded.detect([image, empty, wide, image])
+    assert len(found[1]) == 0
+    np.testing.assert_allclose(found[0].boxes_xyxy, found[3].boxes_xyxy, atol=0.5)
+    strong = found[2].boxes_xyxy[found[2].confidences > 0.5]
+    assert (pairwise_iou(PEOPLE_IN_FIRST_FRAME, strong).max(axis=1) > 0.5).all()
+
+
+def test_detect_colours_are_rgb(loaded: PersonDetector, image: Image) -> None:
+    """Swapped channels must change the scores, else the adapter would be ignoring or double-swapping them."""
+    right, wrong = loaded.detect([image, np.ascontiguousarray(image[..., ::-1])])
+    assert right.confidences[:3].sum() != pytest.approx(wrong.confidences[:3].sum(), abs=1e-3)
+
+
+def test_detect_nothing_answers_nothing(loaded: PersonDetector) -> None:
+    assert loaded.detect([]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_detect_wrong_array_is_refused(loaded: PersonDetector, wrong: Image) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        loaded.detect([wrong])
+
+
+def test_detect_limits_are_kept(loaded: PersonDetector, image: Image, cache_dir: Path) -> None:
+    strict = PersonDetector.load(
+        WEIGHTS, DetectorConfig(confidence=0.5, max_detections=2, cache_dir=cache_dir, device="cpu")
+    )
+    found = strict.detect([image])[0]
+    assert len(found) == 2
+    assert found.confidences.min() > 0.5
+
+
+def test_load_export_is_made_once_and_openvino_folder_loads_too(
+    loaded: PersonDetector, image: Image, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_second_export(*_: str, **__: object) -> None:
+        raise AssertionError("exported again")
+
+    monkeypatch.setattr(detector, "run_python", no_second_export)
+    again = PersonDetector.load(WEIGHTS, DetectorConfig(cache_dir=cache_dir, device="cpu"))
+    folder = PersonDetector.load(exported_folder(cache_dir), DetectorConfig(cache_dir=cache_dir, device="cpu"))
+    expected = loaded.detect([image])[0]
+    for other in (again, folder):
+        np.testing.assert_allclose(other.detect([image])[0].boxes_xyxy, expected.boxes_xyxy, atol=0.5)
+    assert "OpenVINO" in again.description
+    assert "640" in again.description
+
+
+def test_load_leaves_only_whole_exports_and_its_own_settings(loaded: PersonDetector, cache_dir: Path) -> None:
+    assert loaded.description.startswith("yolo11n-coco OpenVINO")
+    entries = [path.name for path in (cache_dir / "openvino").iterdir() if path.is_dir()]
+    assert len(entries) == 1
+    assert not entries[0].startswith(".")
+    assert sorted(path.suffix for path in exported_folder(cache_dir).iterdir()) == [".bin", ".xml", ".yaml"]
+
+
+def test_detector_process_does_not_carry_torch(loaded: PersonDetector, cache_dir: Path) -> None:
+    """The inference process must start fast and stay small: torch lives in the exporting process only."""
+    statement = (
+        "import sys; from pathlib import Path; from pipeline.detector import *; "
+        "PersonDetector.load(Path(sys.argv[1]), DetectorConfig(cache_dir=Path(sys.argv[2]), device='cpu')); "
+        "sys.exit(1 if {'torch', 'ultralytics'} & set(sys.modules) else 0)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", statement, str(WEIGHTS), str(cache_dir)], cwd=root, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_load_onnx_agrees_with_openvino(loaded: PersonDetector, image: Image, tmp_path: Path, dynamic: bool) -> None:
+    copy = tmp_path / "network.pt"
+    shutil.copyfile(WEIGHTS, copy)
+    statement = (
+        "import sys; from ultralytics import YOLO; "
+        "YOLO(sys.argv[1]).export(format='onnx', imgsz=640, dynamic=sys.argv[2] == 'True', simplify=False)"
+    )
+    settings = DetectorConfig(cache_dir=tmp_path, device="cpu")
+    cpu.run_python(
+        statement,
+        str(copy),
+        str(dynamic),
+        environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_CONFIG_DIR": str(tmp_path)},
+    )
+    onnx = PersonDetector.load(tmp_path / "network.onnx", settings)
+    found = onnx.detect([image, image])
+    sure = found[1].boxes_xyxy[found[1].confidences > 0.5]
+    reference = loaded.detect([image])[0]
+    assert (pairwise_iou(reference.boxes_xyxy[:3], sure).max(axis=1) > 0.9).all()
+
+
+def test_load_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="no detector at"):
+        PersonDetector.load(tmp_path / "none.pt", DetectorConfig(cache_dir=tmp_path))
+
+
+def test_load_unknown_kind_says_what_is_expected(tmp_path: Path) -> None:
+    (tmp_path / "network.zip").write_bytes(b"PK")
+    with pytest.raises(DetectorError, match=r"expected a \.pt, \.onnx, \.engine"):
+        PersonDetector.load(tmp_path / "network.zip", DetectorConfig(cache_dir=tmp_path))
+
+
+@pytest.mark.parametrize("name", ["broken.onnx", "broken.pt"])
+def test_load_broken_file_is_a_detector_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not a network")
+    with pytest.raises(DetectorError):
+        PersonDetector.load(tmp_path / name, DetectorConfig(cache_dir=tmp_path / "cache", device="cpu"))
+    left = list((tmp_path / "cache" / "openvino").iterdir()) if (tmp_path / "cache" / "openvino").is_dir() else []
+    assert left == []
+
+
+def test_load_engine_without_gpu_names_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "network.engine").write_bytes(b"x")
+    with pytest.raises(DetectorError, match=r"use the \.pt"):
+        PersonDetector.load(tmp_path / "network.engine", DetectorConfig(cache_dir=tmp_path, device="cpu"))
+
+
+def test_load_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match=r"no OpenVINO \.xml"):
+        PersonDetector.load(tmp_path, DetectorConfig(cache_dir=tmp_path))
+
+
+def test_resolve_own_weights_come_first(tmp_path: Path) -> None:
+    (tmp_path / "person").mkdir()
+    own = tmp_path / "person" / "person.pt"
+    own.write_bytes(b"x")
+    assert resolve_person_weights(tmp_path) == own
+
+
+def test_resolve_without_own_weights_takes_the_one_beside_else_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    monkeypatch.setattr(detector, "REPOSITORY", repository)
+    assert resolve_person_weights(repository / "weights") == "yolo26n.pt"
+    beside = tmp_path / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"x")
+    assert resolve_person_weights(repository / "weights") == beside
+
+
+def test_default_weights_are_downloaded_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def fetch(_: str, target: str, environment: dict[str, str]) -> None:
+        assert environment["YOLO_OFFLINE"] == "false"
+        calls.append(target)
+        Path(target).write_bytes(b"x")
+
+    monkeypatch.setattr(detector, "run_python", fetch)
+    config = DetectorConfig(cache_dir=tmp_path)
+    first, second = (detector._download("yolo26n.pt", config) for _ in range(2))
+    assert first == second == tmp_path / "ultralytics" / "yolo26n.pt"
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("size_hw", [(576, 768), (1080, 1920), (640, 480), (33, 2000), (640, 640)])
+def test_letterbox_round_trip_restores_boxes(size_hw: tuple[int, int]) -> None:
+    boxed = letterbox(np.full((*size_hw, 3), 7, np.uint8), 640, 32)
+    assert max(boxed.pixels.shape[:2]) == 640
+    assert all(side % 32 == 0 for side in boxed.pixels.shape[:2])
+    inner = np.argwhere(boxed.pixels[..., 0] == 7)
+    top, left = inner.min(axis=0)
+    bottom, right = inner.max(axis=0) + 1
+    restored = boxed.to_image(np.array([[left, top, right, bottom, 0.9]], np.float32))[0]
+    np.testing.assert_allclose(restored[:4], [0, 0, size_hw[1], size_hw[0]], atol=2.5)
+    assert restored[4] == np.float32(0.9)
+
+
+def test_suppress_keeps_the_best_of_an_overlapping_pair() -> None:
+    rows = np.array([[0, 0, 10, 10, 0.5], [0, 0, 10, 9, 0.9], [50, 50, 60, 60, 0.3]], np.float32)
+    np.testing.assert_array_equal(suppress(rows, 0.7, 10), rows[[1, 2]])
+    assert suppress(rows, 0.7, 1).shape == (1, 5)
+    assert suppress(rows[:0], 0.7, 5).shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [({0: "person", 1: "car"}, 0), (["car", "Person"], 1), ({0: "fall"}, 0)]
+)
+def test_person_class_is_found_by_name(names: object, expected: int) -> None:
+    assert detector._person_class(names) == expected
+
+
+@pytest.mark.parametrize("names", [None, {}, {0: "cat", 1: "dog"}])
+def test_person_class_missing_is_refused(names: object) -> None:
+    with pytest.raises(DetectorError):
+        detector._person_class(names)
+
+
+def test_select_end_to_end_network_keeps_people_only(loaded: PersonDetector) -> None:
+    """YOLO26 answers final rows (x1, y1, x2, y2, confidence, class) instead of scores for each anchor."""
+    raw = np.array([[0, 0, 10, 20, 0.9, 0], [5, 5, 9, 9, 0.8, 2], [30, 0, 40, 20, 0.05, 0]], np.float32)
+    np.testing.assert_array_equal(loaded._backend._select(raw), raw[:1, :5])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 641}, {"confidence": 0.0}, {"iou": 1.0}, {"max_detections": 0}])
+def test_config_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="got"):
+        DetectorConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_converted_two_at_once_share_one_whole_result(tmp_path: Path) -> None:
+    both_inside, results = threading.Barrier(2, timeout=10), []
+
+    def convert(folder: Path) -> None:
+        both_inside.wait()
+        (folder / "a").write_text("whole")
+        (folder / "b").write_text("whole")
+
+    def work() -> None:
+        results.append(converted(tmp_path, "net", {"v": "1"}, convert))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert results[0] == results[1]
+    assert sorted(path.name for path in results[0].iterdir()) == ["a", "b"]
+    assert [path.name for path in (tmp_path / "openvino").iterdir()] == [results[0].name]
+
+
+def test_converted_other_key_is_another_folder_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise DetectorError("broken")
+
+    with pytest.raises(DetectorError, match="broken"):
+        converted(tmp_path, "net", {"v": "1"}, fail)
+    assert list((tmp_path / "openvino").iterdir()) == []
+    one, two = (converted(tmp_path, "net", {"v": v}, lambda folder: None) for v in "12")
+    assert one != two
+
+
+def test_converted_unwritable_cache_is_a_detector_error(tmp_path: Path) -> None:
+    (tmp_path / "openvino").write_text("a file where a folder should be")
+    with pytest.raises(DetectorError, match="cannot write"):
+        converted(tmp_path, "net", {}, lambda folder: None)
+
+
+def test_run_python_failure_shows_the_end_of_its_output() -> None:
+    with pytest.raises(DetectorError, match="reason-of-failure"):
+        cpu.run_python("import sys; sys.exit('reason-of-failure')")
+
+
+def test_precision_follows_the_cpu(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor : 0\nflags\t\t: fpu avx512_bf16 amx_bf16\nflags : other\n")
+    assert precision_candidates(cpu_flags(cpuinfo)) == ("bf16",)
+    assert precision_candidates(frozenset({"avx512_bf16"})) == ("bf16", "f32")
+    assert precision_candidates(cpu_flags(tmp_path / "none")) == ("f32",)
+
+
+def test_precision_note_is_remembered_and_damage_is_survived(tmp_path: Path) -> None:
+    note = tmp_path / "net.precision"
+    assert cpu._read_note(note) is None
+    cpu._write_note(note, "f32")
+    assert cpu._read_note(note) == "f32"
+    note.write_text("{")
+    assert cpu._read_note(note) is None
