@@ -1,0 +1,128 @@
+"""One connection to a source: a thread that opens, decodes and stamps, until the data end or somebody closes it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import source_errors
+from pipeline.decoder import OpenVideo
+from pipeline.errors import SourceError
+from pipeline.frame_slot import FrameSlot
+from pipeline.source_options import SourceOptions
+from pipeline.source_url import SourceUrl
+from pipeline.timestamps import ClockPoint, MediaClock
+
+logger = logging.getLogger(__name__)
+
+_FILE_PATIENCE = 5.0  # a disk may be this many times slower than a camera before it counts as stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A decoded picture, not yet converted: a dropped one costs no conversion."""
+
+    picture: Any  # av.VideoFrame
+    index: int
+    time_s: float
+    epoch: int
+    arrival_s: float  # monotonic
+    arrived_at: float  # Unix time
+
+
+class Connection:
+    """Made, started and watched by the source's consumer; ``close`` never waits for the thread.
+
+    A thread that sits in FFmpeg when closed is left behind as a daemon: it throws away what it still gets and ends
+    when FFmpeg returns. ``alive`` tells.
+    """
+
+    def __init__(
+        self, url: SourceUrl, options: SourceOptions, after: ClockPoint | None = None, first_index: int = 0
+    ) -> None:
+        self.slot: FrameSlot[Stamped] = FrameSlot()
+        self.video: OpenVideo | None = None  # set once open
+        self.decoded = 0
+        self.point = after  # where media time stands
+        self._url = url
+        self._options = options
+        self._first_index = first_index
+        self._began_s = time.monotonic()
+        self._opened_s: float | None = None
+        self._picture_s: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"source {url.place}", daemon=True)
+
+    def start(self) -> None:
+        self._began_s = time.monotonic()
+        self._thread.start()
+
+    def close(self) -> None:
+        self.slot.close()
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def live(self) -> bool:
+        return self.video.live if self.video is not None else self._url.is_live
+
+    def complaint(self, now_s: float) -> SourceError | None:
+        """Why this connection should be given up although it reports no error: FFmpeg's own timeouts do not see it."""
+        options, video = self._options, self.video
+        patience = 1.0 if self.live else _FILE_PATIENCE
+        if video is None or self._opened_s is None:
+            # PyAV applies the limit twice: to the connection and to finding the streams.
+            limit_s = patience * (2 * options.open_timeout_s + 1.0)
+            return source_errors.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
+        stale_s = patience * options.stale_after_s
+        if now_s - max(video.packet_s, self._picture_s or self._opened_s) > stale_s:
+            return source_errors.timed_out(self._url, stale_s)
+        waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s
+        if self._picture_s is not None:
+            waiting_since_s, limit_s = self._picture_s, stale_s
+        return source_errors.undecodable(self._url) if now_s - waiting_since_s > limit_s else None
+
+    def _run(self) -> None:
+        try:
+            self.slot.finish(self._read())
+        except Exception as error:  # noqa: BLE001  (outermost frame of the thread)
+            # The type alone: the text and the traceback of a PyAV error hold the URL.
+            logger.error("reading %s failed unexpectedly: %s", self._url.place, type(error).__name__)
+            self.slot.finish(source_errors.explain_read(error, self._url))
+
+    def _read(self) -> SourceError | None:
+        """Open and decode to the end. → why it ended, None for a file's proper end."""
+        video: OpenVideo | None = None
+        try:
+            video = OpenVideo(self._url, self._options)
+            self.video, self._opened_s = video, time.monotonic()
+            self._decode(video)
+        except SourceError as error:
+            return error
+        finally:
+            if video is not None:
+                video.close()
+        if video.live:
+            return source_errors.ended(self._url)
+        return None if self.decoded else source_errors.no_pictures(self._url)
+
+    def _decode(self, video: OpenVideo) -> None:
+        clock = MediaClock(video.live, video.period_s, self.point)
+        for picture, pts_s in video.pictures():
+            arrival_s = time.monotonic()
+            time_s, epoch = clock.stamp(pts_s, (picture.height, picture.width), arrival_s)
+            item = Stamped(picture, self._first_index + self.decoded, time_s, epoch, arrival_s, time.time())
+            if self.slot.closed:
+                return
+            self.point = clock.point
+            self._picture_s = arrival_s
+            self.decoded += 1
+            if not self.slot.put(item, newest_wins=video.live):
+                return
