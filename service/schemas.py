@@ -1,0 +1,94 @@
+"""The wire, version 1: websocket messages and their making from entities. Imports no web or database library.
+
+A stream process uses this module too, so it must stay light. Boxes on the wire are normalised to 0..1 of the picture,
+times of day are RFC 3339 in UTC, media times are seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from pipeline.entities import ActionEvent, FrameResult, Track, TrackLabel, TrackState
+from pipeline.geometry import normalise
+
+PROTOCOL = 1
+_BOX_DIGITS = 4  # 0.4 pixels of a 4K picture
+_SCORE_DIGITS = 4
+_TIME_DIGITS = 3
+
+
+def rfc3339(unix_s: float) -> str:
+    """Unix time → ``2026-05-04T03:02:01.123Z``."""
+    moment = datetime.fromtimestamp(round(unix_s, 3), timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> float:
+    """``2026-05-04T03:02:01.123Z`` (or any offset) → Unix time. Raises ValueError, also where the offset is missing."""
+    # Python 3.10's fromisoformat does not know the Z.
+    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
+    if moment.tzinfo is None:
+        raise ValueError("expected a time with an offset, such as 2026-05-04T03:02:01Z")
+    return moment.timestamp()
+
+
+def to_tracks_message(stream_id: str, result: FrameResult, buffer_size: int) -> dict[str, Any]:
+    """All people in one frame. ``age_ms`` is the frame's age now, by the monotonic clock."""
+    frame = result.frame
+    present = [track for track in result.tracks if track.state is not TrackState.DELETED]
+    return {
+        "type": "tracks",
+        "stream_id": stream_id,
+        "frame_index": frame.index,
+        "time_s": round(frame.time_s, _TIME_DIGITS),
+        "captured_at": rfc3339(frame.captured_at),
+        "age_ms": max(0, round(1000 * (time.monotonic() - frame.received_s))),
+        "tracks": [_track(track, result, buffer_size) for track in present],
+    }
+
+
+def _track(track: Track, result: FrameResult, buffer_size: int) -> dict[str, Any]:
+    box = normalise(track.box_xyxy, result.frame.size_hw)
+    return {
+        "track_id": track.track_id,
+        "box": [round(float(value), _BOX_DIGITS) for value in box],
+        "state": track.state.value,
+        "buffer": result.buffers.get(track.track_id, 0),
+        "buffer_size": buffer_size,
+        **_label(result.labels.get(track.track_id)),
+    }
+
+
+def _label(label: TrackLabel | None) -> dict[str, Any]:
+    if label is None:
+        return {"action": None, "confidence": None, "scores": {}, "provisional": False}
+    return {
+        "action": label.action,
+        "confidence": _score(label.confidence),
+        "scores": {name: _score(value) for name, value in label.scores.items()},
+        "provisional": label.provisional,
+    }
+
+
+def _score(value: float) -> float | None:
+    """JSON knows no NaN; a score that is no number is no score."""
+    return round(float(value), _SCORE_DIGITS) if math.isfinite(value) else None
+
+
+def to_action_message(stream_id: str, event: ActionEvent) -> dict[str, Any]:
+    """One moment of an action's life. The hub adds ``seq``."""
+    return {
+        "type": "action",
+        "event_id": event.event_id,
+        "stream_id": stream_id,
+        "track_id": event.track_id,
+        "action": event.action,
+        "kind": event.kind.value,
+        "confidence": _score(event.confidence),
+        "start_s": round(event.start_s, _TIME_DIGITS),
+        "end_s": None if event.end_s is None else round(event.end_s, _TIME_DIGITS),
+        "captured_at": rfc3339(event.captured_at),
+    }
