@@ -1,4 +1,4 @@
-"""``actoscope annotate``: the straight line on a file, in one process, every frame, with a picture and a message file."""
+"""``actoscope annotate``: the straight line on a file, in one process, every frame, into a video and messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from pipeline.actions import ActionSmoother, SmootherConfig
+from pipeline.overlay import draw
 from tqdm import tqdm
 
-from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
-from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
@@ -122,7 +122,7 @@ def _progress(source: VideoSource, show: bool) -> Iterator[Frame]:
         yield frame
 
 
-class _stop_on_ctrl_c:  # noqa: N801 - reads like a statement
+class _stop_on_ctrl_c:
     """While inside, the first Ctrl-C (or SIGTERM) stops the source, so the straight line ends as at the file's end."""
 
     def __init__(self, source: VideoSource, interrupted: threading.Event) -> None:

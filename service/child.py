@@ -135,7 +135,7 @@ def start_child(fd: int) -> ControlLink:
 
 
 def _die_with_parent() -> None:
-    """SIGTERM when the supervising process ends, however it ends (Linux ``prctl``; elsewhere the socket's end tells)."""
+    """SIGTERM when the supervising process ends, however it ends (Linux ``prctl``; elsewhere its socket tells)."""
     try:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     except (OSError, AttributeError):

@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.errors_base import ServiceError
 
-EXIT_USAGE = 2
+if TYPE_CHECKING:
+    from service.inference import EngineConfig
+
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
@@ -75,7 +78,9 @@ def _add_weights(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _serve(arguments: argparse.Namespace) -> int:
     from service.server import serve  # noqa: PLC0415 - fastapi and sqlalchemy are only needed here
 
-    chosen = {key: getattr(arguments, key) for key in ("host", "port", "runtime") if getattr(arguments, key) is not None}
+    chosen = {
+        key: getattr(arguments, key) for key in ("host", "port", "runtime") if getattr(arguments, key) is not None
+    }
     return serve(chosen, sample=arguments.sample)
 
 
@@ -86,11 +91,13 @@ def _annotate(arguments: argparse.Namespace) -> int:
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), arguments.hop)
     frames, complete, written = annotate(job, show_progress=not arguments.quiet)
-    print(f"{frames} frames{'' if complete else ' (interrupted)'} → {', '.join(map(str, written)) or 'nothing written'}")
+    print(
+        f"{frames} frames{'' if complete else ' (interrupted)'} → {', '.join(map(str, written)) or 'nothing written'}"
+    )
     return 0 if complete else EXIT_INTERRUPTED
 
 
-def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def] # noqa: ANN202 - EngineConfig, imported late
+def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     from service.inference import EngineConfig  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 

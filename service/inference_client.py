@@ -6,6 +6,7 @@ lost connection is made again in the background; meanwhile ``detect`` answers No
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -226,7 +227,5 @@ def _scores_of(clip: Clip, labels: tuple[str, ...], probabilities: Floats) -> Ac
 
 def _try_send(channel: Channel, kind: str, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
     """A closed channel is noticed and mended by the receiving thread."""
-    try:
+    with contextlib.suppress(ChannelClosed):
         channel.send(kind, fields, arrays)
-    except ChannelClosed:
-        pass

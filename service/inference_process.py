@@ -7,6 +7,7 @@ as ``python -m service.inference_process FD``; the socket ``FD`` brings the conf
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -116,6 +117,8 @@ class InferenceServer:
     def close(self) -> None:
         self._closed.set()
         self._scheduler.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread, which closing would not
         self._listener.close()
         for connection in list(self._connections.values()):
             connection.channel.close()
@@ -209,9 +212,7 @@ class InferenceServer:
                 continue
             scores = self._engine.classify(model, [clip for _, clip in fetched])
             for (connection, clip), item in zip(fetched, scores, strict=True):
-                _try_send(
-                    connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities}
-                )
+                _try_send(connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities})
 
     def _fetch(self, keys: list[Key]) -> list[tuple[Connection, Clip]]:
         """Asks every stream first, so that their answers are made at the same time."""
@@ -240,7 +241,7 @@ def _try_send(connection: Connection, kind: str, fields: dict[str, Any], arrays:
 def _guarded(name: str, body: Callable[[], None], on_failure: Callable[[str], None]) -> None:
     try:
         body()
-    except Exception as error:  # noqa: BLE001 - a thread's outermost frame: the process ends and is started again
+    except Exception as error:
         log.exception("the %s thread failed", name)
         on_failure(f"{name}: {error}")
 
@@ -263,7 +264,7 @@ def main(argv: list[str]) -> int:
     )
     try:
         engine = InferenceEngine(config, Measures())
-    except Exception as error:  # noqa: BLE001 - the process's outermost frame: say why, end, be started again
+    except Exception as error:
         log.exception("the models cannot be loaded")
         link.send("failed", {"reason": str(error)})
         return 3

@@ -8,6 +8,7 @@ hostile peer can at worst send wrong numbers. Both lengths are bounded.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import socket
@@ -44,7 +45,7 @@ def encode(kind: str, fields: Mapping[str, Any] | None = None, arrays: Arrays | 
     parts = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
     specs = [{"name": name, "dtype": str(a.dtype), "shape": list(a.shape)} for name, a in parts.items()]
     head = json.dumps({"kind": kind, "fields": fields or {}, "arrays": specs}, separators=(",", ":")).encode()
-    body = [memoryview(a.reshape(-1)).cast("B") for a in parts.values() if a.nbytes]
+    body = [a.reshape(-1).view(np.uint8).data for a in parts.values() if a.nbytes]
     prefix = _PREFIX.pack(len(head), sum(part.nbytes for part in body))
     return [memoryview(prefix + head), *body]
 
@@ -132,10 +133,8 @@ class Channel:
         if self._closed:
             return
         self._closed = True
-        try:
+        with contextlib.suppress(OSError):  # the peer was faster
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was faster
         self._socket.close()
 
 

@@ -86,8 +86,9 @@ class SnapshotCollector(Collector):
         for full_name, data in histograms.items():
             name, _, part = full_name.partition(":")
             key, keys = _histogram_name(self._prefix, name, part, labels)
-            family = HistogramMetricFamily(key, _histogram_help(name), labels=list(keys))
-            family = self._families.setdefault(key, family)
+            family = self._families.setdefault(
+                key, HistogramMetricFamily(key, _histogram_help(name), labels=list(keys))
+            )
             buckets, running = [], 0.0
             for bound, count in zip([*data["bounds"], "+Inf"], data["counts"], strict=True):
                 running += keeper.total(f"{full_name}/{bound}", count)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from pipeline.overlay import draw
 
 from pipeline.entities import FrameResult, Image
-from pipeline.overlay import draw
 from service.child import ControlLink
 from service.measures import Measures
 from service.recorder import RecorderConfig, Segment, SegmentRecorder
@@ -107,7 +107,7 @@ class Presenter:
         try:
             while (item := self._queue.get()) is not None:
                 self._present(*item)
-        except Exception:  # noqa: BLE001 - the thread's outermost frame: the process ends and is started again
+        except Exception:
             log.exception("the presenter failed")
             self._link.fail("presenter")
 

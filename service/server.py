@@ -60,7 +60,9 @@ class Welcome:
         with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
             if self._sample:
                 self._add_sample(client)
-            self._say(f"Actoscope is at {self.url} – models are loading (the first start converts them, a minute or two)")
+            self._say(
+                f"Actoscope is at {self.url} – models are loading (the first start converts them)"
+            )
             while client.get("/readyz").status_code != httpx.codes.OK and not self._server.should_exit:
                 time.sleep(0.5)
             if not self._server.should_exit:

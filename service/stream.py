@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.actions import ActionSmoother
+
 from pipeline.clips import ClipBuffer
 from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult
 from pipeline.stride import StrideController
@@ -47,7 +47,6 @@ class Stages:
     smoother: ActionSmoother
     stride: StrideController
     measures: Measures = field(default_factory=Measures)
-    lock: threading.Lock = field(default_factory=threading.Lock)
     last_frame: Frame | None = None
 
 
@@ -55,7 +54,7 @@ def run_stream(source: Iterable[Frame], inference: Inference, stages: Stages, si
     """Until the source ends. Raises what the source raises; open actions are ended in every case."""
     try:
         for frame in source:
-            with stages.lock, stages.measures.timed("frame"):
+            with stages.measures.timed("frame"):
                 sink.publish(process_frame(frame, inference, stages))
     finally:
         end_actions(stages, sink)
@@ -94,10 +93,9 @@ def _detect(frame: Frame, inference: Inference, stages: Stages) -> Detections | 
 
 def end_actions(stages: Stages, sink: Sink) -> None:
     """Ends what is going on: nobody can say that it goes on while no picture comes."""
-    with stages.lock:
-        frame = stages.last_frame
-        if frame is None:
-            return
-        events = stages.smoother.finish(frame.time_s, frame.captured_at)
-        if events:
-            sink.publish_events(events, frame)
+    frame = stages.last_frame
+    if frame is None:
+        return
+    events = stages.smoother.finish(frame.time_s, frame.captured_at)
+    if events:
+        sink.publish_events(events, frame)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.actions import ActionSmoother, SmootherConfig
+
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
@@ -205,7 +206,7 @@ def main(argv: list[str]) -> int:
     link = start_child(int(argv[1]))
     try:
         return StreamProcess(link).run()
-    except Exception:  # noqa: BLE001 - the process's outermost frame: say why, end, be started again
+    except Exception:
         log.exception("stream %s failed", link.config.get("stream_id"))
         return 1
 

@@ -127,7 +127,9 @@ class StreamRunner:
             hangs = self.view.state == "running" and age_s is not None and age_s + silence_s > FRAME_AGE_S
             starting = time.monotonic() - child.started_s < 3 * SILENCE_S and not self.view.stats
             if hangs or (silence_s > SILENCE_S and not starting):
-                log.error("stream process %d hangs (silent %.1f s, frame age %s s): killed", child.pid, silence_s, age_s)
+                log.error(
+                    "stream process %d hangs (silent %.1f s, frame age %s s): killed", child.pid, silence_s, age_s
+                )
                 child.kill()
                 return
 

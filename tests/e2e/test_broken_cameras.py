@@ -1,5 +1,6 @@
 """What a person sees when a camera breaks: targets T2 and T3, and a reason to act on for every way to fail."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -49,7 +50,6 @@ def test_killed_server_is_seen_within_two_seconds_and_labels_flow_within_five_af
         started_at = time.time()
         subscriber.wait("tracks", 30, fresh_label)
         heard = next(t for t, m in subscriber.messages if m["type"] == "tracks" and fresh_label(m))
-        print(f"labels {heard - back:.1f} s after the server was back")
         assert heard - back <= 5.0, "T3"
 
 
@@ -102,15 +102,11 @@ def test_trickling_server_times_out(service: Service):
         listener.settimeout(0.2)
         peers = []
         while not stop.wait(0.5):
-            try:
+            with contextlib.suppress(OSError):
                 peers.append(listener.accept()[0])
-            except OSError:
-                pass
             for peer in peers:
-                try:
+                with contextlib.suppress(OSError):
                     peer.send(b"R")
-                except OSError:
-                    pass
         for peer in peers:
             peer.close()
 

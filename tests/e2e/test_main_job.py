@@ -2,8 +2,8 @@
 
 import io
 import json
-import os
 import time
+from pathlib import Path
 
 import av
 import numpy as np
@@ -91,7 +91,7 @@ def check_snapshot(service: Service, stream_id: str) -> None:
 def check_metrics(service: Service, stream_id: str) -> None:
     text = service.client.get("/metrics").text
     for name in ("fps_in", "fps_out", "drops_total", "stage_seconds_bucket", "label_age_seconds", "restarts", "up"):
-        assert f'actoscope_{name}{{' in text, name
+        assert f"actoscope_{name}{{" in text, name
     assert f'stream="{stream_id}"' in text
     for name in ("actoscope_subscribers", "actoscope_inference_clip_queue_depth"):
         assert name in text
@@ -151,7 +151,7 @@ def test_deleted_streams_leave_no_process_thread_or_file_handle(service: Service
     one_round()  # warms up whatever is made once
     processes = [psutil.Process(service.process.pid), *service.children("inference_process")]
     before = [(p.num_fds(), p.num_threads()) for p in processes]
-    shared_memory = set(os.listdir("/dev/shm"))
+    shared_memory = set(Path("/dev/shm").iterdir())
     for _ in range(3):
         one_round()
 
@@ -159,10 +159,13 @@ def test_deleted_streams_leave_no_process_thread_or_file_handle(service: Service
         now = [(p.num_fds(), p.num_threads()) for p in processes]
         return all(n[0] <= b[0] and n[1] <= b[1] + 1 for n, b in zip(now, before, strict=True))
 
-    wait_for(settled, 15, f"file handles and threads as before: {before}, now "
-             f"{[(p.num_fds(), p.num_threads()) for p in processes]}")
+    wait_for(
+        settled,
+        15,
+        f"file handles and threads as before: {before}, now {[(p.num_fds(), p.num_threads()) for p in processes]}",
+    )
     assert service.children("stream_process") == []
-    assert set(os.listdir("/dev/shm")) <= shared_memory
+    assert set(Path("/dev/shm").iterdir()) <= shared_memory
 
 
 def test_subscriber_that_stops_reading_is_cut_and_the_others_go_on(service: Service):
