@@ -1,0 +1,137 @@
+"""What a weights folder says about itself: ``card.json``, ``labels.txt`` and the checksums of its files.
+
+A folder ``weights/<name>/`` holds ``model.keras`` (float clips in [-1, 1] → logits), ``labels.txt`` (one name a
+line, in the order of the logits) and ``card.json`` (a ``ModelCard``). Reading a card imports no network library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import CardError
+
+FORMAT_VERSION: Literal[1] = 1
+CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
+_LOG = logging.getLogger(__name__)
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelInput(_Value):
+    """The clip a network was trained on: ``frames`` square crops, ``rate_hz`` of them a second of media time."""
+
+    frames: int = Field(default=64, ge=9)
+    height: int = Field(default=224, ge=32)
+    width: int = Field(default=224, ge=32)
+    rate_hz: float = Field(default=25.0, gt=0)
+    margin: float = Field(default=0.2, ge=0)  # added around the person's box, as a part of its longer side
+    colour: Literal["RGB"] = "RGB"
+    value_range: tuple[float, float] = (-1.0, 1.0)  # of model.keras; the runtimes take uint8 and scale inside
+
+
+class ModelCard(_Value):
+    """The facts about one weights folder. ``folder`` and ``labels`` are added on reading."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str = Field(min_length=1)
+    kind: str = Field(min_length=1)  # a name in models.registry
+    num_classes: int = Field(ge=1)
+    input: ModelInput = ModelInput()
+    metrics: Mapping[str, float] = {}  # measured by this project only
+    provenance: str = Field(min_length=1)
+    licence: str = Field(min_length=1)
+    sha256: Mapping[str, Sha256]
+    folder: Path = Field(default=Path(), exclude=True)
+    labels: tuple[str, ...] = Field(default=(), exclude=True)
+
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """(T, H, W, 3)."""
+        return self.input.frames, self.input.height, self.input.width, 3
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read and check ``card.json`` and ``labels.txt``. Raises CardError with the file and what is wrong."""
+    path = folder / CARD_FILE
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise CardError(
+            f"{path} does not exist: {folder} is no weights folder (`actoscope weights pull` makes one)"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path} cannot be read: {error}") from error
+    try:
+        card = ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise CardError(f"{path}: {where}: {first['msg']}") from error
+    missing = {LABELS_FILE, MODEL_FILE} - set(card.sha256)
+    if missing:
+        raise CardError(f"{path}: sha256: names no {' and no '.join(sorted(missing))}")
+    return card.model_copy(update={"folder": folder, "labels": _read_labels(folder, card.num_classes)})
+
+
+def _read_labels(folder: Path, num_classes: int) -> tuple[str, ...]:
+    """The class names in the order of the logits; missing, repeated, or not one a class is a CardError."""
+    path = folder / LABELS_FILE
+    try:
+        labels = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path} cannot be read: {error}") from error
+    if len(labels) != num_classes:
+        raise CardError(f"{path} has {len(labels)} labels, the network has {num_classes} classes")
+    if len(set(labels)) != len(labels):
+        repeated = sorted({label for label in labels if labels.count(label) > 1})
+        raise CardError(f"{path} repeats {', '.join(repeated)}")
+    return labels
+
+
+def list_models(root: Path) -> list[ModelCard]:
+    """The cards of every weights folder directly under ``root``, by name; other folders are passed over.
+
+    A broken folder is logged and left out, so that the others stay usable.
+    """
+    if not root.is_dir():
+        return []
+    folders = sorted(path for path in root.iterdir() if not path.name.startswith(".") and (path / CARD_FILE).is_file())
+    cards = []
+    for folder in folders:
+        try:
+            cards.append(read_card(folder))
+        except CardError as error:
+            _LOG.warning("weights folder left out: %s", error)
+    return cards
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(card: ModelCard) -> None:
+    """Compare every file of the folder with the card. Raises CardError naming the file, expected and actual sha256."""
+    for name, expected in card.sha256.items():
+        path = card.folder / name
+        if Path(name).name != name:
+            raise CardError(f"{card.folder / CARD_FILE}: sha256: {name!r} is no plain file name")
+        if not path.is_file():
+            raise CardError(f"{path} is missing")
+        actual = file_sha256(path)
+        if actual != expected:
+            raise CardError(f"{path} is damaged: sha256 {actual}, the card expects {expected}")

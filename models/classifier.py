@@ -1,0 +1,71 @@
+"""What the rest of the system sees of the networks: clips of people in, action probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.cards import ModelCard, read_card
+from models.runtime import Clips, ClipShape, Floats, Precision, Runner, RuntimeOptions, load_runner
+
+
+class ActionClassifier:
+    """A network with its labels, ready to run (the first inference is already done)."""
+
+    def __init__(self, card: ModelCard, runner: Runner) -> None:
+        self.card = card
+        self.labels: tuple[str, ...] = card.labels
+        self._runner = runner
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        runtime: str = "auto",
+        cache_dir: Path | None = None,
+        threads: int | None = None,
+        precision: Precision | str = Precision.AUTO,
+    ) -> ActionClassifier:
+        """Load a weights folder on ``auto``, ``tensorflow`` or ``openvino``.
+
+        ``cache_dir`` keeps converted networks (default: inside ``folder``). Raises CardError for a folder that is
+        incomplete or contradicts itself, RuntimeUnavailableError when the runtime cannot run it.
+        """
+        card = read_card(folder)
+        options = RuntimeOptions(precision=Precision(precision), threads=threads, cache_dir=cache_dir)
+        return cls(card, load_runner(card, runtime, options))
+
+    @property
+    def clip_shape(self) -> ClipShape:
+        """(T, H, W, 3)."""
+        return self.card.clip_shape
+
+    @property
+    def runtime(self) -> str:
+        """What runs where, for people."""
+        return self._runner.description
+
+    @property
+    def preferred_batch(self) -> int:
+        """How many clips a call should hold for the best throughput."""
+        return self._runner.preferred_batch
+
+    def logits(self, clips: Clips) -> Floats:
+        """uint8 (N, T, H, W, 3) RGB → float32 (N, C). Raises ValueError for another dtype or shape."""
+        if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[1:] != self.clip_shape:
+            expected = ", ".join(map(str, self.clip_shape))
+            raise ValueError(f"clips must be uint8 (N, {expected}), got {clips.dtype} {clips.shape}")
+        if len(clips) == 0:
+            return np.zeros((0, len(self.labels)), np.float32)
+        return self._runner(clips)
+
+    def predict(self, clips: Clips) -> Floats:
+        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1."""
+        return softmax(self.logits(clips))
+
+
+def softmax(logits: Floats) -> Floats:
+    """float32 (N, C) → float32 (N, C) probabilities along the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float32)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

@@ -1,0 +1,33 @@
+"""Every error this package raises on purpose. Each also inherits the builtin that a caller would expect."""
+
+from __future__ import annotations
+
+import pickle
+
+
+class ModelsError(Exception):
+    """Base of all errors raised by ``models``."""
+
+
+class UnknownModelError(ModelsError, LookupError):
+    """No network or weights folder of this name is known. The message lists the names that are."""
+
+
+class CardError(ModelsError, ValueError):
+    """A weights folder is incomplete, corrupt or contradicts itself. The message names the file and what is wrong."""
+
+
+class RuntimeUnavailableError(ModelsError, RuntimeError):
+    """The runtime asked for cannot run here (unknown, not installed, or the network could not be converted for it)."""
+
+
+class PullError(ModelsError, RuntimeError):
+    """Weights could not be fetched or written. The message says what a person can do about it."""
+
+
+class ChecksumError(PullError, ValueError):
+    """A file is not the one it should be. The message holds the expected and the actual sha256."""
+
+
+class UnsafeCheckpointError(PullError, pickle.UnpicklingError):
+    """A checkpoint asks for something other than numpy arrays, or is no checkpoint at all."""

@@ -1,0 +1,138 @@
+"""I3D and SE-I3D: Inception inflated to video, as a functional builder over the published table of stages.
+
+Source: Carreira & Zisserman, "Quo Vadis, Action Recognition?" (2017) and its reference code, github.com/deepmind/
+kinetics-i3d ``i3d.py``, whose endpoint names are kept. The squeeze-and-excite blocks follow Hu et al. (2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import keras
+
+from models.layers import GateAxes, Inception3D, SqueezeExcite3D, Unit3D
+
+MIN_FRAMES = 9  # below, fewer than the two time steps remain that the last average pool spans
+
+
+class StageKind(str, Enum):
+    CONV = "conv"
+    POOL = "pool"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One row of the table. ``size`` is the kernel or window as (time, height, width); a mixed block six filters."""
+
+    endpoint: str
+    kind: StageKind
+    filters: tuple[int, ...] = ()
+    size: tuple[int, int, int] = (1, 1, 1)
+    strides: tuple[int, int, int] = (1, 1, 1)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("Conv3d_1a_7x7", StageKind.CONV, (64,), (7, 7, 7), (2, 2, 2)),
+    Stage("MaxPool3d_2a_3x3", StageKind.POOL, (), (1, 3, 3), (1, 2, 2)),
+    Stage("Conv3d_2b_1x1", StageKind.CONV, (64,)),
+    Stage("Conv3d_2c_3x3", StageKind.CONV, (192,), (3, 3, 3)),
+    Stage("MaxPool3d_3a_3x3", StageKind.POOL, (), (1, 3, 3), (1, 2, 2)),
+    Stage("Mixed_3b", StageKind.MIXED, (64, 96, 128, 16, 32, 32)),
+    Stage("Mixed_3c", StageKind.MIXED, (128, 128, 192, 32, 96, 64)),
+    Stage("MaxPool3d_4a_3x3", StageKind.POOL, (), (3, 3, 3), (2, 2, 2)),
+    Stage("Mixed_4b", StageKind.MIXED, (192, 96, 208, 16, 48, 64)),
+    Stage("Mixed_4c", StageKind.MIXED, (160, 112, 224, 24, 64, 64)),
+    Stage("Mixed_4d", StageKind.MIXED, (128, 128, 256, 24, 64, 64)),
+    Stage("Mixed_4e", StageKind.MIXED, (112, 144, 288, 32, 64, 64)),
+    Stage("Mixed_4f", StageKind.MIXED, (256, 160, 320, 32, 128, 128)),
+    Stage("MaxPool3d_5a_2x2", StageKind.POOL, (), (2, 2, 2), (2, 2, 2)),
+    Stage("Mixed_5b", StageKind.MIXED, (256, 160, 320, 32, 128, 128)),
+    Stage("Mixed_5c", StageKind.MIXED, (384, 192, 384, 48, 128, 128)),
+)
+LOGITS, PREDICTIONS = "Logits", "Predictions"
+LOGITS_CONV = "Logits_Conv3d_0c_1x1"
+ENDPOINTS: tuple[str, ...] = (*(stage.endpoint for stage in STAGES), LOGITS, PREDICTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class I3DConfig:
+    """What to build. ``gate`` None is plain I3D; ``frames`` None leaves the clip length open (at least 9)."""
+
+    num_classes: int = 400
+    frames: int | None = None
+    size_hw: tuple[int, int] = (224, 224)
+    gate: GateAxes | None = GateAxes.CHANNEL
+    gate_ratio: int = 16
+    dropout: float = 0.5  # the published training's; inactive at inference
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {self.num_classes}")
+        if self.frames is not None and self.frames < MIN_FRAMES:
+            raise ValueError(f"frames must be at least {MIN_FRAMES}, got {self.frames}")
+
+
+def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> Any:
+    """→ keras.Model: float (B, T, H, W, 3) RGB in [-1, 1] → the named endpoint.
+
+    ``Logits`` is (B, num_classes) averaged over time, ``Predictions`` its softmax; a stage's endpoint is its features
+    after its gate. Raises ValueError for an unknown endpoint.
+    """
+    if final_endpoint not in ENDPOINTS:
+        raise ValueError(f"final_endpoint must be one of {', '.join(ENDPOINTS)}; got {final_endpoint!r}")
+    inputs = keras.Input((config.frames, *config.size_hw, 3), name="clip", dtype="float32")
+    name = "i3d" if config.gate is None else "se_i3d"
+    x = inputs
+    for stage in STAGES:
+        x = _stage(stage, config, x)
+        if stage.endpoint == final_endpoint:
+            return keras.Model(inputs, x, name=name)
+    x = _logits(config, x)
+    if final_endpoint == PREDICTIONS:
+        x = keras.layers.Softmax(dtype="float32", name=PREDICTIONS)(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def features(model: Any, endpoint: str) -> Any:
+    """→ keras.Model from the clip to ``endpoint`` of ``model`` (weights shared). Raises ValueError if it has none."""
+    names = {layer.name for layer in model.layers}
+    gated = f"{endpoint}_se"
+    if endpoint not in names:
+        raise ValueError(f"endpoint must be one of {', '.join(e for e in ENDPOINTS if e in names)}; got {endpoint!r}")
+    layer = model.get_layer(gated if gated in names else endpoint)
+    return keras.Model(model.inputs, layer.output, name=f"{model.name}_{endpoint}")
+
+
+def _stage(stage: Stage, config: I3DConfig, x: Any) -> Any:
+    """Features (B, T, H, W, C) → the stage's features."""
+    if stage.kind is StageKind.CONV:
+        return Unit3D(stage.filters[0], stage.size, stage.strides, name=stage.endpoint)(x)
+    if stage.kind is StageKind.POOL:
+        pool = keras.layers.MaxPooling3D(
+            stage.size, stage.strides, "same", data_format="channels_last", name=stage.endpoint
+        )
+        return pool(x)
+    x = Inception3D(stage.filters, name=stage.endpoint)(x)
+    if config.gate is None:
+        return x
+    return SqueezeExcite3D(config.gate_ratio, config.gate.value, name=f"{stage.endpoint}_se")(x)
+
+
+def _logits(config: I3DConfig, x: Any) -> Any:
+    """Features (B, T, H, W, 1024) → (B, num_classes).
+
+    The published window is 2×7×7, all of space at 224². Smaller pictures get all the space they have, larger ones are
+    averaged over the positions of the window.
+    """
+    height, width = x.shape[2], x.shape[3]
+    window = (2, min(7, height), min(7, width))
+    x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name="AvgPool3d")(x)
+    x = keras.layers.Dropout(config.dropout, name="Dropout")(x)
+    conv = keras.layers.Conv3D(
+        config.num_classes, (1, 1, 1), data_format="channels_last", dtype="float32", name=LOGITS_CONV
+    )
+    pool = keras.layers.GlobalAveragePooling3D(data_format="channels_last", dtype="float32", name=LOGITS)
+    return pool(conv(x))

@@ -1,0 +1,147 @@
+"""Running a saved network in OpenVINO, the runtime for CPUs.
+
+The network is converted once by a child process (``models.openvino_export``), because the conversion needs TensorFlow,
+whose memory would otherwise stay with a process that lives for months. The result is kept on disk under a key of
+everything it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from models.cards import MODEL_FILE, ModelCard, file_sha256
+from models.errors import CardError, RuntimeUnavailableError
+from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions
+
+EXPORT_FORMAT = 1  # grows when the exported graph changes for the same network
+EXPORT_TIMEOUT_S = 600.0
+
+
+def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> OpenVinoRunner:
+    """→ runner, converting first where no converted network is kept. Raises RuntimeUnavailableError, CardError."""
+    core = ov.Core()
+    graph = converted(card, clip_shape, options.cache_dir or card.folder / "openvino")
+    precision = choose_precision(options.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    properties: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision.value,
+        "NUM_STREAMS": 1,
+    }
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    try:
+        compiled = core.compile_model(graph, "CPU", properties)
+    except RuntimeError as error:
+        raise RuntimeUnavailableError(f"OpenVINO cannot load {graph}: {error}") from error
+    classes = compiled.output(0).shape[-1]
+    if classes != card.num_classes:
+        raise CardError(f"{card.folder / MODEL_FILE} has {classes} classes, its card says {card.num_classes}")
+    return OpenVinoRunner(compiled, precision)
+
+
+class OpenVinoRunner:
+    """One inference request, one clip at a time: on CPUs a batch of clips is slower than the clips in turn."""
+
+    preferred_batch = 1
+
+    def __init__(self, compiled: Any, precision: Precision) -> None:
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+        threads = compiled.get_property("INFERENCE_NUM_THREADS")
+        release = ".".join(ov.__version__.split("-")[0].split(".")[:2])
+        self.description = f"OpenVINO {release} {precision.value} on CPU, {threads} threads"
+        shape = tuple(compiled.input(0).shape)
+        self(np.zeros(shape, np.uint8))  # the first inference prepares kernels and memory
+
+    def __call__(self, clips: Clips) -> Floats:
+        with self._lock:
+            return np.concatenate([self._run(np.ascontiguousarray(clips[i : i + 1])) for i in range(len(clips))])
+
+    def _run(self, clip: Clips) -> Floats:
+        self._request.infer([clip], share_inputs=True)
+        return np.array(self._request.get_output_tensor(0).data, np.float32)  # a copy: the request reuses its memory
+
+
+def choose_precision(wanted: Precision, capabilities: list[str]) -> Precision:
+    """bf16 where the CPU multiplies it natively (OpenVINO lists BF16 for AMX and AVX512_BF16), else float32."""
+    if wanted is not Precision.AUTO:
+        return wanted
+    return Precision.BF16 if "BF16" in capabilities else Precision.F32
+
+
+def converted(card: ModelCard, clip_shape: ClipShape, cache_dir: Path) -> Path:
+    """→ path of the OpenVINO graph (.xml, its .bin beside it), made now unless it is kept already."""
+    folder = cache_dir / f"{card.name}-{cache_key(card, clip_shape)}"
+    graph = folder / "model.xml"
+    if graph.is_file() and graph.with_suffix(".bin").is_file():
+        return graph
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=cache_dir) as work:
+            fresh = Path(work) / "graph"
+            fresh.mkdir()
+            _export(card, clip_shape, fresh / "model.xml")
+            _publish(fresh, folder)
+    except OSError as error:
+        raise RuntimeUnavailableError(f"cannot keep the converted network in {cache_dir}: {error}") from error
+    return graph
+
+
+def cache_key(card: ModelCard, clip_shape: ClipShape) -> str:
+    """Short hash of all that the converted graph depends on: network, clip shape, exporter and library versions."""
+    parts = [file_sha256(_model_file(card)), "x".join(map(str, clip_shape)), str(EXPORT_FORMAT)]
+    for package in ("openvino", "tensorflow", "keras"):
+        try:
+            parts.append(f"{package}={version(package)}")
+        except PackageNotFoundError:  # a machine that only runs graphs converted elsewhere
+            parts.append(f"{package}=none")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _model_file(card: ModelCard) -> Path:
+    path = card.folder / MODEL_FILE
+    if not path.is_file():
+        raise CardError(f"{path} is missing")
+    return path
+
+
+def _publish(fresh: Path, folder: Path) -> None:
+    """Move the finished graph into place; when another process was first, its equal graph stays."""
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if not (folder / "model.xml").is_file():
+            raise
+
+
+def _export(card: ModelCard, clip_shape: ClipShape, graph: Path) -> None:
+    command = [sys.executable, "-m", "models.openvino_export", str(card.folder), str(graph), *map(str, clip_shape[:3])]
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+    try:
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=EXPORT_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **quiet, "PYTHONPATH": path},
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeUnavailableError(f"converting {card.name} took more than {EXPORT_TIMEOUT_S:.0f} s") from None
+    if result.returncode != 0 or not graph.is_file():
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeUnavailableError(f"{card.name} cannot be converted for OpenVINO: {last}")

@@ -1,0 +1,120 @@
+"""Running a saved network in TensorFlow: batched in mixed precision on a GPU, plain float32 on a CPU."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+os.environ.setdefault(
+    "KERAS_BACKEND", "tensorflow"
+)  # a user's keras.json may name another; this runtime needs this one
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import models.layers  # noqa: F401  # registers the layers that saved networks name
+from models.cards import MODEL_FILE, ModelCard
+from models.errors import CardError, RuntimeUnavailableError
+from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions
+
+GPU_BATCH = 8
+
+
+def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> TensorFlowRunner:
+    """→ runner. Raises CardError for a broken model file, RuntimeUnavailableError when Keras has another backend."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeUnavailableError(
+            f"runtime tensorflow needs KERAS_BACKEND=tensorflow, Keras runs on {keras.backend.backend()}"
+        )
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    if options.threads is not None:
+        _limit_threads(options.threads)
+    precision = _precision(options.precision, gpu)
+    model = load_network(card, precision)
+    return TensorFlowRunner(uint8_network(model, clip_shape), clip_shape, precision, gpu)
+
+
+def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
+    """→ keras.Model: float (B, T, H, W, 3) in [-1, 1] → logits (B, C) float32. Raises CardError."""
+    path = card.folder / MODEL_FILE
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CardError(f"{path} cannot be loaded: {error}") from error
+    classes = model.output_shape[-1]
+    if classes != card.num_classes:
+        raise CardError(f"{path} has {classes} classes, its card says {card.num_classes}")
+    return _in_mixed_bf16(model) if precision is Precision.BF16 else model
+
+
+def uint8_network(model: Any, clip_shape: ClipShape) -> Any:
+    """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits, with the scaling to [-1, 1] inside the graph."""
+
+    def logits(clips: Any) -> Any:
+        scaled = tf.cast(clips, tf.float32) * (2.0 / 255.0) - 1.0
+        return tf.cast(model(scaled, training=False), tf.float32)
+
+    signature = [tf.TensorSpec((None, *clip_shape), tf.uint8, name="clips")]
+    return tf.function(logits, input_signature=signature, autograph=False)
+
+
+class TensorFlowRunner:
+    """Calls one ``tf.function``. Batches are padded to powers of two, so that a GPU meets few distinct shapes."""
+
+    def __init__(self, function: Any, clip_shape: ClipShape, precision: Precision, gpu: bool) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self._gpu = gpu
+        self.preferred_batch = GPU_BATCH if gpu else 1
+        self.description = f"TensorFlow {tf.__version__} {precision.value} on {'GPU' if gpu else 'CPU'}"
+        size = self.preferred_batch
+        while size >= 1:  # every batch size met later is traced and tuned now
+            self(np.zeros((size, *clip_shape), np.uint8))
+            size //= 2
+
+    def __call__(self, clips: Clips) -> Floats:
+        step = self.preferred_batch
+        with self._lock:
+            parts = [self._run(clips[start : start + step]) for start in range(0, len(clips), step)]
+        return np.concatenate(parts)
+
+    def _run(self, clips: Clips) -> Floats:
+        count = len(clips)
+        padded = 1 << (count - 1).bit_length()
+        if padded != count:
+            clips = np.concatenate([clips, np.zeros((padded - count, *clips.shape[1:]), np.uint8)])
+        return np.asarray(self._function(tf.constant(clips)).numpy()[:count], np.float32)
+
+
+def _precision(wanted: Precision, gpu: bool) -> Precision:
+    """bf16 where a GPU computes it natively (compute capability 8 and up); float32 everywhere else unless asked for."""
+    if wanted is not Precision.AUTO:
+        return wanted
+    if not gpu:
+        return Precision.F32
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return Precision.BF16 if details.get("compute_capability", (0, 0)) >= (8, 0) else Precision.F32
+
+
+def _in_mixed_bf16(model: Any) -> Any:
+    """→ the same network whose layers compute in bfloat16; weights stay float32, layers pinned to float32 too."""
+
+    def mixed(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in {"clip", "Logits", "Logits_Conv3d_0c_1x1", "Predictions"}:
+            return layer.__class__.from_config(config)
+        return layer.__class__.from_config({**config, "dtype": "mixed_bfloat16"})
+
+    clone = keras.models.clone_model(model, clone_function=mixed)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def _limit_threads(threads: int) -> None:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise RuntimeUnavailableError(f"TensorFlow has started already, its threads are fixed: {error}") from error
