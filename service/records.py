@@ -1,0 +1,126 @@
+"""What the store gives back besides streams: events, messages and recordings as frozen values, and the filters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One action of one person. Times of day are Unix seconds; ``ended_at`` is None while the action goes on."""
+
+    id: str
+    stream_id: str
+    track_id: int
+    action: str
+    kind: str
+    confidence: float
+    peak_confidence: float
+    start_s: float
+    end_s: float | None
+    started_at: float
+    updated_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRecord:
+    """One recorded file; ``path`` and ``events_path`` are relative to the recordings folder."""
+
+    id: str
+    stream_id: str
+    path: str
+    events_path: str | None
+    started_at: float
+    ended_at: float
+    start_s: float | None
+    duration_s: float
+    bytes: int
+    frames: int | None
+    width: int | None
+    height: int | None
+
+
+class SegmentLike(Protocol):
+    """What the store needs to know of a finished segment (``recorder.Segment``)."""
+
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def events_path(self) -> Path | None: ...
+    @property
+    def started_at(self) -> float: ...
+    @property
+    def ended_at(self) -> float: ...
+    @property
+    def start_s(self) -> float | None: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def frames(self) -> int | None: ...
+    @property
+    def size_hw(self) -> tuple[int, int] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Empty means everything. ``since`` and ``until`` (Unix) bound the start: since ≤ started_at < until."""
+
+    streams: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    tracks: Sequence[int] = ()
+    since: float | None = None
+    until: float | None = None
+    min_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFilter:
+    """A recording passes when it overlaps the time from ``since`` to ``until`` (Unix)."""
+
+    streams: Sequence[str] = ()
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page begins: after the row with this time and id."""
+
+    time: float
+    id: str
+
+    def encode(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps([self.time, self.id]).encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Cursor:
+        """Raises ValueError for anything that ``encode`` did not make."""
+        try:
+            content: Any = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (binascii.Error, ValueError):
+            content = None
+        match content:
+            case [int() | float() as time, str() as row_id] if not isinstance(time, bool) and abs(time) < 1e12:
+                return cls(float(time), row_id)
+        raise ValueError("expected a next_cursor of an earlier answer")

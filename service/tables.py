@@ -1,0 +1,93 @@
+"""The database's tables (SQLAlchemy 2). Times are Unix seconds; a change here needs a revision in ``migrations``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Sequence = BigInteger().with_variant(Integer, "sqlite")  # SQLite's rowid alias must be named INTEGER
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class StreamRow(Base):
+    """What somebody asked to be watched."""
+
+    __tablename__ = "streams"
+    __table_args__ = (Index("ix_streams_created", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox
+    url_redacted: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class EventRow(Base):
+    """One action of one person, from its start to its end; follows the messages with the same ``event_id``.
+
+    No foreign key to the stream: what was seen outlives the stream that saw it.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_started", "started_at", "id"),
+        Index("ix_events_stream", "stream_id", "started_at"),
+        Index("ix_events_ended", "ended_at"),  # NULL while the action goes on
+    )
+
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    stream_id: Mapped[str] = mapped_column(String(40))
+    track_id: Mapped[int] = mapped_column(BigInteger)
+    action: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(10))  # of the newest message: started, updated, ended
+    confidence: Mapped[float] = mapped_column(Float(53))
+    peak_confidence: Mapped[float] = mapped_column(Float(53))
+    start_s: Mapped[float] = mapped_column(Float(53))
+    end_s: Mapped[float | None] = mapped_column(Float(53))
+    started_at: Mapped[float] = mapped_column(Float(53))
+    updated_at: Mapped[float] = mapped_column(Float(53))
+    ended_at: Mapped[float | None] = mapped_column(Float(53))
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+
+
+class MessageRow(Base):
+    """The log behind ``since_seq``: every action and stream message, the oldest pruned."""
+
+    __tablename__ = "messages"
+    __table_args__ = (Index("ix_messages_stream", "stream_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=False)
+    type: Mapped[str] = mapped_column(String(16))
+    stream_id: Mapped[str] = mapped_column(String(40))
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class RecordingRow(Base):
+    """One finished file with overlay. Paths are relative to the recordings folder."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (
+        Index("ix_recordings_started", "started_at", "id"),
+        Index("ix_recordings_stream", "stream_id", "started_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    stream_id: Mapped[str] = mapped_column(String(40))
+    path: Mapped[str] = mapped_column(Text, unique=True)
+    events_path: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[float] = mapped_column(Float(53))
+    ended_at: Mapped[float] = mapped_column(Float(53))
+    start_s: Mapped[float | None] = mapped_column(Float(53))  # media time of the first frame
+    duration_s: Mapped[float] = mapped_column(Float(53))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    frames: Mapped[int | None] = mapped_column(BigInteger)
+    width: Mapped[int | None] = mapped_column(Integer)
+    height: Mapped[int | None] = mapped_column(Integer)
