@@ -18,11 +18,14 @@ Message = Mapping[str, Any]
 
 def append(session: Session, messages: Sequence[Message], keep: int) -> None:
     """Stores messages (each with ``seq``, ascending), updates event rows and keeps about the newest ``keep``."""
-    rows = [{"seq": m["seq"], "type": m["type"], "stream_id": m["stream_id"], "body": dict(m)} for m in messages]
-    if not rows:
+    # A commit whose answer was lost is tried again: what is stored already is left out.
+    stored = session.scalar(select(func.max(MessageRow.seq))) or 0
+    fresh = [m for m in messages if m["seq"] > stored]
+    if not fresh:
         return
+    rows = [{"seq": m["seq"], "type": m["type"], "stream_id": m["stream_id"], "body": dict(m)} for m in fresh]
     session.execute(insert(MessageRow), rows)
-    _follow_events(session, [m for m in messages if m["type"] == "action"])
+    _follow_events(session, [m for m in fresh if m["type"] == "action"])
     newest = rows[-1]["seq"]
     slack = min(PRUNE_SLACK, keep)
     if newest // slack != (rows[0]["seq"] - 1) // slack:  # each time the number crosses a multiple of the slack
