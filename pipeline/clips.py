@@ -1,0 +1,174 @@
+"""Rolling buffers of person crops, one a track, sampled by media time: what the action classifier reads.
+
+Every track has its own time grid of ``rate_hz`` samples a second, which begins at the first frame that shows it
+confirmed. A sample takes the first frame that lies within half a grid step of it (cameras jitter by some
+milliseconds); where no frame does, because the camera is slower than the grid or frames were lost, it repeats the
+newest crop. So a 10 fps camera repeats each crop two or three times, a 60 fps camera is thinned, and both give the
+network the motion it was trained on. Repeated samples share one array, and a frame without a due sample cuts nothing.
+
+Only confirmed tracks have buffers: a tentative one is often no person at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.crops import crop_person
+from pipeline.entities import Clip, Frame, Image, Track, TrackState
+
+_GRID_SLACK = 1e-6  # grid steps; keeps a frame that lies exactly half way between two samples on one side
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """How clips are sampled. ``length`` crops of ``size`` pixels make a clip; a new one is due every ``hop`` samples.
+
+    ``provisional_from`` crops suffice for a provisional clip. ``max_gap_s`` is the longest loss that a buffer
+    survives. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track holds 9.6 MB on a camera of
+    25 fps or more.
+    """
+
+    length: int = 64
+    hop: int = 16
+    rate_hz: float = 25.0
+    provisional_from: int = 24
+    max_gap_s: float = 1.0
+    size: int = 224
+    margin: float = 0.2
+    max_tracks: int = 64
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.provisional_from <= self.length:
+            raise ValueError(f"provisional_from must be 1..{self.length} (the length), got {self.provisional_from}")
+        for name in ("hop", "size", "max_tracks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (self.rate_hz > 0 and self.max_gap_s > 0 and self.margin >= 0):
+            raise ValueError("rate_hz and max_gap_s must be above 0, margin not below 0")
+
+
+@dataclass
+class _TrackBuffer:
+    """One track's samples. ``taken`` counts samples since the grid began at ``origin_s``; it is the next grid index."""
+
+    origin_s: float
+    crops: deque[Image]  # uint8 (S, S, 3) RGB, newest last
+    next_clip_at: int  # value of ``taken`` at which the next clip is due
+    seen_s: float
+    taken: int = field(default=0)
+
+
+class ClipBuffer:
+    """The rolling buffers of all tracks of one stream. Not thread-safe: it belongs to the stream's own thread."""
+
+    def __init__(self, config: ClipConfig = ClipConfig()) -> None:
+        self._config = config
+        self._buffers: dict[int, _TrackBuffer] = {}
+        self._epoch: int | None = None
+        self._time_s = -math.inf
+        self._skipped = 0
+
+    @property
+    def skipped(self) -> int:
+        """How often a track got no buffer in a frame because ``max_tracks`` others had one."""
+        return self._skipped
+
+    def push(self, frame: Frame, tracks: Sequence[Track]) -> list[Clip]:
+        """Takes the samples that are due at this frame → the clips that became due, at most one a track.
+
+        A new ``frame.epoch`` or a time before the last frame's empties all buffers.
+        """
+        if frame.epoch != self._epoch or frame.time_s < self._time_s:
+            self._buffers.clear()
+        self._epoch, self._time_s = frame.epoch, frame.time_s
+        self._forget(frame.time_s, tracks)
+        clips = (self._push_track(frame, track) for track in tracks if self._wanted(track))
+        return [clip for clip in clips if clip is not None]
+
+    def fill(self) -> dict[int, int]:
+        """→ crops held, by track_id: 1 to ``length``."""
+        return {track_id: len(buffer.crops) for track_id, buffer in self._buffers.items()}
+
+    def _wanted(self, track: Track) -> bool:
+        return track.state is TrackState.CONFIRMED and track.coasting_s <= self._config.max_gap_s
+
+    def _forget(self, time_s: float, tracks: Sequence[Track]) -> None:
+        """Drops buffers of tracks that are deleted, coast for too long, or were not seen for too long."""
+        for track in tracks:
+            if not self._wanted(track):
+                self._buffers.pop(track.track_id, None)
+        gap_s = self._config.max_gap_s + _GRID_SLACK
+        self._buffers = {key: buffer for key, buffer in self._buffers.items() if time_s - buffer.seen_s <= gap_s}
+
+    def _push_track(self, frame: Frame, track: Track) -> Clip | None:
+        buffer = self._buffers.get(track.track_id)
+        if buffer is None:
+            if len(self._buffers) >= self._config.max_tracks:
+                self._skipped += 1
+                return None
+            crops: deque[Image] = deque(maxlen=self._config.length)
+            buffer = _TrackBuffer(frame.time_s, crops, self._config.provisional_from, frame.time_s)
+            self._buffers[track.track_id] = buffer
+        buffer.seen_s = frame.time_s
+        self._sample(buffer, frame, track)
+        if buffer.taken < buffer.next_clip_at:
+            return None
+        buffer.next_clip_at = _next_clip_after(buffer.taken, self._config)
+        return self._clip(buffer, frame, track.track_id)
+
+    def _sample(self, buffer: _TrackBuffer, frame: Frame, track: Track) -> None:
+        """Fills the grid up to this frame: missed samples repeat the newest crop, the others show this frame."""
+        position = (frame.time_s - buffer.origin_s) * self._config.rate_hz
+        first_here = max(buffer.taken, math.ceil(position - 0.5 - _GRID_SLACK))
+        end = math.floor(position + 0.5 + _GRID_SLACK) + 1
+        if end <= buffer.taken:
+            return
+        if first_here > buffer.taken:
+            buffer.crops.extend([buffer.crops[-1]] * (first_here - buffer.taken))
+        crop = crop_person(frame.image, track.box_xyxy, self._config.size, self._config.margin)
+        buffer.crops.extend([crop] * (end - first_here))
+        buffer.taken = end
+
+    def _clip(self, buffer: _TrackBuffer, frame: Frame, track_id: int) -> Clip:
+        filled, length = len(buffer.crops), self._config.length
+        oldest_s = buffer.origin_s + (buffer.taken - filled) / self._config.rate_hz
+        held = tuple(buffer.crops)
+        return Clip(
+            track_id=track_id,
+            crops=tuple(held[index] for index in back_and_forth(filled, length)),
+            start_s=min(oldest_s, frame.time_s),
+            end_s=frame.time_s,
+            captured_at=frame.captured_at,
+            received_s=frame.received_s,
+            filled=filled,
+            provisional=filled < length,
+        )
+
+
+def back_and_forth(filled: int, length: int) -> list[int]:
+    """Indices that play ``filled`` images forward, backward, forward … up to ``length`` and end on the newest.
+
+    The turning images are not doubled: 3 images to 8 give 1 0 1 2 1 0 1 2. The end is always the real run
+    0 … ``filled`` - 1; whatever is missing is put before it. With ``filled`` >= ``length``: the newest ``length``.
+    Raises ValueError when there is nothing to play.
+    """
+    if filled < 1 or length < 1:
+        raise ValueError(f"expected at least one image and one place, got {filled} and {length}")
+    last = filled - 1
+    period = max(1, 2 * last) if filled < length else length
+    steps_back = ((length - 1 - place) % period for place in range(length))
+    return [abs(last - step) for step in steps_back]
+
+
+def _next_clip_after(taken: int, config: ClipConfig) -> int:
+    """The next sample count at which a clip is due.
+
+    Provisional clips are due at ``provisional_from``, one hop later, and so on; the first complete clip as soon as
+    the buffer is full; from there on one every hop. Marks are fixed, so that the distance holds when one frame brings several samples.
+    """
+    start = config.provisional_from if taken < config.length else config.length
+    mark = start + ((taken - start) // config.hop + 1) * config.hop
+    return min(mark, config.length) if taken < config.length else mark
