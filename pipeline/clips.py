@@ -167,7 +167,8 @@ def _next_clip_after(taken: int, config: ClipConfig) -> int:
     """The next sample count at which a clip is due.
 
     Provisional clips are due at ``provisional_from``, one hop later, and so on; the first complete clip as soon as
-    the buffer is full; from there on one every hop. Marks are fixed, so that the distance holds when one frame brings several samples.
+    the buffer is full; from there on one every hop. The marks are fixed, so that the distance holds when one frame
+    brings several samples.
     """
     start = config.provisional_from if taken < config.length else config.length
     mark = start + ((taken - start) // config.hop + 1) * config.hop
