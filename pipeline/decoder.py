@@ -39,6 +39,7 @@ _FORMATS = {
 }
 _LIVE_THREADS = 2  # one camera must not take the whole machine
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio file is no video
+_BELIEVED_FAILURES = 8
 _TAIL_S = 1.0  # a file whose last packets miss by more than this (and 5 %) is cut off
 
 
@@ -63,6 +64,7 @@ class OpenVideo:
             raise
         self.packet_s = time.monotonic()
         self.corrupt = 0
+        self._failures_in_a_row = 0
         self._end_s = 0.0  # where the newest packet ends, from the start of the stream
 
     def _pick_stream(self) -> Any:
@@ -142,9 +144,14 @@ class OpenVideo:
         """→ the av.VideoFrames that this packet completes; damaged ones (no keyframe yet, lost packets) are dropped."""
         try:
             pictures = packet.decode()
+            self._failures_in_a_row = 0
         except av.error.FFmpegError:
+            pictures = []
             self.corrupt += 1
-            return []
+            self._failures_in_a_row += 1
+        if self._failures_in_a_row >= _BELIEVED_FAILURES:
+            # A decoder that refuses a size keeps saying so; one damaged header must not end the stream.
+            self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
         whole = [picture for picture in pictures if not picture.is_corrupt]
         self.corrupt += len(pictures) - len(whole)
         return whole
@@ -179,10 +186,11 @@ def _pts_s(picture: Any) -> float | None:
 
 def _open_container(url: SourceUrl, options: SourceOptions) -> Any:
     """→ av.container.InputContainer. Raises SourceError, without FFmpeg's own error as context: it holds the URL."""
+    address = _address(url)
     began_s = time.monotonic()
     try:
         return av.open(
-            _address(url),
+            address,
             format="video4linux2" if url.scheme == "v4l2" else None,
             options=_ffmpeg_options(url, options),
             timeout=(options.open_timeout_s, options.read_timeout_s),
