@@ -11,12 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import cv2
-from pipeline.overlay import draw
+from pipeline.overlay import draw, utc_clock
 
 from pipeline.entities import FrameResult, Image
 from service.child import ControlLink
@@ -117,7 +116,7 @@ class Presenter:
         if self._recorder is None and not picture_due:
             return
         with self._measures.timed("draw"):
-            image = draw(result, self._buffer_size, wall_clock(result.frame.captured_at))
+            image = draw(result, self._buffer_size, utc_clock(result.frame.captured_at))
         if self._recorder is not None:
             self._recorder.write(result, image, messages)
         if picture_due:
@@ -139,9 +138,3 @@ class Presenter:
         log.warning("recording: %s", reason)
         self._measures.count("recording_problems_total")
         self._link.send("problem", {"part": "recorder", "reason": reason})
-
-
-def wall_clock(unix_s: float) -> str:
-    """Unix time → the overlay's clock, UTC."""
-    moment = datetime.fromtimestamp(unix_s, timezone.utc)
-    return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{moment.microsecond // 100_000} UTC"

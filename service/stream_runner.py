@@ -46,8 +46,7 @@ class StreamRunner:
         self._policy = RestartPolicy()
         self._child: ChildProcess | None = None
         self._task: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.picture: bytes | None = None
         self.picture_s = 0.0
         self.picture_came = asyncio.Condition()
@@ -57,8 +56,7 @@ class StreamRunner:
 
     async def stop(self) -> None:
         """Returns within STOP_GRACE_S and a moment, whatever the process does."""
-        self._stopping = True
-        self._wake.set()
+        self._stopping.set()
         if self._child is not None:
             self._child.command("stop")
         if self._task is not None:
@@ -81,9 +79,9 @@ class StreamRunner:
             self._child.command("watch", {"seconds": seconds})
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             status = await self._run_once()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             if status == 0 and self.view.state in ("stopped", "failed"):
                 return  # a file that came to its end, or a source that said why it cannot be read
@@ -97,7 +95,7 @@ class StreamRunner:
             log.error("stream process cannot be started: %s", error)
             return -1
         self.view.pid = child.pid
-        if self._stopping:
+        if self._stopping.is_set():
             child.command("stop")
         watchdog = asyncio.create_task(self._watch_age(child))
         try:
@@ -117,7 +115,7 @@ class StreamRunner:
         else:
             await self._set_state("reconnecting", "crashed", reason)
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay_s)
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     async def _watch_age(self, child: ChildProcess) -> None:
         while True:
