@@ -160,7 +160,7 @@ class Hub:
             self._counters["store_failures_total"] += 1
             log.error("%d messages are sent but not stored, trying again: %s", len(pending), error)
             return self._bound_unstored()
-        except Exception:  # noqa: BLE001 - the task's outermost frame: one bad message must not end all delivery
+        except Exception:  # the task's outermost frame: one bad message must not end all delivery
             self._counters["messages_lost_total"] += len(pending)
             log.exception("%d messages are sent but cannot be stored", len(pending))
         self._unstored.clear()

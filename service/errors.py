@@ -1,0 +1,187 @@
+"""Every error of the API as ``application/problem+json`` (RFC 9457). The one place that knows HTTP statuses of errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from pipeline.source_url import redact
+from service.control import SnapshotUnavailable
+from service.database import StoreError
+from service.errors_base import ServiceError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_MAX_GOT = 120
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of a request."""
+
+    field: str = Field(examples=["actions.jogging"])
+    expected: str = Field(examples=["a threshold in 0..1"])
+    got: str = Field(examples=["1.5"])
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457. ``type`` is always ``about:blank``: the status says the kind, ``detail`` and ``errors`` say the rest."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["actions.jogging: expected a threshold in 0..1, got 1.5"])
+    instance: str | None = Field(None, description="path of the request", examples=["/v1/streams"])
+    errors: list[FieldError] = Field(default_factory=list)
+
+
+class Problem(ServiceError, ValueError):
+    """An answer that is an error. ``errors`` name each field with what was expected and what came."""
+
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def invalid(field: str, expected: str, got: object) -> Problem:
+    """→ 422 for one field."""
+    error = FieldError(field=field, expected=expected, got=shown(got))
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _sentence(error), [error])
+
+
+def not_found(what: str, given: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no {what} {shown(given)}")
+
+
+def shown(value: object) -> str:
+    """Any value for a message: short, without passwords and without what UTF-8 cannot carry."""
+    text = value if isinstance(value, str) else repr(value)
+    text = redact(text).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _MAX_GOT else text[: _MAX_GOT - 1] + "…"
+
+
+def _sentence(error: FieldError) -> str:
+    return f"{error.field}: expected {error.expected}, got {error.got}"
+
+
+def problem_body(problem: Problem, instance: str | None) -> dict[str, Any]:
+    body = ProblemBody(
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        instance=None if instance is None else shown(instance),
+        errors=list(problem.errors),
+    )
+    return body.model_dump(exclude_none=True)
+
+
+def problem_response(problem: Problem, instance: str | None) -> JSONResponse:
+    return JSONResponse(problem_body(problem, instance), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+    app.add_exception_handler(Problem, _on_error)
+    app.add_exception_handler(HTTPException, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_error)
+    app.add_exception_handler(ServiceError, _on_error)
+    app.add_exception_handler(Exception, _on_error)
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(to_problem(error), request.url.path)
+
+
+def to_problem(error: Exception) -> Problem:
+    """Any exception → what the client is told; nothing of an unexpected one leaves but the log line."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return Problem(error.status_code, _http_detail(error), headers=error.headers)
+    if isinstance(error, RequestValidationError):
+        return _validation_problem(error.errors())
+    if isinstance(error, SnapshotUnavailable):
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, redact(str(error)), headers={"Retry-After": "2"})
+    if isinstance(error, StoreError):
+        log.error("%s", error)
+        detail = "the database does not answer now; try again"
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+    log.error("a request failed", exc_info=error)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the service; its log says more")
+
+
+def _http_detail(error: HTTPException) -> str:
+    texts = {
+        HTTPStatus.NOT_FOUND: "there is nothing at this path",
+        HTTPStatus.METHOD_NOT_ALLOWED: "this path does not know this method; the Allow header lists those it does",
+    }
+    default = HTTPStatus(error.status_code).phrase
+    return texts.get(HTTPStatus(error.status_code), default) if error.detail == default else shown(error.detail)
+
+
+def _validation_problem(items: Sequence[Any]) -> Problem:
+    errors = [_field_error(item) for item in items]
+    detail = "; ".join(_sentence(error) for error in errors[:5])
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail or "the request is not valid", errors)
+
+
+def _field_error(item: Any) -> FieldError:
+    """One entry of pydantic's list → field, expected, got. Values of fields that may hold a secret are not repeated."""
+    place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+    field = shown(".".join(place) or "body")
+    if item["type"] == "json_invalid":
+        return FieldError(
+            field="body", expected="JSON", got=f"text that ends being JSON at character {item['loc'][-1]}"
+        )
+    if item["type"] == "extra_forbidden":
+        return FieldError(field=field, expected="only known fields", got="an unknown one")
+    if item["type"] == "missing":
+        return FieldError(field=field, expected="a value", got="nothing")
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    got = _kind(item.get("input")) if "url" in place or not place else shown(item.get("input"))
+    return FieldError(
+        field=field, expected=redact(message[:1].lower() + message[1:]).removeprefix("expected "), got=got
+    )
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", bool: "a boolean"}
+    return "nothing" if value is None else names.get(type(value), "something else")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """→ ``responses=`` of a route: these statuses answer with a problem."""
+    return {status: _documented(status) for status in statuses}
+
+
+_EXAMPLES = {
+    403: "requests from other web pages are refused: expected Origin http://127.0.0.1:8000",
+    404: "there is no stream str_0123456789abcdef",
+    409: "there are 16 streams, which is the limit that the operator set",
+    416: "expected a range within 0..1048575",
+    422: "actions.jogging: expected a threshold in 0..1, got 1.5",
+    500: "an error of the service; its log says more",
+    503: "no picture within 5 s: connecting, starting",
+}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
+    example: dict[str, Any] = {"type": "about:blank", "title": phrase, "status": status, "detail": _EXAMPLES[status]}
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        example["errors"] = [{"field": "actions.jogging", "expected": "a threshold in 0..1", "got": "1.5"}]
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    return {"description": phrase, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}

@@ -1,0 +1,64 @@
+"""Guards in front of all routes: web pages of other sites are refused, and large bodies."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Problem, problem_response
+
+MAX_BODY_BYTES = 64 * 1024
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def check_origin(headers: Headers) -> None:
+    """A browser names the page that asks. Raises Problem 403 unless it is one of ours; other clients send no Origin."""
+    origin = headers.get("origin")
+    if origin is None:
+        return
+    host = headers.get("host", "")
+    if urlsplit(origin).netloc.lower() != host.lower() or not host:
+        raise Problem(HTTPStatus.FORBIDDEN, "requests from other web pages are refused")
+
+
+class Guard:
+    """ASGI middleware: 403 for changes from foreign origins, 413 for bodies over MAX_BODY_BYTES."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        try:
+            headers = Headers(scope=scope)
+            if scope["method"] not in _SAFE_METHODS:
+                check_origin(headers)
+            length = headers.get("content-length", "0")
+            if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+                raise _too_large()
+        except Problem as problem:
+            return await problem_response(problem, scope["path"])(scope, receive, send)
+        return await self._app(scope, _limited(receive), send)
+
+
+def _too_large() -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {MAX_BODY_BYTES} bytes")
+
+
+def _limited(receive: Receive) -> Receive:
+    """For bodies that come in chunks and do not say how long they are."""
+    taken = 0
+
+    async def receive_limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY_BYTES:
+            raise _too_large()
+        return message
+
+    return receive_limited
