@@ -103,7 +103,7 @@ def features(model: Any, endpoint: str) -> Any:
     if endpoint not in names:
         raise ValueError(f"endpoint must be one of {', '.join(e for e in ENDPOINTS if e in names)}; got {endpoint!r}")
     layer = model.get_layer(gated if gated in names else endpoint)
-    return keras.Model(model.inputs, layer.output, name=f"{model.name}_{endpoint}")
+    return keras.Model(model.input, layer.output, name=f"{model.name}_{endpoint}")
 
 
 def _stage(stage: Stage, config: I3DConfig, x: Any) -> Any:
