@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cpu import CpuNetwork, converted, default_cache_dir, file_sha256, run_python
+from pipeline.cpu import CpuNetwork, converted, file_sha256, precision_notes, run_python, takes_uint8
 from pipeline.entities import Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
@@ -62,8 +62,8 @@ class AppearanceEncoder:
         batch = model.input().get_partial_shape()[0]
         fixed_batch = 0 if batch.is_dynamic else batch.get_length()
         sample = np.zeros((fixed_batch or 4, *size_hw, 3), np.uint8)
-        notes = (settings.cache_dir or default_cache_dir()) / "openvino" / f"{file.parent.name}-{file.stem}.precision"
-        network = CpuNetwork(_takes_uint8(model), sample, settings.threads, notes)
+        ready = takes_uint8(model, [value * 255 for value in IMAGENET_MEAN], [value * 255 for value in IMAGENET_STD])
+        network = CpuNetwork(ready, sample, settings.threads, precision_notes(settings.cache_dir, file))
         return cls(network, size_hw, fixed_batch, file.stem)
 
     def encode(self, image: Image, boxes_xyxy: Floats) -> Floats:
@@ -129,18 +129,6 @@ def _read_model(file: Path) -> tuple[Any, tuple[int, int]]:
     except RuntimeError:
         model = openvino.Core().read_model(file)  # the graph insists on its batch: it runs in steps of that size
     return model, (height, width)
-
-
-def _takes_uint8(model: Any) -> Any:
-    """Move uint8 (B, H, W, 3) RGB → normalised float32 (B, 3, H, W) into the graph."""
-    from openvino import Layout, Type, preprocess  # noqa: PLC0415
-
-    steps = preprocess.PrePostProcessor(model)
-    steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
-    steps.input().model().set_layout(Layout("NCHW"))
-    scaled = steps.input().preprocess().convert_element_type(Type.f32)
-    scaled.mean([value * 255 for value in IMAGENET_MEAN]).scale([value * 255 for value in IMAGENET_STD])
-    return steps.build()
 
 
 def _bundled(config: AppearanceConfig) -> Path:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,25 @@ class CpuNetwork:
         """One input batch → the network's outputs in order, each float32 and the caller's own."""
         self._request.infer([np.ascontiguousarray(batch)], share_inputs=True)
         return [np.array(tensor.data, np.float32) for tensor in self._request.output_tensors]
+
+
+def takes_uint8(model: Any, mean: Sequence[float], scale: Sequence[float]) -> Any:
+    """Move the change from uint8 (B, H, W, 3) to float32 (B, 3, H, W), minus ``mean``, by ``scale``, into the graph.
+
+    ``mean`` and ``scale`` are for each RGB channel, of values in 0..255.
+    """
+    from openvino import Layout, Type, preprocess  # noqa: PLC0415
+
+    steps = preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
+    steps.input().model().set_layout(Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(Type.f32).mean(list(mean)).scale(list(scale))
+    return steps.build()
+
+
+def precision_notes(cache_dir: Path | None, file: Path) -> Path:
+    """Where the fastest precision of the network in ``file`` is remembered."""
+    return (cache_dir or default_cache_dir()) / "openvino" / f"{file.parent.name}-{file.stem}.precision"
 
 
 def _compile_fastest(model: Any, sample: NDArray[Any], threads: int, notes: Path | None) -> tuple[Any, Precision]:

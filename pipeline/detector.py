@@ -1,9 +1,7 @@
 """Finding people in frames. The only file that imports ultralytics, and the only one that knows its BGR.
 
 On a CPU every network runs in OpenVINO without torch in this process: a ``.pt`` is exported once by ultralytics in a
-process of its own and cached. On a GPU, and for TensorRT engines, ultralytics runs it. Preprocessing follows
-ultralytics' letterbox: the longer side is scaled to ``image_size``, the shorter padded with grey 114 to a multiple of
-the network's stride.
+process of its own and cached. On a GPU, and for TensorRT engines, ultralytics runs it.
 """
 
 from __future__ import annotations
@@ -15,16 +13,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
-from pipeline.cpu import CpuNetwork, converted, default_cache_dir, file_sha256, run_python
+from pipeline.cpu import (
+    CpuNetwork,
+    converted,
+    default_cache_dir,
+    file_sha256,
+    precision_notes,
+    run_python,
+    takes_uint8,
+)
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
-from pipeline.geometry import clip_to_image, pairwise_iou
+from pipeline.geometry import clip_to_image
+from pipeline.letterbox import GREY, letterbox, suppress
 
 DOWNLOADED_WEIGHTS = "yolo26n.pt"  # ultralytics fetches it by name
-GREY = 114
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -148,8 +153,8 @@ class _OpenVinoBackend:
         self._fixed_batch = 0 if shape[0].is_dynamic else shape[0].get_length()
         height, width = self._fixed_hw or (config.image_size, config.image_size)
         sample = np.full((self._fixed_batch or 1, height, width, 3), GREY, np.uint8)
-        notes = (config.cache_dir or default_cache_dir()) / "openvino" / f"{file.parent.name}-{file.stem}.precision"
-        self._network = CpuNetwork(_takes_uint8(model), sample, config.threads, notes)
+        ready = takes_uint8(model, mean=(0, 0, 0), scale=(255, 255, 255))
+        self._network = CpuNetwork(ready, sample, config.threads, precision_notes(config.cache_dir, file))
         self.runtime = f"OpenVINO {self._network.precision} on CPU"
 
     def __call__(self, images: Sequence[Image]) -> list[Floats]:
@@ -182,52 +187,6 @@ class _OpenVinoBackend:
             centre, half = raw[:2, keep].T, raw[2:4, keep].T / 2
             rows = np.concatenate([centre - half, centre + half, raw[4 + self._person, keep, None]], axis=1)
         return suppress(rows, self._config.iou, self._config.max_detections)
-
-
-@dataclass(frozen=True)
-class Letterboxed:
-    """A resized, padded image and the way back: ``pixels`` uint8 (h, w, 3) RGB."""
-
-    pixels: Image
-    scale: float
-    left_top: tuple[int, int]
-
-    def to_image(self, rows: Floats) -> Floats:
-        """(N, 5) rows in letterbox pixels → in pixels of the original image."""
-        result = rows.copy()
-        result[:, :4] = (rows[:, :4] - np.array(self.left_top * 2, np.float32)) / self.scale
-        return result
-
-
-def letterbox(image: Image, size: int, stride: int, fixed_hw: tuple[int, int] | None = None) -> Letterboxed:
-    """Scale the longer side to ``size`` and pad the shorter to a multiple of ``stride``, or to ``fixed_hw``."""
-    height, width = image.shape[:2]
-    limit_h, limit_w = fixed_hw or (size, size)
-    scale = min(limit_h / height, limit_w / width)
-    new_h, new_w = max(1, round(height * scale)), max(1, round(width * scale))
-    resized = image
-    if (new_h, new_w) != (height, width):
-        resized = np.asarray(cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR), np.uint8)
-    full_h, full_w = fixed_hw or (-(-new_h // stride) * stride, -(-new_w // stride) * stride)
-    top, left = (full_h - new_h) // 2, (full_w - new_w) // 2
-    pixels = np.full((full_h, full_w, 3), GREY, np.uint8)
-    pixels[top : top + new_h, left : left + new_w] = resized
-    return Letterboxed(pixels, scale, (left, top))
-
-
-def suppress(rows: Floats, iou: float, limit: int) -> Floats:
-    """Greedy non-maximum suppression: (N, 5) → at most ``limit`` rows, most confident first."""
-    rows = rows[np.argsort(-rows[:, 4], kind="stable")][:1000]
-    overlap = pairwise_iou(rows[:, :4], rows[:, :4]) > iou
-    kept: list[int] = []
-    alive = np.ones(len(rows), bool)
-    for index in range(len(rows)):
-        if alive[index]:
-            kept.append(index)
-            alive &= ~overlap[index]
-            if len(kept) == limit:
-                break
-    return np.asarray(rows[kept], np.float32).reshape(-1, 5)
 
 
 class _UltralyticsBackend:
@@ -309,17 +268,6 @@ def _onnx_metadata(model: Any) -> dict[str, Any]:
             except (ValueError, SyntaxError) as error:
                 raise DetectorError(f"metadata {key!r} of the ONNX file is unreadable: {text[:80]}") from error
     return found
-
-
-def _takes_uint8(model: Any) -> Any:
-    """Move the change from uint8 (B, H, W, 3) to float32 (B, 3, H, W) in 0..1 into the graph."""
-    from openvino import Layout, Type, preprocess  # noqa: PLC0415
-
-    steps = preprocess.PrePostProcessor(model)
-    steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
-    steps.input().model().set_layout(Layout("NCHW"))
-    steps.input().preprocess().convert_element_type(Type.f32).scale(255.0)
-    return steps.build()
 
 
 def _xml_in(path: Path) -> Path:

@@ -19,7 +19,7 @@ from deep_sort_realtime.deep_sort.detection import Detection
 from numpy.typing import NDArray
 
 from pipeline.entities import Detections, Floats, Frame, Track, TrackState
-from pipeline.geometry import pairwise_iou, xyxy_to_ltwh
+from pipeline.geometry import ltwh_to_xyxy, pairwise_iou, xyxy_to_ltwh
 
 Indices = list[int]
 Pairs = list[tuple[int, int]]
@@ -34,10 +34,10 @@ class TrackerConfig:
     """When people count as seen, the same, or gone. Times are media seconds."""
 
     start: float = 0.6  # a detection from here on may start a track
-    strong: float = 0.4  # one from here on is matched first, and brings back lost people
+    strong: float = 0.6  # one from here on is matched first, and brings back lost people
     weak: float = 0.1  # one from here on may continue a visible person's track
-    max_iou_distance: float = 0.8  # strong detections
-    max_weak_iou_distance: float = 0.5
+    max_iou_distance: float = 0.85  # strong detections
+    max_weak_iou_distance: float = 0.6
     certainty: float = 2.5  # deviations by which a returning person must look closer than different people do
     appearance_weight: float = 0.3
     confirm_hits: int = 3
@@ -114,7 +114,7 @@ class PersonTracker:
     def _report(self, track: _PersonTrack, time_s: float) -> Track:
         state = TrackState.CONFIRMED if track.is_confirmed() else TrackState.TENTATIVE
         coasting_s = max(0.0, time_s - track.seen_s)
-        return Track(int(track.track_id), track.box_at(time_s), state, track.confidence, coasting_s)
+        return Track(int(track.track_id), track.report_at(time_s), state, track.confidence, coasting_s)
 
 
 class _MediaTimeFilter(kalman_filter.KalmanFilter):  # type: ignore[misc]  # the library has no types
@@ -175,6 +175,16 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
         height = max(float(height), 1.0)
         half_width = max(float(aspect), 0.05) * height / 2
         return np.array([x - half_width, y - height / 2, x + half_width, y + height / 2], np.float32)
+
+    def report_at(self, time_s: float) -> Floats:
+        """(4,) corners to show: half way between detection and filter where there was a detection.
+
+        The filter lags behind people who turn or speed up, the detector trembles; their mean does less of both.
+        """
+        box = self.box_at(time_s)
+        if self.original_ltwh is None or time_s > self.seen_s:
+            return box
+        return np.asarray((box + ltwh_to_xyxy(self.original_ltwh)) / 2, np.float32)
 
 
 @dataclass

@@ -14,10 +14,11 @@ import pytest
 
 from pipeline import cpu, detector
 from pipeline.cpu import converted, cpu_flags, precision_candidates
-from pipeline.detector import DetectorConfig, PersonDetector, letterbox, resolve_person_weights, suppress
+from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.entities import Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import pairwise_iou
+from pipeline.letterbox import letterbox, suppress
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
@@ -157,6 +158,25 @@ def test_load_onnx_agrees_with_openvino(loaded: PersonDetector, image: Image, tm
     sure = found[1].boxes_xyxy[found[1].confidences > 0.5]
     reference = loaded.detect([image])[0]
     assert (pairwise_iou(reference.boxes_xyxy[:3], sure).max(axis=1) > 0.9).all()
+
+
+@pytest.mark.slow
+def test_ultralytics_backend_agrees_with_openvino(loaded: PersonDetector, image: Image, tmp_path: Path) -> None:
+    """What a GPU runs (here torch on the CPU), in a process of its own since it imports torch."""
+    statement = (
+        "import sys; from pathlib import Path; import numpy as np; from pipeline.detector import *; "
+        "from pipeline.detector import _UltralyticsBackend; "
+        "config = DetectorConfig(cache_dir=Path(sys.argv[4])); "
+        "backend = _UltralyticsBackend(Path(sys.argv[1]), config, 'cpu'); "
+        "image = np.load(sys.argv[2]); small = np.zeros((100, 200, 3), np.uint8); "
+        "found = PersonDetector(backend, config, 'net').detect([small, image]); "
+        "np.save(sys.argv[3], found[1].boxes_xyxy[:3]); sys.exit(len(found[0]))"
+    )
+    np.save(tmp_path / "image.npy", image)
+    paths = [str(tmp_path / name) for name in ("image.npy", "boxes.npy", "cache")]
+    cpu.run_python(statement, str(WEIGHTS), *paths)
+    boxes = np.load(tmp_path / "boxes.npy")
+    assert (pairwise_iou(loaded.detect([image])[0].boxes_xyxy[:3], boxes).max(axis=1) > 0.9).all()
 
 
 def test_load_missing_file_says_so(tmp_path: Path) -> None:
