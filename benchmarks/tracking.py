@@ -22,9 +22,10 @@ IDF1 0.901 and 0.892):
     640, every 2nd frame (5 fps)
                0.589  0.839  0.759    18       0.602  0.852  0.760    14
 
-So 640 is a good draw (accepting weak detections from IoU 0.4 on rather than 0.5 took OSNet there from 0.872/0.886 to
-0.891/0.923, but its mean from IDF1 0.897 to 0.900 and MOTA from 0.874 to 0.871). What bounds the rest at 640: one far person whom the ground truth leaves out (7 of the 21 false boxes; a larger
-input finds more such) and one behind a lamp post for nine seconds (10 of the 25 misses).
+So 640 is a good draw: accepting weak detections from IoU 0.4 on rather than 0.5 took OSNet there from 0.872/0.886 to
+0.891/0.923, but its mean from MOTA 0.874 to 0.871 and IDF1 0.897 to 0.900. What bounds the rest at 640: one far person
+whom the ground truth leaves out (7 of the 21 false boxes; a larger input finds more such) and one behind a lamp post
+for nine seconds (10 of the 25 misses).
 
 What was changed, and why it holds for any camera (``--ablation`` at 640; MOTA/IDF1/switches MobileNetV2, OSNet):
 
