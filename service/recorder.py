@@ -13,17 +13,18 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pipeline.entities import FrameResult, Image
+from service.open_segment import OpenSegment
 from service.segment_files import Segment, commit, new_segment_path, salvage
-from service.segment_writer import SegmentWriter
 
 _LOG = logging.getLogger(__name__)
 _IDLE_CHECK_S = 0.5
+_ORDERS = 8  # places in the queue for orders to finish a segment, which pictures may not take
 _MAX_CARRIED = 1000  # messages kept from frames that were dropped
 
 
@@ -69,6 +70,10 @@ class RecorderStats:
     problems: int
     queue_depth: int
 
+    @property
+    def paused(self) -> bool:
+        return self.state is RecorderState.PAUSED
+
 
 @dataclass
 class _Counts:
@@ -81,11 +86,11 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _Item:
-    """One entry of the queue: a picture with its frame, or messages alone."""
+    """One entry of the queue: a picture with its frame, or without both the order to finish the open segment."""
 
     result: FrameResult | None
     image: Image | None  # uint8 (H, W, 3) RGB
-    messages: tuple[dict[str, Any], ...] = field(default=())
+    messages: tuple[dict[str, Any], ...]
 
 
 class SegmentRecorder:
@@ -104,10 +109,11 @@ class SegmentRecorder:
     ) -> None:
         self._folder, self._config = folder, config
         self._on_segment, self._on_problem = on_segment, on_problem
-        self._queue: queue.Queue[_Item] = queue.Queue(config.queue_frames)
+        self._queue: queue.Queue[_Item] = queue.Queue(config.queue_frames + _ORDERS)
         self._counts = _Counts()
-        self._carried: list[dict[str, Any]] = []  # of dropped frames; touched by the caller's thread only
-        self._writer: SegmentWriter | None = None
+        self._carried: list[dict[str, Any]] = []  # messages of dropped frames
+        self._carried_lock = threading.Lock()
+        self._writer: OpenSegment | None = None
         self._problem: str | None = None
         self._retry_at = 0.0  # monotonic clock
         self._stop = threading.Event()
@@ -121,8 +127,11 @@ class SegmentRecorder:
         """
         self._offer(result, image, messages)
 
-    def write_messages(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Queues messages that come without a picture, as the end of actions when a stream breaks off; never blocks."""
+    def rotate(self, messages: Sequence[dict[str, Any]] = ()) -> None:
+        """Adds ``messages`` to the open segment and finishes it once all queued pictures are in it; never blocks.
+
+        For breaks of the stream: what was recorded until then can be looked at while the camera is away.
+        """
         self._offer(None, None, messages)
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -156,15 +165,24 @@ class SegmentRecorder:
         return RecorderState.RECORDING if self._writer is not None else RecorderState.IDLE
 
     def _offer(self, result: FrameResult | None, image: Image | None, messages: Sequence[dict[str, Any]]) -> None:
-        carried = [*self._carried, *messages]
-        try:
-            if self._stop.is_set():
-                raise queue.Full
-            self._queue.put_nowait(_Item(result, image, tuple(carried)))
-            self._carried = []
-        except queue.Full:
-            self._counts.dropped += image is not None
-            self._carried = [item for item in carried if item.get("type") != "tracks"][-_MAX_CARRIED:]
+        with self._carried_lock:
+            carried = [*self._carried, *messages]
+            try:
+                full = image is not None and self._queue.qsize() >= self._config.queue_frames
+                if full or self._stop.is_set():
+                    raise queue.Full
+                self._queue.put_nowait(_Item(result, image, tuple(carried)))
+                self._carried = []
+            except queue.Full:
+                self._counts.dropped += image is not None
+                self._carried = [item for item in carried if item.get("type") != "tracks"][-_MAX_CARRIED:]
+
+    def _last_words(self) -> None:
+        """At the end: messages of dropped frames that no later frame took along."""
+        with self._carried_lock:
+            carried, self._carried = self._carried, []
+        if self._writer is not None:
+            self._writer.write_messages(carried)
 
     def _run(self) -> None:
         """The thread. A disk that fails pauses recording, and so does any other error: the stream goes on."""
@@ -180,6 +198,7 @@ class SegmentRecorder:
                 continue
             idle_since = time.monotonic()
             self._guarded(lambda item=item: self._take(item))  # type: ignore[misc]  # bound now: item changes
+        self._guarded(self._last_words)
         self._guarded(self._finish)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -196,31 +215,31 @@ class SegmentRecorder:
         if item.result is None or item.image is None:
             if self._writer is not None:
                 self._writer.write_messages(item.messages)
+            self._finish()
             return
         if self._writer is not None and not self._writer.takes(item.result.frame, item.image, self._config.segment_s):
             self._finish()
-        if self._writer is None and not self._begin(item.result, item.image):
+        if self._writer is None:
+            self._begin(item.result, item.image)
+        if self._writer is None:
             self._counts.paused += 1
             return
-        writer = self._writer
-        if writer is None:
-            return
-        if writer.write(item.result.frame, item.image, item.messages):
-            self._after_fragment(writer)
+        begins_fragment = self._writer.write(item.result.frame, item.image, item.messages)
         self._counts.written += 1
+        if begins_fragment:
+            self._after_fragment(self._writer)
 
-    def _begin(self, result: FrameResult, image: Image) -> bool:
+    def _begin(self, result: FrameResult, image: Image) -> None:
         """Opens a segment, unless recording is paused and it is not yet time to try again."""
         if time.monotonic() < self._retry_at:
-            return False
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._has_room():
-            return False
+            return
         path = new_segment_path(self._folder, result.frame.captured_at)
-        self._writer = SegmentWriter(path, result.frame, image, self._config.preset, self._config.crf)
-        return True
+        self._writer = OpenSegment(path, result.frame, image, self._config.preset, self._config.crf)
 
-    def _after_fragment(self, writer: SegmentWriter) -> None:
+    def _after_fragment(self, writer: OpenSegment) -> None:
         """About once a second: proof that the disk takes data again, and a look at the room that is left."""
         if self._problem is not None and writer.fragments > 2:
             _LOG.info("recording goes on")
@@ -257,7 +276,7 @@ class SegmentRecorder:
             self._rescue(writer)
         self._say(problem)
 
-    def _rescue(self, writer: SegmentWriter) -> None:
+    def _rescue(self, writer: OpenSegment) -> None:
         try:
             segment = salvage(writer.path)
         except (OSError, ValueError) as error:

@@ -12,11 +12,12 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -35,17 +36,32 @@ class Segment:
     """One finished recording. ``started_at`` is Unix time, ``start_s`` the media time of its first frame."""
 
     path: Path
-    sidecar: Path | None
+    events_path: Path | None  # the sidecar
     started_at: float
     start_s: float
     duration_s: float
     frames: int
-    size_bytes: int  # video and sidecar
+    bytes: int  # video and sidecar
     size_hw: tuple[int, int]
+    stream_id: str = ""  # the recorder does not know it; whoever keeps the index does
 
     @property
     def ended_at(self) -> float:
         return self.started_at + self.duration_s
+
+    def to_fields(self) -> dict[str, Any]:
+        """→ plain values, to be sent between processes."""
+        fields = {name: getattr(self, name) for name in ("started_at", "start_s", "duration_s", "frames", "bytes")}
+        events_path = None if self.events_path is None else str(self.events_path)
+        return {**fields, "path": str(self.path), "events_path": events_path, "size_hw": list(self.size_hw)}
+
+    @classmethod
+    def from_fields(cls, stream_id: str, fields: Mapping[str, Any]) -> Segment:
+        """The reverse of ``to_fields``."""
+        height, width = fields["size_hw"]
+        events_path = None if fields["events_path"] is None else Path(fields["events_path"])
+        paths = {"path": Path(fields["path"]), "events_path": events_path}
+        return cls(**{**fields, **paths, "size_hw": (int(height), int(width)), "stream_id": stream_id})
 
 
 def new_segment_path(folder: Path, started_at: float) -> Path:
@@ -96,14 +112,14 @@ def commit(path: Path) -> Segment:
     Raises OSError when the disk fails, ValueError when the video holds no frame.
     """
     part, sidecar = part_of(path), sidecar_of(path)
-    read_segment(part)  # before the rename: a name without .part promises that the file plays
+    segment = read_segment(part)  # before the rename: a name without .part promises that the file plays
     sync_file(part)
     if part_of(sidecar).exists():
         sync_file(part_of(sidecar))
         part_of(sidecar).rename(sidecar)
     part.rename(path)
     sync_directory(path.parent)
-    return read_segment(path)
+    return replace(segment, path=path, events_path=sidecar if sidecar.exists() else None)
 
 
 def discard(path: Path) -> None:
@@ -114,31 +130,46 @@ def discard(path: Path) -> None:
 
 
 def read_segment(path: Path) -> Segment:
-    """→ what the file itself says, without decoding. Raises ValueError when it holds no readable frame."""
+    """→ what a finished or ``.part`` file itself says, without decoding. ValueError when it holds no readable frame."""
     final = path.with_name(path.name.removesuffix(PART))
-    sidecar = sidecar_of(final)
     try:
         with av.open(str(path), format="mp4") as container:
             stream = container.streams.video[0]
             times = [(packet.pts, packet.duration or 0) for packet in container.demux(stream) if packet.size]
             unit, size_hw = stream.time_base or Fraction(0), (stream.height, stream.width)
             start_s = _start_of(container.metadata.get("comment", ""))
-    except (av.FFmpegError, IndexError, EOFError) as error:
+    except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"{path.name} cannot be read: {type(error).__name__}") from error
     if not times:
         raise ValueError(f"{path.name} holds no frame")
     length = max(pts + duration for pts, duration in times) - min(pts for pts, _ in times)
-    size_bytes = path.stat().st_size + (sidecar.stat().st_size if sidecar.exists() else 0)
+    sidecars = [file for file in (sidecar_of(final), part_of(sidecar_of(final))) if file.exists()]
     return Segment(
-        final,
-        sidecar if sidecar.exists() else None,
-        started_at_of(final),
-        start_s,
-        float(length * unit),
-        len(times),
-        size_bytes,
-        size_hw,
+        path=path,
+        events_path=sidecars[0] if sidecars else None,
+        started_at=started_at_of(final),
+        start_s=start_s,
+        duration_s=float(length * unit),
+        frames=len(times),
+        bytes=path.stat().st_size + sum(file.stat().st_size for file in sidecars[:1]),
+        size_hw=size_hw,
     )
+
+
+def inspect(path: Path, stream_id: str) -> Segment | None:
+    """A finished file, or the ``.part`` of one that nobody writes any more → the segment, which is finished then.
+
+    None when it holds nothing that plays; such a ``.part`` is removed. Raises OSError when the disk fails.
+    """
+    if path.name.endswith(PART):
+        segment = salvage(path.with_name(path.name.removesuffix(PART)))
+    else:
+        try:
+            segment = read_segment(path)
+        except ValueError as error:
+            _LOG.error("%s", error)
+            return None
+    return None if segment is None else replace(segment, stream_id=stream_id)
 
 
 def describe_start(start_s: float) -> str:
@@ -228,24 +259,20 @@ def recover(folder: Path) -> list[Segment]:
         return []
     for leftover in folder.glob(f"*{_REPAIR}"):
         leftover.unlink(missing_ok=True)
-    for part in sorted(folder.glob(f"*.mp4{PART}")):
-        try:
-            salvage(part.with_name(part.name.removesuffix(PART)))
-        except (OSError, ValueError) as error:
-            _LOG.error("cannot recover %s: %s", part.name, error)
+    segments = [_inspect_or_none(path) for path in sorted((*folder.glob("*.mp4"), *folder.glob(f"*.mp4{PART}")))]
     for sidecar in (*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PART}")):
         video = sidecar.with_name(sidecar.name.removesuffix(PART)).with_suffix(".mp4")
         if not video.exists() and not part_of(video).exists():
             sidecar.unlink(missing_ok=True)
-    return list(_readable(sorted(folder.glob("*.mp4"))))
+    return [segment for segment in segments if segment is not None]
 
 
-def _readable(paths: Sequence[Path]) -> Iterable[Segment]:
-    for path in paths:
-        try:
-            yield read_segment(path)
-        except ValueError as error:
-            _LOG.error("%s", error)
+def _inspect_or_none(path: Path) -> Segment | None:
+    try:
+        return inspect(path, "")
+    except (OSError, ValueError) as error:
+        _LOG.error("cannot recover %s: %s", path.name, error)
+        return None
 
 
 def enforce_retention(
@@ -257,10 +284,10 @@ def enforce_retention(
     oldest_first = sorted(segments, key=lambda segment: (segment.started_at, str(segment.path)))
     doomed = [item for item in oldest_first if max_age_s is not None and now - item.ended_at > max_age_s]
     kept = [item for item in oldest_first if item not in doomed]
-    excess = 0 if max_bytes is None else sum(item.size_bytes for item in kept) - max_bytes
+    excess = 0 if max_bytes is None else sum(item.bytes for item in kept) - max_bytes
     for item in kept:
         if excess <= 0:
             break
         doomed.append(item)
-        excess -= item.size_bytes
+        excess -= item.bytes
     return doomed
