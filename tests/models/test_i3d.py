@@ -99,6 +99,7 @@ print(keras.backend.backend())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_se_i3d_on_another_backend_gives_the_same_logits(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
