@@ -1,4 +1,4 @@
-"""Every error of the API as ``application/problem+json`` (RFC 9457). The one place that knows HTTP statuses of errors."""
+"""Every error of the API as ``application/problem+json`` (RFC 9457); the one place where errors become statuses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FieldError(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """RFC 9457. ``type`` is always ``about:blank``: the status says the kind, ``detail`` and ``errors`` say the rest."""
+    """RFC 9457. ``type`` is always ``about:blank``: ``status`` says the kind, ``detail`` and ``errors`` the rest."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Entity"])

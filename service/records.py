@@ -7,8 +7,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -43,37 +42,12 @@ class RecordingRecord:
     events_path: str | None
     started_at: float
     ended_at: float
-    start_s: float | None
+    start_s: float
     duration_s: float
-    bytes: int
-    frames: int | None
-    width: int | None
-    height: int | None
-
-
-class SegmentLike(Protocol):
-    """What the store needs to know of a finished segment (``recorder.Segment``)."""
-
-    @property
-    def stream_id(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def events_path(self) -> Path | None: ...
-    @property
-    def started_at(self) -> float: ...
-    @property
-    def ended_at(self) -> float: ...
-    @property
-    def start_s(self) -> float | None: ...
-    @property
-    def duration_s(self) -> float: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def frames(self) -> int | None: ...
-    @property
-    def size_hw(self) -> tuple[int, int] | None: ...
+    bytes: int  # video and sidecar
+    frames: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,10 +155,10 @@ class Recording(BaseModel):
     started_at: str = Field(examples=["2026-05-04T03:02:01.123Z"])
     ended_at: str = Field(examples=["2026-05-04T03:03:01.123Z"])
     duration_s: float = Field(examples=[60.0])
-    start_s: float | None = Field(description="media time of the first frame")
+    start_s: float = Field(description="media time of the first frame", examples=[120.48])
     bytes: int = Field(examples=[4194304])
-    frames: int | None = Field(examples=[1500])
-    size: Size | None
+    frames: int = Field(examples=[1500])
+    size: Size
     video: str = Field(description="path of the MP4", examples=["/v1/recordings/rec_0123456789abcdef/video.mp4"])
     events: str | None = Field(description="path of the JSON lines; null where there are none")
 
@@ -237,7 +237,7 @@ def to_recording(record: RecordingRecord) -> Recording:
         start_s=record.start_s,
         bytes=record.bytes,
         frames=record.frames,
-        size=_size((record.height, record.width) if record.height and record.width else None),
+        size=Size(width=record.width, height=record.height),
         video=f"{path}/video.mp4",
         events=None if record.events_path is None else f"{path}/events.jsonl",
     )

@@ -15,8 +15,9 @@ from service import message_log
 from service.control import StreamRecord
 from service.database import Database, StoreError
 from service.ids import new_id
-from service.records import Cursor, EventFilter, EventRecord, Page, RecordingFilter, RecordingRecord, SegmentLike
+from service.records import Cursor, EventFilter, EventRecord, Page, RecordingFilter, RecordingRecord
 from service.secret_box import SecretBox, SecretBoxError
+from service.segment_files import Segment
 from service.tables import EventRow, RecordingRow, StreamRow
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ class Store:
 
     # -- recordings
 
-    async def add_recording(self, segment: SegmentLike) -> RecordingRecord:
+    async def add_recording(self, segment: Segment) -> RecordingRecord:
         """Indexes a finished file under the recordings folder. A path that is known already is no error."""
         record = self._to_recording(segment)
 
@@ -167,18 +168,19 @@ class Store:
 
         return await self._database.write(work)
 
-    def _to_recording(self, segment: SegmentLike) -> RecordingRecord:
-        height, width = segment.size_hw or (None, None)
+    def _to_recording(self, segment: Segment) -> RecordingRecord:
+        height, width = segment.size_hw
+        path = self._relative(segment.path)
         return RecordingRecord(
             id=new_id("rec"),
-            stream_id=segment.stream_id,
-            path=self._relative(segment.path),
-            events_path=None if segment.events_path is None else self._relative(segment.events_path),
+            stream_id=path.partition("/")[0],  # each stream records into a folder of its own
+            path=path,
+            events_path=None if segment.sidecar is None else self._relative(segment.sidecar),
             started_at=segment.started_at,
             ended_at=segment.ended_at,
             start_s=segment.start_s,
             duration_s=segment.duration_s,
-            bytes=segment.bytes,
+            bytes=segment.size_bytes,
             frames=segment.frames,
             width=width,
             height=height,

@@ -85,9 +85,9 @@ class RecordingRow(Base):
     events_path: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[float] = mapped_column(Float(53))
     ended_at: Mapped[float] = mapped_column(Float(53))
-    start_s: Mapped[float | None] = mapped_column(Float(53))  # media time of the first frame
+    start_s: Mapped[float] = mapped_column(Float(53))  # media time of the first frame
     duration_s: Mapped[float] = mapped_column(Float(53))
     bytes: Mapped[int] = mapped_column(BigInteger)
-    frames: Mapped[int | None] = mapped_column(BigInteger)
-    width: Mapped[int | None] = mapped_column(Integer)
-    height: Mapped[int | None] = mapped_column(Integer)
+    frames: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)

@@ -82,12 +82,12 @@ def _create_recordings() -> None:
         sa.Column("events_path", sa.Text()),
         sa.Column("started_at", _DOUBLE, nullable=False),
         sa.Column("ended_at", _DOUBLE, nullable=False),
-        sa.Column("start_s", _DOUBLE),
+        sa.Column("start_s", _DOUBLE, nullable=False),
         sa.Column("duration_s", _DOUBLE, nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
-        sa.Column("frames", sa.BigInteger()),
-        sa.Column("width", sa.Integer()),
-        sa.Column("height", sa.Integer()),
+        sa.Column("frames", sa.BigInteger(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
     )
     op.create_index("ix_recordings_started", "recordings", ["started_at", "id"])
     op.create_index("ix_recordings_stream", "recordings", ["stream_id", "started_at"])

@@ -1,0 +1,99 @@
+"""The application: ``create_app(settings)``. What lives as long as the process is made and ended in its lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from service import errors
+from service.catalogue import Catalogue
+from service.context import Context
+from service.control import Supervisor
+from service.database import Database
+from service.hub import Hub
+from service.origin import Guard
+from service.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
+from service.registry import StreamRegistry
+from service.routes import events, health, models, page, recordings, streams, websocket
+from service.secret_box import SecretBox
+from service.settings import Settings
+from service.store import Store
+
+SupervisorFactory = Callable[[Settings, Hub, Store], Supervisor]
+
+_DESCRIPTION = (
+    "Says live, for every person in view of many cameras, what that person is doing. "
+    "Live messages come by the websocket `/v1/ws`; every error is an RFC 9457 problem."
+)
+
+
+def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None = None) -> FastAPI:
+    """→ the ASGI application. Starting it opens the data folder, which only one process may have open."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.context = await _open(settings, supervisor_factory or _processes, stack)
+            yield
+
+    app = FastAPI(
+        title="Actoscope",
+        version=health.service_version(),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        docs_url=None,  # its page loads scripts from elsewhere
+        responses=errors.problems(500),
+    )
+    app.add_middleware(Guard)
+    errors.install(app)
+    for module in (streams, events, recordings, models, health, websocket, page):
+        app.include_router(module.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    return app
+
+
+async def _open(settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack) -> Context:
+    """Opens every part in order; ``stack`` closes them in the reverse one, also when a later part fails."""
+    lock = DataDirLock(settings.data_dir)
+    stack.callback(lock.release)
+    box = SecretBox.open(settings.data_dir)
+    store = Store(Database(settings.sqlalchemy_url()), box, settings.recordings_dir, settings.messages_keep)
+    stack.push_async_callback(store.close)
+    await store.open()
+    retention = Retention(settings.recordings_max_age_days * DAY_S, int(settings.recordings_max_gb * GB))
+    kept = Recordings(settings.recordings_dir, store, retention)
+    stack.push_async_callback(kept.close)
+    await kept.open()
+    hub = Hub(store, settings.subscriber_queue, settings.tracks_hz)
+    stack.push_async_callback(hub.close)
+    await hub.open()
+    supervisor = factory(settings, hub, store)
+    stack.push_async_callback(supervisor.close)
+    await supervisor.open()
+    catalogue = Catalogue(settings.weights_dir, settings.model)
+    registry = StreamRegistry(settings, store, hub, supervisor, catalogue)
+    stack.push_async_callback(registry.close)
+    await registry.resume()
+    return Context(settings, store, hub, supervisor, catalogue, registry, kept)
+
+
+def _processes(settings: Settings, hub: Hub, store: Store) -> Supervisor:
+    from service.supervisor import ProcessSupervisor  # noqa: PLC0415 - brings the media libraries along
+
+    return ProcessSupervisor(settings, hub, store)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with the body of problems, which is no route's declared answer."""
+    document = FastAPI.openapi(app)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    problem = errors.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"))
+    schemas["ProblemBody"] = problem
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document

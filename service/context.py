@@ -1,0 +1,38 @@
+"""The parts that routes work with, made once a process by the application's lifespan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from service.catalogue import Catalogue
+from service.control import Supervisor
+from service.hub import Hub
+from service.reconcile import Recordings
+from service.registry import StreamRegistry
+from service.settings import Settings
+from service.store import Store
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    store: Store
+    hub: Hub
+    supervisor: Supervisor
+    catalogue: Catalogue
+    registry: StreamRegistry
+    recordings: Recordings
+
+
+def get_context(connection: HTTPConnection) -> Context:
+    context: Any = connection.app.state.context
+    if not isinstance(context, Context):
+        raise TypeError(f"expected the lifespan to have made a Context, got {context!r}")
+    return context
+
+
+Here = Annotated[Context, Depends(get_context)]

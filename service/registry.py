@@ -1,0 +1,186 @@
+"""The streams that exist: add, change, remove. Keeps the stored streams and the running ones in step."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from pipeline.errors import SourceUrlError
+from pipeline.source_url import SourcePolicy, SourceUrl
+from service.catalogue import Catalogue
+from service.control import StreamRecord, StreamStatus, Supervisor
+from service.errors import Problem, invalid, not_found
+from service.hub import Hub
+from service.ids import new_id
+from service.resources import Stream, StreamCreate, StreamPatch, to_stream
+from service.settings import Settings
+from service.store import Store
+
+log = logging.getLogger(__name__)
+
+STOP_S = 4.8  # DELETE answers within 5 s; what takes longer goes on behind
+
+_UNREADABLE_URL = "the stored URL cannot be decrypted with this data folder's key: give the stream its URL again"
+
+
+class StreamRegistry:
+    """One lock a stream keeps changes of the same stream in order; streams do not wait for each other."""
+
+    def __init__(
+        self, settings: Settings, store: Store, hub: Hub, supervisor: Supervisor, catalogue: Catalogue
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._hub = hub
+        self._supervisor = supervisor
+        self._catalogue = catalogue
+        self._policy = SourcePolicy(
+            media_roots=settings.media_roots,
+            hls_hosts=frozenset(settings.hls_hosts),
+            max_pixels=settings.max_pixels,
+        )
+        self._adding = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    async def resume(self) -> None:
+        """Starts every stream that was running when the service ended."""
+        for record in await self._store.all_streams():
+            if record.enabled and record.url.get_secret_value():
+                await self._supervisor.start(record)
+
+    async def close(self) -> None:
+        """Waits for streams that are still being stopped."""
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=STOP_S)
+
+    async def get(self, stream_id: str) -> StreamRecord:
+        """Raises Problem 404."""
+        record = await self._store.get_stream(stream_id)
+        if record is None:
+            raise not_found("stream", stream_id)
+        return record
+
+    def describe(self, record: StreamRecord) -> Stream:
+        """The stream as answers show it."""
+        if not record.url.get_secret_value():
+            status = StreamStatus("failed", "key_lost", _UNREADABLE_URL, record.created_at)
+        else:
+            status = self._supervisor.status(record.id)
+        return to_stream(record, status)
+
+    async def add(self, asked: StreamCreate) -> StreamRecord:
+        """Raises Problem 422 for what cannot be watched, 409 when there are as many streams as may be."""
+        source = self._parse(asked.url)
+        record = StreamRecord(
+            id=new_id("str"),
+            name=asked.name or default_name(source),
+            url=SecretStr(asked.url.strip()),
+            url_redacted=source.redacted,
+            model=asked.model or self._settings.model,
+            actions=asked.actions,
+            record=self._settings.record if asked.record is None else asked.record,
+            transport=asked.transport,
+            pace=source.options.pace or asked.pace,
+            loop=asked.loop if source.options.loop is None else source.options.loop,
+            created_at=time.time(),
+        )
+        await self._catalogue.check(record.model, record.actions)
+        async with self._adding:
+            await self._check_room()
+            await self._store.add_stream(record)
+        await self._supervisor.start(record)
+        return record
+
+    async def _check_room(self) -> None:
+        if len(await self._store.all_streams()) >= self._settings.max_streams:
+            limit = self._settings.max_streams
+            raise Problem(409, f"there are {limit} streams, which is the limit that the operator set")
+
+    async def change(self, stream_id: str, patch: StreamPatch) -> StreamRecord:
+        """Raises Problem 404 and 422."""
+        changes = patch.model_dump(include=patch.model_fields_set)
+        async with self._locks[stream_id]:
+            record = await self.get(stream_id)
+            fresh = replace(record, **self._with_source(changes))
+            if {"model", "actions"} & changes.keys():
+                await self._catalogue.check(fresh.model, fresh.actions)
+            if not await self._store.change_stream(fresh):
+                raise not_found("stream", stream_id)
+            await self._apply(record, fresh)
+        return fresh
+
+    def _with_source(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if "url" not in changes:
+            return changes
+        source = self._parse(changes["url"])
+        options = {"pace": source.options.pace, "loop": source.options.loop}
+        url = SecretStr(changes["url"].strip())
+        given = {name: value for name, value in options.items() if value is not None}
+        return {**changes, "url": url, "url_redacted": source.redacted, **given}
+
+    async def _apply(self, old: StreamRecord, new: StreamRecord) -> None:
+        if not new.enabled:
+            await self._supervisor.stop(new.id)
+        elif not old.enabled:
+            await self._supervisor.start(new)
+        elif replace(new, name=old.name) != old:
+            await self._supervisor.update(new)
+
+    async def restart(self, stream_id: str) -> StreamRecord:
+        """A stopped stream starts again. Raises Problem 404."""
+        async with self._locks[stream_id]:
+            record = await self.get(stream_id)
+            if record.enabled and record.url.get_secret_value():
+                await self._supervisor.restart(stream_id)
+                return record
+            record = replace(record, enabled=True)
+            await self._store.change_stream(record)
+            await self._supervisor.start(record)
+            return record
+
+    async def remove(self, stream_id: str) -> None:
+        """Returns within 5 s; a stream that needs longer to stop is waited for behind. Raises Problem 404."""
+        if not await self._store.delete_stream(stream_id):
+            raise not_found("stream", stream_id)
+        task = asyncio.create_task(self._stop(stream_id), name=f"stop {stream_id}")
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+        done, _ = await asyncio.wait({task}, timeout=STOP_S)
+        if not done:
+            log.warning("stream %s is deleted and takes longer than %.1f s to stop", stream_id, STOP_S)
+
+    async def _stop(self, stream_id: str) -> None:
+        try:
+            async with self._locks[stream_id]:
+                await self._supervisor.stop(stream_id)
+        except Exception:  # the task's outermost frame
+            log.exception("stream %s did not stop", stream_id)
+        self._hub.forget_stream(stream_id)
+        self._locks.pop(stream_id, None)
+
+    def _parse(self, text: str) -> SourceUrl:
+        try:
+            return SourceUrl.parse(text, self._policy)
+        except SourceUrlError as error:
+            message = str(error)
+        # Outside the handler, so that no chained exception carries the text; nor does the answer repeat it.
+        expected = message.removeprefix("expected ") if message.startswith("expected ") else "another URL: " + message
+        raise invalid("url", expected, "a URL that is not accepted") from None
+
+
+def default_name(source: SourceUrl) -> str:
+    """→ the host, file or device that a person would call it by."""
+    if source.path is not None:
+        return source.path.name
+    tail = PurePosixPath(urlsplit(source.full).path).name
+    host = source.host or source.scheme
+    return f"{host} {tail}" if tail and tail in source.redacted and len(tail) <= 40 else host

@@ -1,0 +1,30 @@
+"""/v1/models: which action networks there are, and their labels."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from service.context import Here
+from service.resources import Items, Model
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("")
+async def list_models(here: Here) -> Items[Model]:
+    """Everything in the weights folder that a stream may name as its ``model``."""
+    cards = await here.catalogue.cards()
+    items = [
+        Model(
+            id=folder,
+            name=card.name,
+            kind=card.kind,
+            labels=list(card.labels),
+            metrics=dict(card.metrics),
+            provenance=card.provenance,
+            licence=card.licence,
+            default=folder == here.catalogue.default,
+        )
+        for folder, card in cards.items()
+    ]
+    return Items(items=items, next_cursor=None)

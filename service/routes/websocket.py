@@ -1,0 +1,203 @@
+"""/v1/ws: everything live, with a snapshot first and the past on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.datastructures import QueryParams
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from service.context import Context, get_context
+from service.database import StoreError
+from service.errors import Problem, invalid, problem_response
+from service.hub import Hub
+from service.origin import check_origin
+from service.schemas import PROTOCOL
+from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
+
+log = logging.getLogger(__name__)
+
+router = APIRouter()
+
+SEND_DEADLINE_S = 5.0
+CLOSE_DEADLINE_S = 1.0
+MAX_INCOMING = 4096  # characters; clients have little to say
+MAX_SEQ = 2**63 - 1
+_FIELDS = frozenset({"stream", "action", "min_confidence", "since_seq"})
+
+GOING_AWAY, NOT_UNDERSTOOD, TOO_BIG, INTERNAL, TRY_AGAIN = 1001, 1003, 1009, 1011, 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the query of the websocket's URL asks for."""
+
+    filter: SubscriptionFilter
+    since_seq: int | None
+
+
+def parse_query(query: QueryParams) -> Wish:
+    """Raises Problem 422."""
+    for name in query:
+        if name not in _FIELDS:
+            raise invalid(name, f"only {', '.join(sorted(_FIELDS))}", "an unknown parameter")
+    chosen = SubscriptionFilter(
+        streams=frozenset(query.getlist("stream")),
+        actions=frozenset(query.getlist("action")),
+        min_confidence=_confidence(query.get("min_confidence")),
+    )
+    return Wish(chosen, _since_seq(query.get("since_seq")))
+
+
+def _confidence(text: str | None) -> float:
+    try:
+        value = 0.0 if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise invalid("min_confidence", "a number in 0..1", text)
+    return value
+
+
+def _since_seq(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= MAX_SEQ):
+        raise invalid("since_seq", "the seq of a message, a whole number from 0", text)
+    return int(text)
+
+
+@router.websocket("/v1/ws")
+async def subscribe(websocket: WebSocket) -> None:
+    """Foreign pages are refused with 403, bad queries with 422, one subscriber too many with 503."""
+    here = get_context(websocket)
+    try:
+        check_origin(websocket.headers)
+        wish = parse_query(websocket.query_params)
+        if here.hub.subscribers >= here.settings.max_subscribers:
+            raise Problem(
+                503, f"{here.settings.max_subscribers} subscribers are the limit", headers={"Retry-After": "5"}
+            )
+    except Problem as problem:
+        await websocket.send_denial_response(problem_response(problem, websocket.url.path))
+        return
+    subscription = here.hub.subscribe(wish.filter)
+    try:
+        await websocket.accept()
+        await _serve(websocket, here, subscription, wish)
+    except WebSocketDisconnect:
+        log.debug("a subscriber left before it was served")
+    finally:
+        here.hub.unsubscribe(subscription)
+
+
+async def _serve(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
+    """Until one side ends it. The two tasks end together."""
+    tasks = {
+        asyncio.create_task(_send_all(websocket, here, subscription, wish)),
+        asyncio.create_task(_receive_all(websocket, subscription)),
+    }
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    close = _close_code(next(iter(done)).exception())
+    if close is not None:
+        if close[0] == TRY_AGAIN:
+            here.hub.note("subscribers_cut_total")
+        await _close(websocket, *close)
+
+
+def _close_code(error: BaseException | None) -> tuple[int, str] | None:
+    """→ (code, reason) to close with, None when the client is gone."""
+    if error is None or isinstance(error, WebSocketDisconnect):
+        return None
+    if isinstance(error, SubscriptionClosed):
+        return GOING_AWAY, str(error)
+    if isinstance(error, (SubscriberTooSlow, asyncio.TimeoutError)):
+        return TRY_AGAIN, "too slow: connect again with since_seq"
+    if isinstance(error, StoreError):
+        return TRY_AGAIN, "the database does not answer now: connect again with since_seq"
+    if isinstance(error, _Refused):
+        return error.code, str(error)
+    log.error("a websocket failed", exc_info=error)
+    return INTERNAL, "an error of the service"
+
+
+class _Refused(Exception):
+    """What a client sent cannot be answered."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    if websocket.application_state is not WebSocketState.CONNECTED:
+        return
+    # A client that reads nothing gets no farewell either; the server then drops the connection.
+    with contextlib.suppress(asyncio.TimeoutError, RuntimeError, WebSocketDisconnect, OSError):
+        await asyncio.wait_for(websocket.close(code, reason), CLOSE_DEADLINE_S)
+
+
+async def _send_all(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
+    seq = here.hub.seq  # messages up to here come from the log, later ones wait in the subscription
+    await _send(websocket, to_text(await hello(here, seq)))
+    if wish.since_seq is not None:
+        await _replay(websocket, here.hub, wish, seq)
+    while True:
+        await _send(websocket, await subscription.next_text())
+
+
+async def _replay(websocket: WebSocket, hub: Hub, wish: Wish, until: int) -> None:
+    after = wish.since_seq or 0
+    while after < until:
+        texts, after = await hub.replay(after, until, wish.filter)
+        for text in texts:
+            await _send(websocket, text)
+
+
+async def hello(here: Context, seq: int) -> dict[str, Any]:
+    """The snapshot. ``oldest_seq`` tells a client that asks for more than the log still has."""
+    records = await here.store.all_streams()
+    streams = [here.registry.describe(record).model_dump() for record in records]
+    oldest = await here.store.oldest_seq()
+    return {"type": "hello", "protocol": PROTOCOL, "seq": seq, "oldest_seq": oldest, "streams": streams}
+
+
+async def _send(websocket: WebSocket, text: str) -> None:
+    """Raises TimeoutError when the client does not read for SEND_DEADLINE_S."""
+    try:
+        await asyncio.wait_for(websocket.send_text(text), SEND_DEADLINE_S)
+    except (RuntimeError, OSError) as error:  # what servers raise for a connection that is gone
+        raise WebSocketDisconnect(1006) from error
+
+
+async def _receive_all(websocket: WebSocket, subscription: Subscription) -> None:
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text")
+        if text is None or _kind(text) != "ping":
+            raise _Refused(NOT_UNDERSTOOD, 'expected {"type": "ping"}')
+        subscription.offer_text('{"type":"pong"}')
+
+
+def _kind(text: str) -> Any:
+    if len(text) > MAX_INCOMING:
+        raise _Refused(TOO_BIG, f"expected at most {MAX_INCOMING} characters")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content.get("type") if isinstance(content, dict) else None
