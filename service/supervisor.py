@@ -16,7 +16,7 @@ from service.control import SnapshotUnavailable, StreamRecord, StreamStatus
 from service.hub import Hub
 from service.inference_runner import InferenceRunner
 from service.metrics import CounterKeeper, Measured, exposition
-from service.recorded import from_fields
+from service.segment_files import Segment
 from service.settings import Settings
 from service.store import Store
 from service.stream_runner import StreamRunner
@@ -105,7 +105,7 @@ class ProcessSupervisor:
         elif kind == "state":
             await self._publish_state(stream_id, fields["state"], fields["code"], fields["reason"])
         elif kind == "segment":
-            await self._store.add_recording(from_fields(fields))
+            await self._store.add_recording(Segment.from_fields(stream_id, fields))
         elif kind == "problem":
             state = self._runners[stream_id].view.state if stream_id in self._runners else "running"
             await self._publish_state(stream_id, state, "recording", fields["reason"])
