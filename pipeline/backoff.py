@@ -10,13 +10,13 @@ from dataclasses import dataclass
 class Backoff:
     """Exponential, with a ceiling that grows with the outage.
 
-    A camera that reboots (an outage of up to half a minute) is found within ``low_ceiling_s`` of being back; one that
-    is gone for hours is asked every ``ceiling_s``. Jitter shortens a wait by up to a quarter and never lengthens it:
+    A camera that reboots is found soon after it is back (within 2 s in an outage of up to half a minute); one that is
+    gone for hours is asked every ``ceiling_s``. Jitter shortens a wait by up to a quarter and never lengthens it:
     many cameras behind one failed switch do not come back in step, and the ceiling stays a promise.
     """
 
     first_s: float = 0.5
-    low_ceiling_s: float = 2.0
+    low_ceiling_s: float = 1.0
     ceiling_s: float = 30.0
     growth: float = 16.0  # the ceiling is a sixteenth of the outage
     jitter: float = 0.25

@@ -225,8 +225,9 @@ def _ffmpeg_options(url: SourceUrl, options: SourceOptions) -> dict[str, str]:
     if url.scheme in ("rtsp", "rtsps"):
         chosen["rtsp_transport"] = options.transport
         chosen["allowed_media_types"] = "video"
-        # A picture for half a second of looking: the defaults wait for several seconds of video to guess its rate.
-        chosen |= {"analyzeduration": "500000", "fpsprobesize": "1", "fflags": "nobuffer"}
+        # FFmpeg's defaults look at several seconds of video to guess its rate. Not "nobuffer": it throws away what was
+        # looked at, the first keyframe with it, and the first picture then comes a whole group of pictures later.
+        chosen |= {"analyzeduration": "200000", "fpsprobesize": "0"}
     if url.scheme in ("http", "https"):
         chosen["max_redirects"] = "0"
     return chosen

@@ -20,7 +20,8 @@ def outage(backoff: Backoff, length_s: float, chance: float) -> tuple[int, float
 
 def test_waits_double_from_half_a_second() -> None:
     backoff = Backoff()
-    assert [backoff.delay_s(n, 0.0, chance=0.0) for n in range(4)] == [0.5, 1.0, 2.0, 2.0]
+    assert [backoff.delay_s(n, 0.0, chance=0.0) for n in range(4)] == [0.5, 1.0, 1.0, 1.0]
+    assert [backoff.delay_s(n, 3600.0, chance=0.0) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 @given(st.floats(0, 1))
@@ -45,7 +46,7 @@ def test_jitter_spreads_the_waits() -> None:
     assert min(waits) >= 22.5
 
 
-@pytest.mark.parametrize("wrong", [{"first_s": 0.0}, {"first_s": 3.0}, {"jitter": 1.0}, {"ceiling_s": 1.0}])
+@pytest.mark.parametrize("wrong", [{"first_s": 0.0}, {"first_s": 3.0}, {"jitter": 1.0}, {"ceiling_s": 0.9}])
 def test_senseless_values_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Backoff(**wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import time
 from collections.abc import Iterator
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pipeline.source import SourceOptions, SourceState
 from pipeline.source_url import SourcePolicy, SourceUrl
@@ -210,6 +215,31 @@ def test_server_that_never_answers_times_out(no_canary: list[Watcher], scheme: s
         assert change.state is SourceState.RECONNECTING
         watched.wait(lambda _: hole.accepted >= 2)  # tried again, and now it is amid an attempt
         assert watched.stop() < STOP_S
+
+
+def self_signed(path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, as cameras have, with its key. → path."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encodings = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*encodings))
+    return path
+
+
+def test_encrypted_camera_with_its_own_certificate(video: Path, tmp_path: Path) -> None:
+    with (
+        RtspServer(video, credentials="cam:secret", tls_pem=self_signed(tmp_path / "camera.pem")) as camera,
+        Watcher(camera.url()) as watched,
+    ):
+        assert camera.url().startswith("rtsps://")
+        watched.wait(lambda w: len(w.frames) > 5)
 
 
 def test_several_mount_points_serve_at_once(video: Path) -> None:

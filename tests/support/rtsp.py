@@ -43,11 +43,17 @@ def free_port() -> int:
 class RtspServer:
     """``with RtspServer(video) as camera: … camera.url()``. Skips the test where GStreamer's RTSP server is missing.
 
-    ``credentials`` is ``user:password``; ``kill`` leaves the port closed and ``start`` opens the same port again.
+    ``credentials`` is ``user:password``, ``tls_pem`` a file with certificate and key (then it serves rtsps); ``kill``
+    leaves the port closed and ``start`` opens the same port again.
     """
 
     def __init__(
-        self, video: Path, credentials: str | None = None, mounts: Sequence[str] = ("/cam",), port: int | None = None
+        self,
+        video: Path,
+        credentials: str | None = None,
+        mounts: Sequence[str] = ("/cam",),
+        port: int | None = None,
+        tls_pem: Path | None = None,
     ) -> None:
         python = gstreamer_python()
         if python is None:
@@ -58,13 +64,16 @@ class RtspServer:
             self._command += ["--mount", mount]
         if credentials:
             self._command += ["--user", credentials]
+        if tls_pem:
+            self._command += ["--tls", str(tls_pem)]
+        self._scheme = "rtsps" if tls_pem else "rtsp"
         self._credentials, self._mounts = credentials, tuple(mounts)
         self._process: subprocess.Popen[str] | None = None
 
     def url(self, mount: str | None = None, credentials: str | None = None) -> str:
         """The address of a mount point, with the right credentials unless others are given ("" for none)."""
         login = self._credentials if credentials is None else credentials
-        return f"rtsp://{login + '@' if login else ''}127.0.0.1:{self.port}{mount or self._mounts[0]}"
+        return f"{self._scheme}://{login + '@' if login else ''}127.0.0.1:{self.port}{mount or self._mounts[0]}"
 
     def start(self) -> None:
         """Start, and return once the server accepts connections. Fails the test when it does not come up."""

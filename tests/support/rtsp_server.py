@@ -18,12 +18,12 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402  (the versions must be required first)
+from gi.repository import Gio, GLib, Gst, GstApp, GstRtspServer  # noqa: E402  (the versions must be required first)
 
 ROLE = "viewer"
 PAYLOADER = (
     "( appsrc name=src format=time max-bytes=200000 block=false ! h264parse config-interval=-1"
-    " ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+    " ! rtph264pay name=pay0 pt=96 )"
 )
 
 
@@ -88,23 +88,26 @@ def make_factory(video: Video, protected: bool) -> GstRtspServer.RTSPMediaFactor
     return factory
 
 
-def make_auth(credentials: str) -> GstRtspServer.RTSPAuth:
-    """Basic authentication for one ``user:password``."""
-    user, _, password = credentials.partition(":")
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", ROLE)
+def make_auth(credentials: str | None, pem: str | None) -> GstRtspServer.RTSPAuth:
+    """Basic authentication for one ``user:password``, TLS with the certificate and key of a PEM file, or both."""
     auth = GstRtspServer.RTSPAuth()
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    if credentials:
+        user, _, password = credentials.partition(":")
+        token = GstRtspServer.RTSPToken()
+        token.set_string("media.factory.role", ROLE)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    if pem:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(pem))
     return auth
 
 
-def serve(video: Video, port: int, mounts: list[str], credentials: str | None) -> None:
+def serve(video: Video, port: int, mounts: list[str], credentials: str | None, pem: str | None) -> None:
     """Serve until SIGTERM or SIGINT. Raises ``SystemExit`` when the port is taken."""
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(port))
-    if credentials:
-        server.set_auth(make_auth(credentials))
+    if credentials or pem:
+        server.set_auth(make_auth(credentials, pem))
     for mount in mounts:
         server.get_mount_points().add_factory(mount, make_factory(video, protected=bool(credentials)))
     if server.attach(None) == 0:
@@ -122,9 +125,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8554)
     parser.add_argument("--mount", action="append", help="path of the stream, may be given again (default: /cam)")
     parser.add_argument("--user", help="user:password that viewers must give")
+    parser.add_argument("--tls", help="PEM file with a certificate and its key: serve rtsps instead of rtsp")
     arguments = parser.parse_args()
     Gst.init(None)
-    serve(read_video(arguments.video), arguments.port, arguments.mount or ["/cam"], arguments.user)
+    serve(read_video(arguments.video), arguments.port, arguments.mount or ["/cam"], arguments.user, arguments.tls)
 
 
 if __name__ == "__main__":
