@@ -28,7 +28,7 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Ten
         raise RuntimeUnavailableError(
             f"runtime tensorflow needs KERAS_BACKEND=tensorflow, Keras runs on {keras.backend.backend()}"
         )
-    gpu = bool(tf.config.list_physical_devices("GPU"))
+    gpu = _prepare_gpus()
     if options.threads is not None:
         _limit_threads(options.threads)
     precision = _precision(options.precision, gpu)
@@ -110,6 +110,17 @@ def _in_mixed_bf16(model: Any) -> Any:
     clone = keras.models.clone_model(model, clone_function=mixed)
     clone.set_weights(model.get_weights())
     return clone
+
+
+def _prepare_gpus() -> bool:
+    """Whether there is a GPU; TensorFlow then takes its memory as needed, because the detector lives there too."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # TensorFlow has started already: a second network, memory was settled with the first
+            break
+    return bool(gpus)
 
 
 def _limit_threads(threads: int) -> None:
