@@ -104,7 +104,7 @@ def _draw_box(image: Image, track: Track, pen: _Pen) -> None:
     x1, y1, x2, y2 = _pixel_box(track, image)
     color = color_of(track.track_id)
     if track.coasting_s <= _COASTING_FROM_S:
-        cv2.rectangle(image, (x1, y1), (x2, y2), color, pen.line, cv2.LINE_AA)
+        cv2.rectangle(image, (x1, y1), (x2, y2), color, pen.line)
         return
     pale = tuple((channel + 255) // 2 for channel in color)
     for start, end in (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1))):
@@ -116,7 +116,7 @@ def _draw_dashes(image: Image, start: tuple[int, int], end: tuple[int, int], col
     count = max(1, int(np.hypot(*(b - a)) / (5 * line + 3)))
     for index in range(0, count, 2):
         p, q = a + (b - a) * index / count, a + (b - a) * (index + 1) / count
-        cv2.line(image, (round(p[0]), round(p[1])), (round(q[0]), round(q[1])), color, line, cv2.LINE_AA)
+        cv2.line(image, (round(p[0]), round(p[1])), (round(q[0]), round(q[1])), color, line)
 
 
 @dataclass(frozen=True)

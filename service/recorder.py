@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.entities import FrameResult, Image
 from service.open_segment import OpenSegment
-from service.segment_files import Segment, commit, new_segment_path, salvage
+from service.segment_files import Segment, commit, discard, new_segment_path, salvage
 
 _LOG = logging.getLogger(__name__)
 _IDLE_CHECK_S = 0.5
@@ -237,7 +237,11 @@ class SegmentRecorder:
         if not self._has_room():
             return
         path = new_segment_path(self._folder, result.frame.captured_at)
-        self._writer = OpenSegment(path, result.frame, image, self._config.preset, self._config.crf)
+        try:
+            self._writer = OpenSegment(path, result.frame, image, self._config.preset, self._config.crf)
+        except OSError:
+            discard(path)
+            raise
 
     def _after_fragment(self, writer: OpenSegment) -> None:
         """About once a second: proof that the disk takes data again, and a look at the room that is left."""

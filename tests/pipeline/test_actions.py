@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.actions import ActionSmoother, SmootherConfig, validate_actions
+from pipeline.entities import ActionEvent, ActionScores, EventKind, Track, TrackState
+
+LABELS = ("walking", "fighting", "standing")
+WALKING, FIGHTING, STANDING = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.05, 0.05, 0.9)
+STARTED, UPDATED, ENDED = EventKind.STARTED, EventKind.UPDATED, EventKind.ENDED
+
+
+def person(track_id: int = 1, state: TrackState = TrackState.CONFIRMED, coasting_s: float = 0.0) -> Track:
+    return Track(track_id, np.array([0, 0, 8, 8], np.float32), state, 0.9, coasting_s)
+
+
+def answer(
+    end_s: float, probabilities: Sequence[float], track_id: int = 1, labels: tuple[str, ...] = LABELS, **more: bool
+) -> ActionScores:
+    return ActionScores(
+        track_id, labels, np.array(probabilities, np.float32), end_s - 2.52, end_s, end_s, end_s, **more
+    )
+
+
+def new_smoother(**config: object) -> ActionSmoother:
+    numbers = itertools.count(1)
+    return ActionSmoother(SmootherConfig(**config), lambda: f"event-{next(numbers)}")  # type: ignore[arg-type]
+
+
+def feed(smoother: ActionSmoother, answers: Iterable[ActionScores]) -> list[ActionEvent]:
+    """Each answer arrives at the very frame it ends on; only its own track is in view."""
+    events: list[ActionEvent] = []
+    for item in answers:
+        events += smoother.update([item], [person(item.track_id)], item.end_s, 1_000 + item.end_s)
+    return events
+
+
+def brief(events: Iterable[ActionEvent]) -> list[tuple[str, EventKind]]:
+    return [(event.action, event.kind) for event in events]
+
+
+def test_update_with_lasting_scores_starts_one_event_at_its_onset() -> None:
+    events = feed(new_smoother(), [answer(time_s, WALKING) for time_s in (1.0, 1.64, 2.28)])
+    assert len(events) == 1
+    event = events[0]
+    assert (event.event_id, event.track_id, event.action, event.kind) == ("event-1", 1, "walking", STARTED)
+    assert (event.start_s, event.end_s) == (1.0, None)
+    assert event.captured_at == pytest.approx(1_001.64)
+    assert event.confidence == pytest.approx(0.9)
+
+
+def test_update_with_one_odd_clip_starts_nothing() -> None:
+    answers = [answer(1.0, WALKING), answer(1.64, WALKING), answer(2.28, FIGHTING), answer(2.92, WALKING)]
+    assert {action for action, _ in brief(feed(new_smoother(), answers))} == {"walking"}
+
+
+def test_update_with_minimum_duration_waits_for_it() -> None:
+    smoother = new_smoother(min_duration_s=1.5)
+    assert feed(smoother, [answer(1 + step * 0.5, WALKING) for step in range(3)]) == []
+    assert brief(feed(smoother, [answer(2.5, WALKING)])) == [("walking", STARTED)]
+
+
+def test_update_without_minimum_duration_starts_at_once() -> None:
+    assert brief(feed(new_smoother(min_duration_s=0.0), [answer(1.0, WALKING)])) == [("walking", STARTED)]
+
+
+def test_update_smooths_with_the_time_constant() -> None:
+    smoother = new_smoother(time_constant_s=2.0)
+    feed(smoother, [answer(1.0, (1, 0, 0)), answer(2.0, (0, 0, 1))])
+    assert smoother.labels()[1].scores["walking"] == pytest.approx(math.exp(-0.5), abs=1e-5)
+
+
+def test_update_smooths_alike_whatever_the_hop() -> None:
+    """Many clips or few over the same time give nearly the same result, because time counts and not clips."""
+    ends = []
+    for hop_s in (0.1, 0.5):
+        smoother = new_smoother()
+        feed(smoother, [answer(0.0, WALKING)])
+        feed(smoother, [answer(hop_s * (step + 1), FIGHTING) for step in range(round(1 / hop_s))])
+        ends.append(smoother.labels()[1].confidence)
+    assert ends[0] == pytest.approx(ends[1], abs=1e-5)
+
+
+def test_update_between_off_and_on_keeps_the_event_going() -> None:
+    smoother = new_smoother(time_constant_s=0.01)
+    events = feed(smoother, [answer(1.0, WALKING), answer(2.0, WALKING), answer(3.0, (0.4, 0.3, 0.3))])
+    assert ENDED not in [event.kind for event in events]
+    assert brief(feed(smoother, [answer(4.0, (0.3, 0.4, 0.3))])) == [("walking", ENDED)]
+
+
+def test_update_between_off_and_on_starts_nothing() -> None:
+    answers = [answer(1.0 + step, (0.45, 0.3, 0.25)) for step in range(5)]
+    assert feed(new_smoother(), answers) == []
+
+
+def test_update_when_the_action_changes_ends_one_and_starts_the_other() -> None:
+    answers = [answer(1.0 + 0.64 * step, WALKING if step < 4 else FIGHTING) for step in range(9)]
+    events = feed(new_smoother(), answers)
+    assert [item for item in brief(events) if item[1] is not UPDATED] == [
+        ("walking", STARTED),
+        ("walking", ENDED),
+        ("fighting", STARTED),
+    ]
+    ended = next(event for event in events if event.kind is ENDED)
+    assert ended.end_s is not None and 1 + 4 * 0.64 <= ended.end_s <= 1 + 6 * 0.64
+    assert ended.event_id == "event-1"
+
+
+def test_update_ended_carries_the_highest_confidence() -> None:
+    smoother = new_smoother(time_constant_s=0.01)
+    events = feed(smoother, [answer(1, (0.6, 0.2, 0.2)), answer(2, (0.8, 0.1, 0.1)), answer(3, (0.1, 0.4, 0.5))])
+    assert events[-1].kind is ENDED
+    assert events[-1].confidence == pytest.approx(0.8, abs=1e-3)
+
+
+def test_update_tells_a_moved_confidence_at_most_once_a_second() -> None:
+    smoother = new_smoother(time_constant_s=0.01)
+    values = itertools.cycle([0.9, 0.6])
+    answers = [answer(1 + 0.3 * step, (next(values), 0.05, 0.05)) for step in range(21)]
+    updates = [event for event in feed(smoother, answers) if event.kind is UPDATED]
+    told_s = [event.captured_at for event in updates]
+    assert len(updates) >= 3
+    assert all(later - earlier >= 1.0 - 1e-6 for earlier, later in itertools.pairwise(told_s))
+
+
+def test_update_does_not_tell_a_confidence_that_stands_still() -> None:
+    answers = [answer(1 + step, (0.8 + 0.03 * (step % 2), 0.1, 0.05)) for step in range(20)]
+    assert brief(feed(new_smoother(), answers)) == [("walking", STARTED)]
+
+
+def test_update_when_the_track_is_missing_ends_its_events_when_it_was_last_seen() -> None:
+    smoother = new_smoother()
+    feed(smoother, [answer(1.0, WALKING), answer(2.0, WALKING)])
+    assert smoother.update([], [person(coasting_s=0.4)], 2.9, 0.0) == ()
+    events = smoother.update([], [], 3.5, 7.0)
+    assert brief(events) == [("walking", ENDED)]
+    assert (events[0].start_s, events[0].end_s, events[0].captured_at) == (1.0, 2.5, 7.0)
+    assert smoother.labels() == {}
+
+
+def test_update_when_the_track_is_deleted_ends_its_events() -> None:
+    smoother = new_smoother()
+    feed(smoother, [answer(1.0, WALKING), answer(2.0, WALKING)])
+    assert brief(smoother.update([], [person(state=TrackState.DELETED)], 2.5, 0.0)) == [("walking", ENDED)]
+
+
+def test_update_with_a_candidate_only_says_nothing_when_the_track_goes() -> None:
+    smoother = new_smoother()
+    assert feed(smoother, [answer(1.0, WALKING)]) == []
+    assert smoother.update([], [], 1.5, 0.0) == ()
+
+
+def test_update_with_scores_of_a_track_that_is_gone_is_ignored() -> None:
+    smoother = new_smoother(min_duration_s=0.0)
+    assert smoother.update([answer(1.0, WALKING, track_id=9)], [person(1)], 1.0, 0.0) == ()
+    assert smoother.labels() == {}
+
+
+def test_update_with_late_scores_of_a_former_life_starts_nothing() -> None:
+    smoother = new_smoother(min_duration_s=0.0)
+    feed(smoother, [answer(1.0, WALKING)])
+    smoother.update([], [person()], 3.0, 0.0)
+    smoother.update([], [], 3.1, 0.0)
+    assert smoother.update([answer(2.0, WALKING)], [person()], 3.2, 0.0) == ()
+    assert brief(smoother.update([answer(4.0, WALKING)], [person()], 4.0, 0.0)) == [("walking", STARTED)]
+
+
+def test_update_with_scores_out_of_order_ignores_the_older() -> None:
+    smoother = new_smoother()
+    feed(smoother, [answer(2.0, WALKING)])
+    before = smoother.labels()
+    smoother.update([answer(1.0, FIGHTING), answer(2.0, FIGHTING)], [person()], 2.1, 0.0)
+    assert smoother.labels() == before
+
+
+def test_update_with_several_scores_at_once_takes_them_in_order_of_time() -> None:
+    smoother = new_smoother(time_constant_s=0.01)
+    smoother.update([answer(2.0, FIGHTING), answer(1.0, WALKING)], [person()], 2.0, 0.0)
+    assert smoother.labels()[1].action == "fighting"
+
+
+def test_update_keeps_tracks_apart() -> None:
+    smoother = new_smoother(min_duration_s=0.0)
+    both = [person(1), person(2)]
+    scores = [answer(1.0, WALKING, track_id=1), answer(1.0, FIGHTING, track_id=2)]
+    events = smoother.update(scores, both, 1.0, 0.0)
+    assert {(event.track_id, event.action) for event in events} == {(1, "walking"), (2, "fighting")}
+    assert {track_id: label.action for track_id, label in smoother.labels().items()} == {1: "walking", 2: "fighting"}
+
+
+def test_update_with_two_actions_over_their_thresholds_runs_both() -> None:
+    smoother = new_smoother(min_duration_s=0.0, thresholds={"walking": 0.3, "fighting": 0.3})
+    assert set(brief(feed(smoother, [answer(1.0, (0.45, 0.45, 0.1))]))) == {("walking", STARTED), ("fighting", STARTED)}
+
+
+def test_update_with_an_allow_list_reports_nothing_else() -> None:
+    smoother = new_smoother(min_duration_s=0.0, thresholds={"fighting": 0.3})
+    assert feed(smoother, [answer(1.0 + step, WALKING) for step in range(4)]) == []
+    assert smoother.labels() == {}
+
+
+def test_update_with_an_allow_list_uses_its_thresholds() -> None:
+    smoother = new_smoother(min_duration_s=0.0, time_constant_s=0.01, thresholds={"fighting": 0.2})
+    assert brief(feed(smoother, [answer(1.0, (0.7, 0.25, 0.05))])) == [("fighting", STARTED)]
+    label = smoother.labels()[1]
+    assert (label.action, list(label.scores)) == ("fighting", ["fighting"])
+    assert feed(smoother, [answer(2.0, (0.8, 0.15, 0.05))]) == []  # above off = 0.2 × 0.35 / 0.5 = 0.14
+    assert brief(feed(smoother, [answer(3.0, (0.82, 0.13, 0.05))])) == [("fighting", ENDED)]
+
+
+def test_update_when_scores_stop_coming_ends_the_event_at_the_last_of_them() -> None:
+    smoother = new_smoother(stale_after_s=5.0)
+    feed(smoother, [answer(1.0, WALKING), answer(2.0, WALKING)])
+    assert smoother.update([], [person()], 7.0, 0.0) == ()
+    events = smoother.update([], [person()], 7.1, 0.0)
+    assert [(event.kind, event.end_s) for event in events] == [(ENDED, 2.0)]
+    assert smoother.labels() == {}
+    assert smoother.update([], [person()], 7.2, 0.0) == ()
+
+
+def test_update_when_another_model_answers_ends_what_the_first_said() -> None:
+    smoother = new_smoother(min_duration_s=0.0)
+    feed(smoother, [answer(1.0, WALKING)])
+    events = feed(smoother, [answer(2.0, (0.1, 0.9), labels=("jumping", "running"))])
+    assert brief(events) == [("walking", ENDED), ("running", STARTED)]
+
+
+def test_labels_hold_the_best_few_in_order() -> None:
+    smoother = new_smoother(top_k=2)
+    feed(smoother, [answer(1.0, (0.2, 0.5, 0.3), provisional=True)])
+    label = smoother.labels()[1]
+    assert (label.action, label.provisional, label.end_s) == ("fighting", True, 1.0)
+    assert list(label.scores) == ["fighting", "standing"]
+    assert label.confidence == pytest.approx(0.5)
+
+
+def test_labels_are_no_longer_provisional_after_a_complete_clip() -> None:
+    smoother = new_smoother()
+    feed(smoother, [answer(1.0, WALKING, provisional=True), answer(2.0, WALKING)])
+    assert not smoother.labels()[1].provisional
+
+
+def test_update_with_provisional_scores_may_start_an_event() -> None:
+    answers = [answer(1.0, WALKING, provisional=True), answer(1.64, WALKING, provisional=True)]
+    assert brief(feed(new_smoother(), answers)) == [("walking", STARTED)]
+
+
+def test_finish_ends_everything_once() -> None:
+    smoother = new_smoother(min_duration_s=0.0)
+    smoother.update([answer(1, WALKING, 1), answer(1, FIGHTING, 2)], [person(1), person(2)], 1.0, 0.0)
+    events = smoother.finish(1.0, 5.0)
+    assert brief(events) == [("walking", ENDED), ("fighting", ENDED)]
+    assert {event.end_s for event in events} == {1.0}
+    assert smoother.finish(1.0, 5.0) == ()
+    assert smoother.labels() == {}
+
+
+def test_update_does_not_change_the_scores_it_gets() -> None:
+    smoother, scores = new_smoother(), answer(1.0, WALKING)
+    feed(smoother, [scores, answer(2.0, FIGHTING)])
+    assert scores.probabilities == pytest.approx(WALKING)
+
+
+def test_smoother_forgets_tracks_that_are_gone() -> None:
+    smoother = new_smoother()
+    for track_id in range(2_000):
+        smoother.update([], [person(track_id)], track_id * 0.1, 0.0)
+    assert len(smoother._tracks) == 1
+    assert len(smoother._gone) <= 256
+
+
+def test_event_ids_are_unique_by_default() -> None:
+    smoother = ActionSmoother(SmootherConfig(min_duration_s=0.0, thresholds={"walking": 0.1, "fighting": 0.1}))
+    events = feed(smoother, [answer(1.0, (0.5, 0.5, 0.0))])
+    assert len({event.event_id for event in events}) == 2
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"on": 0.3, "off": 0.5}, {"off": 0.0}, {"time_constant_s": 0.0}, {"top_k": 0}, {"thresholds": {"walking": 1.5}}],
+)
+def test_config_refuses_senseless_values(config: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        new_smoother(**config)
+
+
+def test_validate_actions_gives_known_ones_back() -> None:
+    assert validate_actions({"fighting": 0.4}, LABELS) == {"fighting": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("label", "hint"),
+    [("figthing", "'fighting'"), ("Walking", "'walking'"), ("stand", "'standing'"), ("xyz", "nothing")],
+)
+def test_validate_actions_with_an_unknown_label_names_those_that_come_close(label: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        validate_actions({label: 0.5}, LABELS)
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.1, 1.01, math.nan])
+def test_validate_actions_refuses_thresholds_that_are_no_probabilities(threshold: float) -> None:
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        validate_actions({"walking": threshold}, LABELS)
+
+
+SCORES = st.tuples(st.integers(1, 3), st.floats(-3, 1), st.tuples(*[st.floats(0, 1)] * 3))
+STEP = st.tuples(
+    st.floats(0, 2), st.sets(st.integers(1, 3)), st.lists(SCORES, max_size=3), st.floats(0, 1), st.integers(0, 20)
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(STEP, max_size=40), st.sampled_from([None, {"walking": 0.3, "fighting": 0.6}]), st.floats(0, 2))
+def test_any_course_gives_every_event_one_start_one_end_and_no_overlap(
+    course: list[tuple[float, set[int], list[tuple[int, float, tuple[float, ...]]], float, int]],
+    thresholds: dict[str, float] | None,
+    min_duration_s: float,
+) -> None:
+    smoother = new_smoother(thresholds=thresholds, min_duration_s=min_duration_s, stale_after_s=3.0)
+    events: list[ActionEvent] = []
+    time_s = 0.0
+    for step_s, present, raw, coasting_s, finish in course:
+        time_s += step_s
+        scores = [answer(time_s + late_s, probabilities, track_id) for track_id, late_s, probabilities in raw]
+        tracks = [person(track_id, coasting_s=coasting_s) for track_id in sorted(present)]
+        events += smoother.update(scores, tracks, time_s, time_s)
+        assert set(smoother.labels()) <= present
+        if finish == 0:
+            events += smoother.finish(time_s, time_s)
+    events += smoother.finish(time_s, time_s)
+    by_id: dict[str, list[ActionEvent]] = defaultdict(list)
+    for event in events:
+        assert 0 <= event.confidence <= 1
+        by_id[event.event_id].append(event)
+    spans: dict[tuple[int, str], list[tuple[float, float]]] = defaultdict(list)
+    for life in by_id.values():
+        assert [event.kind for event in life] == [STARTED, *[UPDATED] * (len(life) - 2), ENDED]
+        assert len({(event.track_id, event.action, event.start_s) for event in life}) == 1
+        assert all(event.end_s is None for event in life[:-1])
+        last = life[-1]
+        assert last.end_s is not None and last.end_s >= last.start_s
+        spans[last.track_id, last.action].append((last.start_s, last.end_s))
+    for lives in spans.values():
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(lives))
