@@ -45,6 +45,7 @@ def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None 
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # an unknown path is an error, not a redirect
         docs_url=None,  # its page loads scripts from elsewhere
         responses=errors.problems(500),
     )

@@ -6,11 +6,13 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import Problem, problem_response
 
 MAX_BODY_BYTES = 64 * 1024
+_TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -39,14 +41,10 @@ class Guard:
                 check_origin(headers)
             length = headers.get("content-length", "0")
             if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-                raise _too_large()
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         except Problem as problem:
             return await problem_response(problem, scope["path"])(scope, receive, send)
         return await self._app(scope, _limited(receive), send)
-
-
-def _too_large() -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {MAX_BODY_BYTES} bytes")
 
 
 def _limited(receive: Receive) -> Receive:
@@ -58,7 +56,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY_BYTES:
-            raise _too_large()
+            # FastAPI hands on no other exception of a body that cannot be read.
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         return message
 
     return receive_limited

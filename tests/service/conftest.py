@@ -1,0 +1,161 @@
+"""The API in this process: the real application, store and hub over a scripted supervisor, asked by ASGI or by TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.context import Context
+from service.settings import Settings
+from tests.service.scripted import ScriptedSupervisor
+from tests.support.service import free_port
+
+LABELS = ("push up", "squat", "playing cricket")
+MODEL = "i3d-kinetics400"
+URL = "rtsp://viewer:c4n4ry@127.0.0.1:9/cam"
+
+
+def write_model(folder: Path, labels: tuple[str, ...] = LABELS) -> None:
+    """A weights folder as far as it can be read without its network."""
+    folder.mkdir(parents=True)
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels))
+    card = {
+        "name": folder.name,
+        "kind": "se_i3d",
+        "num_classes": len(labels),
+        "provenance": "made by a test",
+        "licence": "none",
+        "sha256": {"labels.txt": "0" * 64, "model.keras": "0" * 64},
+    }
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "walk.mp4").write_bytes(b"only its place is looked at here")
+    write_model(tmp_path / "weights" / MODEL)
+    return Settings(data_dir=tmp_path / "data", weights_dir=tmp_path / "weights", media_roots=(media,), max_streams=4)
+
+
+class RunningApi:
+    """The application under uvicorn on a loopback port, in a thread. ``call`` runs a coroutine on its event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.app: FastAPI = create_app(settings, ScriptedSupervisor)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}/v1/ws"
+        self.loop: asyncio.AbstractEventLoop | None = None
+        config = uvicorn.Config(
+            self.app, port=self.port, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="on"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    def _run(self) -> None:
+        async def main() -> None:
+            self.loop = asyncio.get_running_loop()
+            await self._server.serve()
+
+        asyncio.run(main())
+
+    def start(self) -> RunningApi:
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(15)
+        assert not self._thread.is_alive(), "the server did not stop"
+        self.client.close()
+
+    @property
+    def context(self) -> Context:
+        context: Context = self.app.state.context
+        return context
+
+    @property
+    def supervisor(self) -> ScriptedSupervisor:
+        supervisor = self.context.supervisor
+        assert isinstance(supervisor, ScriptedSupervisor)
+        return supervisor
+
+    def call(self, coroutine: Any) -> Any:
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    def add(self, url: str = URL, **options: Any) -> dict[str, Any]:
+        answer = self.client.post("/v1/streams", json={"url": url, **options})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+
+@pytest.fixture
+def run_api(settings: Settings) -> Iterator[Callable[..., RunningApi]]:
+    """Starts the API, again on the same data folder if called again after ``stop``."""
+    running: list[RunningApi] = []
+
+    def start(**changes: Any) -> RunningApi:
+        running.append(RunningApi(settings.model_copy(update=changes)).start())
+        return running[-1]
+
+    yield start
+    for api in running:
+        if api._thread.is_alive():
+            api.stop()
+
+
+@pytest.fixture
+def api(run_api: Callable[..., RunningApi]) -> RunningApi:
+    return run_api()
+
+
+def action(event_id: str = "evt_1", kind: str = "started", **changes: Any) -> dict[str, Any]:
+    """An action message as a stream process sends it."""
+    message = {
+        "type": "action",
+        "event_id": event_id,
+        "stream_id": "str_0000000000000001",
+        "track_id": 7,
+        "action": "push up",
+        "kind": kind,
+        "confidence": 0.8,
+        "start_s": 1.0,
+        "end_s": 3.0 if kind == "ended" else None,
+        "captured_at": "2026-05-04T03:02:01.000Z",
+    }
+    return {**message, **changes}
+
+
+def tracks(index: int = 0, stream_id: str = "str_0000000000000001", **changes: Any) -> dict[str, Any]:
+    """A tracks message with one labelled and one new person."""
+    labelled = {"track_id": 7, "box": [0, 0, 1, 1], "state": "confirmed", "action": "push up", "confidence": 0.8}
+    new = {"track_id": 8, "box": [0, 0, 1, 1], "state": "tentative", "action": None, "confidence": None}
+    message = {
+        "type": "tracks",
+        "stream_id": stream_id,
+        "frame_index": index,
+        "time_s": index / 25,
+        "captured_at": "2026-05-04T03:02:01.000Z",
+        "age_ms": 5,
+        "tracks": [labelled, new],
+    }
+    return {**message, **changes}

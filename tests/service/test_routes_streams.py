@@ -1,0 +1,263 @@
+"""/v1/streams: add, list, change, remove, pictures."""
+
+import re
+
+import httpx
+import pytest
+
+from service.control import StreamStatus
+from tests.service.conftest import MODEL, URL, RunningApi
+
+
+def problem(answer: httpx.Response, status: int) -> dict:
+    """Checks that an answer is a problem of this status, and → its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["title"] and body["detail"]
+    return body
+
+
+def test_stream_added_is_started_and_shown_without_its_password(api: RunningApi):
+    answer = api.client.post("/v1/streams", json={"url": URL, "name": "Gate", "actions": {"squat": 0.6}})
+    stream = answer.json()
+    assert answer.status_code == 201
+    assert re.fullmatch("str_[0-9a-f]{16}", stream["id"])
+    assert answer.headers["location"] == f"/v1/streams/{stream['id']}"
+    assert stream["url"] == "rtsp://viewer:***@127.0.0.1:9/cam"
+    assert (stream["name"], stream["actions"], stream["model"]) == ("Gate", {"squat": 0.6}, MODEL)
+    assert stream["state"] == "running"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stream["created_at"])
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == URL
+    assert api.client.get(f"/v1/streams/{stream['id']}").json() == stream
+    assert api.client.get("/v1/streams").json() == {"items": [stream], "next_cursor": None}
+
+
+def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(api: RunningApi):
+    url = (api.settings.media_roots[0] / "walk.mp4").as_uri() + "?pace=realtime&loop=true"
+    stream = api.add(url)
+    assert (stream["name"], stream["pace"], stream["loop"]) == ("walk.mp4", "realtime", True)
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        ({}, "url", "a value"),
+        ({"url": 5}, "url", "string"),
+        ({"url": "gopher://viewer:c4n4ry@host/x"}, "url", "rtsp"),
+        ({"url": "rtsp:/viewer:c4n4ry@host"}, "url", "host name"),
+        ({"url": "file:///etc/passwd"}, "url", "media folder"),
+        ({"url": URL, "nmae": "Gate"}, "nmae", "known fields"),
+        ({"url": URL, "model": "slowfats"}, "model", MODEL),
+        ({"url": URL, "actions": {"push-up": 0.5}}, "actions.push-up", "'push up'"),
+        ({"url": URL, "actions": {"Squat": 0.5}}, "actions.Squat", "'squat'"),
+        ({"url": URL, "actions": {"squat": 1.5}}, "actions.squat", "less than or equal to 1"),
+        ({"url": URL, "actions": {}}, "actions", "at least one label"),
+        ({"url": URL, "transport": "quic"}, "transport", "'tcp' or 'udp'"),
+        ({"url": URL, "name": "a\x00b"}, "name", "pattern"),
+    ],
+)
+def test_stream_that_cannot_be_watched_is_refused_naming_the_field(api: RunningApi, body, field, expected):
+    answer = api.client.post("/v1/streams", json=body)
+    error = problem(answer, 422)["errors"][0]
+    assert error["field"] == field
+    assert expected in error["expected"]
+    assert error["got"]
+    assert "c4n4ry" not in answer.text
+    assert api.client.get("/v1/streams").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"url": "rtsp://viewer:c4n4ry@host/',
+        b'["rtsp://viewer:c4n4ry@host/"]',
+        b"\xff\xfe",
+        b"[" * 50_000,
+        b'{"url": "\\ud800"}',
+        b'{"url": "' + b"a" * 60_000 + b'"}',
+        b'{"url": "rtsp://h/", "name": NaN}',
+        b'{"url": "rtsp://h/", "actions": {"squat": Infinity}}',
+    ],
+)
+def test_body_that_is_no_stream_is_a_client_error(api: RunningApi, content: bytes):
+    answer = api.client.post("/v1/streams", content=content, headers={"content-type": "application/json"})
+    problem(answer, answer.status_code)
+    assert answer.status_code in (400, 422)
+    assert "c4n4ry" not in answer.text
+
+
+def test_body_over_the_limit_is_refused_with_and_without_a_length(api: RunningApi):
+    big = b'{"url": "' + b"a" * 100_000 + b'"}'
+    headers = {"content-type": "application/json"}
+    problem(api.client.post("/v1/streams", content=big, headers=headers), 413)
+    problem(api.client.post("/v1/streams", content=iter([big[:50_000], big[50_000:]]), headers=headers), 413)
+
+
+def test_more_streams_than_the_limit_is_a_conflict(api: RunningApi):
+    for _ in range(api.settings.max_streams):
+        api.add()
+    body = problem(api.client.post("/v1/streams", json={"url": URL}), 409)
+    assert "4 streams" in body["detail"]
+
+
+def test_stream_change_from_a_foreign_page_is_refused(api: RunningApi):
+    foreign = {"origin": "https://evil.example"}
+    problem(api.client.post("/v1/streams", json={"url": URL}, headers=foreign), 403)
+    own = {"origin": api.url}
+    assert api.client.post("/v1/streams", json={"url": URL}, headers=own).status_code == 201
+
+
+def test_patch_changes_only_what_is_given(api: RunningApi):
+    stream = api.add(name="Gate", actions={"squat": 0.6})
+    path = f"/v1/streams/{stream['id']}"
+    changed = api.client.patch(path, json={"record": True}).json()
+    assert changed == {**stream, "record": True}
+    assert api.supervisor.running[stream["id"]].record
+    assert api.client.patch(path, json={"actions": None}).json()["actions"] is None
+    moved = api.client.patch(path, json={"url": "rtsp://viewer:n3w@127.0.0.1:9/other"}).json()
+    assert moved["url"] == "rtsp://viewer:***@127.0.0.1:9/other"
+    assert api.supervisor.running[stream["id"]].url.get_secret_value().endswith("/other")
+
+
+def test_patch_of_the_name_alone_disturbs_nothing(api: RunningApi):
+    stream = api.add()
+    api.supervisor.calls.clear()
+    assert api.client.patch(f"/v1/streams/{stream['id']}", json={"name": "Door"}).json()["name"] == "Door"
+    assert api.supervisor.calls == []
+
+
+def test_patch_enabled_stops_and_starts_the_stream(api: RunningApi):
+    stream = api.add()
+    path = f"/v1/streams/{stream['id']}"
+    assert api.client.patch(path, json={"enabled": False}).json()["state"] == "stopped"
+    assert api.client.patch(path, json={"enabled": True}).json()["state"] == "running"
+    assert [name for name, _ in api.supervisor.calls] == ["start", "stop", "start"]
+
+
+@pytest.mark.parametrize("body", [{"name": None}, {"enabled": "maybe"}, {"model": "x"}, {"url": "x"}, {"id": "x"}, []])
+def test_patch_that_cannot_be_changes_nothing(api: RunningApi, body):
+    stream = api.add()
+    problem(api.client.patch(f"/v1/streams/{stream['id']}", json=body), 422)
+    assert api.client.get(f"/v1/streams/{stream['id']}").json() == stream
+
+
+def test_restart_starts_a_running_stream_anew_and_a_stopped_one_again(api: RunningApi):
+    stream = api.add()
+    path = f"/v1/streams/{stream['id']}"
+    assert api.client.post(f"{path}/restart").status_code == 202
+    assert api.supervisor.calls[-1] == ("restart", stream["id"])
+    api.client.patch(path, json={"enabled": False})
+    assert api.client.post(f"{path}/restart").json()["enabled"] is True
+    assert api.supervisor.calls[-1] == ("start", stream["id"])
+
+
+def test_delete_stops_and_forgets_the_stream(api: RunningApi):
+    stream = api.add()
+    path = f"/v1/streams/{stream['id']}"
+    answer = api.client.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert api.supervisor.running == {}
+    for method, tail in [("GET", ""), ("DELETE", ""), ("PATCH", ""), ("POST", "/restart"), ("GET", "/snapshot.jpg")]:
+        problem(api.client.request(method, path + tail, json={} if method == "PATCH" else None), 404)
+
+
+def test_delete_answers_within_5_s_of_a_stream_that_hangs(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("service.registry.STOP_S", 0.2)
+    stream = api.add()
+    api.supervisor.stop_takes_s = 3600
+    assert api.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
+    problem(api.client.get(f"/v1/streams/{stream['id']}"), 404)
+
+
+def test_delete_answers_when_stopping_fails(api: RunningApi):
+    stream = api.add()
+    api.supervisor.stop_fails = True
+    assert api.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
+
+
+def test_streams_are_paged_in_the_order_of_their_making(api: RunningApi):
+    ids = [api.add(name=f"cam {n}")["id"] for n in range(3)]
+    first = api.client.get("/v1/streams", params={"limit": 2}).json()
+    second = api.client.get("/v1/streams", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [stream["id"] for stream in first["items"] + second["items"]] == ids
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("query", ["cursor=x", "cursor=W05hTiwgIiJd", "limit=0", "limit=9999999", "limt=5", "cursor=%00"])
+def test_bad_paging_is_refused(api: RunningApi, query: str):
+    problem(api.client.get(f"/v1/streams?{query}"), 422)
+
+
+def test_streams_go_on_after_a_restart_of_the_service(run_api):
+    first = run_api()
+    running, stopped = first.add(name="kept", record=True, actions={"squat": 0.7}), first.add()
+    first.client.patch(f"/v1/streams/{stopped['id']}", json={"enabled": False})
+    first.stop()
+    second = run_api()
+    assert second.supervisor.calls == [("start", running["id"])]
+    assert second.supervisor.running[running["id"]].url.get_secret_value() == URL
+    assert second.client.get(f"/v1/streams/{running['id']}").json() == running
+    assert second.client.get(f"/v1/streams/{stopped['id']}").json()["enabled"] is False
+
+
+def test_lost_key_is_said_and_healed_by_giving_the_url_again(run_api):
+    first = run_api()
+    stream = first.add()
+    first.stop()
+    (first.settings.data_dir / "secret.key").unlink()
+    second = run_api()
+    path = f"/v1/streams/{stream['id']}"
+    shown = second.client.get(path).json()
+    assert (shown["state"], shown["code"]) == ("failed", "key_lost")
+    assert second.client.patch(path, json={"url": URL}).json()["state"] == "running"
+    assert second.supervisor.running[stream["id"]].url.get_secret_value() == URL
+
+
+def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
+    stream = api.add()
+    api.supervisor.statuses[stream["id"]] = StreamStatus(
+        state="running",
+        code=None,
+        reason="",
+        since=1_777_000_000.5,
+        fps_in=24.987,
+        fps_out=24.5,
+        drops={"source": 3},
+        detection_stride=2,
+        label_age_ms=740,
+        hop_effective=16.4,
+        tracks=4,
+        restarts=1,
+        size_hw=(720, 1280),
+        recording="paused",
+    )
+    shown = api.client.get(f"/v1/streams/{stream['id']}").json()
+    assert shown["since"] == "2026-04-24T03:06:40.500Z"
+    assert (shown["fps_in"], shown["drops"], shown["size"]) == (24.99, {"source": 3}, {"width": 1280, "height": 720})
+    assert (shown["label_age_ms"], shown["detection_stride"], shown["recording"]) == (740, 2, "paused")
+
+
+def test_snapshot_is_a_jpeg_or_a_problem_that_says_why(api: RunningApi):
+    path = f"/v1/streams/{api.add()['id']}/snapshot.jpg"
+    answer = api.client.get(path)
+    assert (answer.headers["content-type"], answer.content) == ("image/jpeg", api.supervisor.pictures[0])
+    api.supervisor.pictures = []
+    assert "connecting" in problem(api.client.get(path), 503)["detail"]
+
+
+def test_live_is_a_multipart_of_jpegs(api: RunningApi):
+    stream = api.add()
+    api.supervisor.pictures = [b"one", b"two", b"three"]
+    answer = api.client.get(f"/v1/streams/{stream['id']}/live.mjpeg")
+    media_type, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert media_type == "multipart/x-mixed-replace"
+    parts = answer.content.split(f"--{boundary}\r\n".encode())[1:]
+    assert [part.partition(b"\r\n\r\n")[2] for part in parts] == [b"one\r\n", b"two\r\n", b"three\r\n"]
+
+
+@pytest.mark.parametrize("name", ["x", "str_", "str_000000000000000g", "%00", "..%2f", "str_0000000000000000"])
+def test_unknown_id_is_not_found(api: RunningApi, name: str):
+    problem(api.client.get(f"/v1/streams/{name}"), 404)
