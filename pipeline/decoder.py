@@ -37,6 +37,7 @@ _FORMATS = {
     "http": "mpegts,mov,matroska,avi,flv,mpjpeg",
     "https": "mpegts,mov,matroska,avi,flv,mpjpeg",
 }
+_REDIRECTS_CAN_BE_REFUSED = (62, 12, 0)  # libavformat of FFmpeg 8.1
 _LIVE_THREADS = 2  # one camera must not take the whole machine
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio file is no video
 _BELIEVED_FAILURES = 8
@@ -186,13 +187,13 @@ def _pts_s(picture: Any) -> float | None:
 
 def _open_container(url: SourceUrl, options: SourceOptions) -> Any:
     """→ av.container.InputContainer. Raises SourceError, without FFmpeg's own error as context: it holds the URL."""
-    address = _address(url)
+    address, ffmpeg_options = _address(url), _ffmpeg_options(url, options)
     began_s = time.monotonic()
     try:
         return av.open(
             address,
             format="video4linux2" if url.scheme == "v4l2" else None,
-            options=_ffmpeg_options(url, options),
+            options=ffmpeg_options,
             timeout=(options.open_timeout_s, options.read_timeout_s),
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -229,5 +230,7 @@ def _ffmpeg_options(url: SourceUrl, options: SourceOptions) -> dict[str, str]:
         # looked at, the first keyframe with it, and the first picture then comes a whole group of pictures later.
         chosen |= {"analyzeduration": "200000", "fpsprobesize": "0"}
     if url.scheme in ("http", "https"):
+        if av.library_versions["libavformat"] < _REDIRECTS_CAN_BE_REFUSED:
+            raise source_errors.old_ffmpeg(url)  # it would pass over the option without a word
         chosen["max_redirects"] = "0"
     return chosen

@@ -127,6 +127,11 @@ def ended_early(url: SourceUrl, got_s: float, duration_s: float) -> SourceError:
     return _worded(_Meaning("ended", True, text), url)
 
 
+def old_ffmpeg(url: SourceUrl) -> SourceError:
+    text = "{place} cannot be read safely: this FFmpeg follows HTTP redirects anywhere; PyAV 17.1 or newer is needed"
+    return _worded(_Meaning("not_allowed", True, text), url)
+
+
 def moved(url: SourceUrl) -> SourceError:
     return _worded(_Meaning("not_allowed", True, "{place} leads somewhere else than when it was checked"), url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,3 +200,31 @@ def test_symlink_put_in_place_of_a_checked_file_is_not_followed(tmp_path: Path) 
     with pytest.raises(SourceError) as caught:
         list(source)
     assert caught.value.code == "not_allowed"
+
+
+def track_matrix(a: int, b: int, c: int, d: int) -> bytes:
+    """The transformation in an MP4 track header (ISO 14496-12, tkhd): 16.16 fixed point, the last number 2.30."""
+    return struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size_hw", "red_at"),
+    [
+        ((0, 1, -1, 0), (160, 120), (10, 60)),  # held turned left: shown clockwise, the red left half is on top
+        ((-1, 0, 0, -1), (120, 160), (60, 150)),  # upside down: red on the right
+        ((0, -1, 1, 0), (160, 120), (150, 60)),  # held turned right: red at the bottom
+    ],
+    ids=["clockwise", "half", "counter-clockwise"],
+)
+def test_recording_held_sideways_is_turned_upright(
+    tmp_path: Path, matrix: tuple[int, int, int, int], size_hw: tuple[int, int], red_at: tuple[int, int]
+) -> None:
+    path = write_video(tmp_path / "v.mp4", frames=3)
+    data = path.read_bytes()
+    header = data.index(b"tkhd")
+    at = data.index(track_matrix(1, 0, 0, 1), header)
+    path.write_bytes(data[:at] + track_matrix(*matrix) + data[at + 36 :])
+    frame = read_all(path)[0]
+    assert frame.size_hw == size_hw
+    red, _, blue = frame.image[red_at].astype(int)
+    assert red > blue + 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -81,6 +82,14 @@ def test_redirect_is_not_followed(tmp_path: Path) -> None:
         assert "redirect" in change.reason
     assert elsewhere.paths == []
     assert watched.frames == []
+
+
+def test_ffmpeg_that_cannot_refuse_redirects_reads_no_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(av.library_versions, "libavformat", (62, 3, 100))
+    write_video(tmp_path / "v.mp4", frames=5)
+    with HttpCamera(tmp_path) as server, Watcher(server.url("/v.mp4")) as watched:
+        assert watched.wait_code("not_allowed").state is SourceState.FAILED
+    assert server.paths == []
 
 
 def playlist(folder: Path, segment_url: str) -> None:
