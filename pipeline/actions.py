@@ -170,7 +170,7 @@ class ActionSmoother:
         track = self._tracks.pop(track_id)
         events = self._end_all(track_id, track, end_s, captured_at)
         # A late score of its former life must not start an event that overlaps the one just ended.
-        self._gone[track_id] = max([end_s, track.scored_s, *(event.end_s or 0.0 for event in events)])
+        self._gone[track_id] = max(end_s, track.scored_s)
         while len(self._gone) > _REMEMBERED_TRACKS:
             self._gone.popitem(last=False)
         return events

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -82,6 +83,14 @@ def shown_times_s(path: Path) -> list[float]:
         return [float(frame.time) for frame in container.decode(video=0)]
 
 
+def top_level_boxes(path: Path) -> list[bytes]:
+    data, kinds, position = path.read_bytes(), [], 0
+    while position < len(data):
+        kinds.append(data[position + 4 : position + 8])
+        position += int.from_bytes(data[position : position + 4], "big")
+    return kinds
+
+
 def lines(segment: Segment) -> list[dict[str, Any]]:
     if segment.events_path is None:
         raise FileNotFoundError("the segment has no sidecar")
@@ -124,11 +133,7 @@ def test_segment_is_an_ordinary_indexed_mp4(tmp_path: Path, street: list[Image])
     recorder = heard.recorder(tmp_path, RecorderConfig(segment_s=60, min_free_bytes=0, queue_frames=500))
     record(recorder, street)
     recorder.close()
-    data = heard.segments[0].path.read_bytes()
-    kinds, position = [], 0
-    while position < len(data):
-        kinds.append(data[position + 4 : position + 8])
-        position += int.from_bytes(data[position : position + 4], "big")
+    kinds = top_level_boxes(heard.segments[0].path)
     assert kinds[0] == b"ftyp" and kinds[-1] == b"moov" and b"moof" not in kinds
     with av.open(str(heard.segments[0].path)) as container:
         stream = container.streams.video[0]
@@ -491,6 +496,20 @@ def test_recover_cuts_off_a_torn_fragment(tmp_path: Path, street: list[Image]) -
     os.truncate(part_of(path), size - 5_000)
     (segment,) = recover(tmp_path)
     assert segment.frames == len(shown_times_s(path)) == 20
+
+
+def test_recover_without_room_for_a_copy_keeps_whole_fragments_only(
+    tmp_path: Path, street: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = part_file(tmp_path, street, 35)
+    os.truncate(part_of(path), part_of(path).stat().st_size - 5_000)
+    monkeypatch.setattr("service.segment_files._repack", no_room)
+    (segment,) = recover(tmp_path)
+    assert segment.frames == len(shown_times_s(path)) == 20
+    assert top_level_boxes(path)[-1] == b"mdat"  # no header is left without its pictures
 
 
 def test_recover_discards_what_holds_no_picture(tmp_path: Path, street: list[Image]) -> None:
