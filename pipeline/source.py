@@ -74,6 +74,7 @@ class VideoSource:
         self._outage_since_s: float | None = None
         self._running_since_s: float | None = None
         self._has_run = False
+        self._file_failed = False  # a file's failure is final, and stays its state
 
     @property
     def state(self) -> SourceState:
@@ -121,6 +122,7 @@ class VideoSource:
                 if connection.live:
                     self._await_retry(problem or source_errors.ended(self._url))
                 elif problem is not None:
+                    self._file_failed = True
                     self._life.move(SourceState.FAILED, problem.code, problem.message)
                     raise problem
                 elif not self._loop:
@@ -230,8 +232,7 @@ class VideoSource:
         self._retire(join_s=_STOP_JOIN_S)
         for left in self._left_behind:
             left.join(0.0)
-        failed_file = self._life.state is SourceState.FAILED and not self._stopped and not self._url.is_live
-        if self._life.state is not SourceState.STOPPED and not failed_file:
+        if self._life.state is not SourceState.STOPPED and not self._file_failed:
             self._life.move(SourceState.STOPPED, "stopped", "stopped on request")
 
     def _stuck(self) -> int:
