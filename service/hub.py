@@ -64,6 +64,7 @@ class Hub:
         self._task = asyncio.create_task(self._deliver_forever(), name="hub")
         for event in await self._store.open_events():
             await self.publish_action(_ended_after_crash(event))
+        await self.flush()
 
     async def close(self) -> None:
         """Sends what waits, then ends every subscription."""

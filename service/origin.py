@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from service.errors import Problem, problem_response
 
 MAX_BODY_BYTES = 64 * 1024
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
+ABORT = "abort"  # in a websocket's state: drops its connection
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -26,6 +29,15 @@ def check_origin(headers: Headers) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, "requests from other web pages are refused")
 
 
+def _abort_of(send: Send) -> Callable[[], None]:
+    """→ what drops the connection at once. ASGI has no word for it: a close would wait for a client that never reads.
+
+    uvicorn's protocol objects have their transport; with another server the connection ends when the client goes.
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport.abort if isinstance(transport, asyncio.WriteTransport) else lambda: None
+
+
 class Guard:
     """ASGI middleware: 403 for changes from foreign origins, 413 for bodies over MAX_BODY_BYTES."""
 
@@ -34,6 +46,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            # Here ``send`` is still the server's own; further in it is wrapped.
+            scope.setdefault("state", {})[ABORT] = _abort_of(send)
             return await self._app(scope, receive, send)
         try:
             headers = Headers(scope=scope)

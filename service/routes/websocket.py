@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import math
@@ -12,13 +11,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.datastructures import QueryParams
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.context import Context, get_context
 from service.database import StoreError
 from service.errors import Problem, invalid, problem_response
 from service.hub import Hub
-from service.origin import check_origin
+from service.origin import ABORT, check_origin
 from service.schemas import PROTOCOL
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
 
@@ -142,11 +141,16 @@ class _Refused(Exception):
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    if websocket.application_state is not WebSocketState.CONNECTED:
-        return
-    # A client that reads nothing gets no farewell either; the server then drops the connection.
-    with contextlib.suppress(asyncio.TimeoutError, RuntimeError, WebSocketDisconnect, OSError):
+    """Says why, and drops the connection of a client that does not read it."""
+    abort = getattr(websocket.state, ABORT)
+    try:
         await asyncio.wait_for(websocket.close(code, reason), CLOSE_DEADLINE_S)
+    except asyncio.TimeoutError:
+        abort()
+    except (RuntimeError, WebSocketDisconnect, OSError):
+        log.debug("a subscriber left first")
+    else:
+        asyncio.get_running_loop().call_later(SEND_DEADLINE_S, abort)  # nothing happens if it is closed by then
 
 
 async def _send_all(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
@@ -178,6 +182,8 @@ async def _send(websocket: WebSocket, text: str) -> None:
     """Raises TimeoutError when the client does not read for SEND_DEADLINE_S."""
     try:
         await asyncio.wait_for(websocket.send_text(text), SEND_DEADLINE_S)
+    except asyncio.TimeoutError:  # an OSError itself since Python 3.11
+        raise
     except (RuntimeError, OSError) as error:  # what servers raise for a connection that is gone
         raise WebSocketDisconnect(1006) from error
 
