@@ -97,4 +97,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     schemas["ProblemBody"] = problem
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        # FastAPI adds its own 422 wherever there is a path parameter, though a text cannot be wrong in that way.
+        if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+            del operation["responses"]["422"]
     return document

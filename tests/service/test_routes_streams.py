@@ -186,7 +186,9 @@ def test_streams_are_paged_in_the_order_of_their_making(api: RunningApi):
     assert second["next_cursor"] is None
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "cursor=W05hTiwgIiJd", "limit=0", "limit=9999999", "limt=5", "cursor=%00"])
+@pytest.mark.parametrize(
+    "query", ["cursor=x", "cursor=W05hTiwgIiJd", "limit=0", "limit=9999999", "limt=5", "cursor=%00"]
+)
 def test_bad_paging_is_refused(api: RunningApi, query: str):
     problem(api.client.get(f"/v1/streams?{query}"), 422)
 

@@ -1,0 +1,178 @@
+"""/v1/models, /healthz, /readyz, /metrics, errors of any path, and the OpenAPI document."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.database import StoreError
+from tests.service.conftest import LABELS, MODEL, RunningApi, write_model
+from tests.service.test_routes_streams import problem
+
+
+def test_models_are_what_the_weights_folder_holds_now(api: RunningApi):
+    (only,) = api.client.get("/v1/models").json()["items"]
+    assert (only["id"], only["labels"], only["default"], only["licence"]) == (MODEL, list(LABELS), True, "none")
+    write_model(api.settings.weights_dir / "fights", ("fighting",))
+    (api.settings.weights_dir / "broken").mkdir()
+    (api.settings.weights_dir / "broken" / "card.json").write_text("{")
+    models = {item["id"]: item for item in api.client.get("/v1/models").json()["items"]}
+    assert set(models) == {MODEL, "fights"}
+    assert models["fights"]["default"] is False
+    assert api.add(model="fights", actions={"fighting": 0.5})["model"] == "fights"
+
+
+def test_healthy_before_ready_and_ready_once_models_are_loaded(api: RunningApi):
+    api.supervisor.is_ready = False
+    assert api.client.get("/healthz").json()["status"] == "ok"
+    assert "loading" in problem(api.client.get("/readyz"), 503)["detail"]
+    api.supervisor.is_ready = True
+    assert api.client.get("/readyz").json() == {"status": "ready", "inference": {"detector": "scripted"}}
+
+
+def test_metrics_are_prometheus_text(api: RunningApi):
+    answer = api.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "actoscope_up 1.0" in answer.text
+
+
+def test_database_that_fails_is_unavailable_and_tells_no_details(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
+    async def fail(*_: Any) -> None:
+        raise StoreError("database: disk I/O error at /secret/place")
+
+    monkeypatch.setattr(api.context.store, "list_streams", fail)
+    monkeypatch.setattr(api.context.store, "ping", fail)
+    for path in ("/v1/streams", "/readyz"):
+        answer = api.client.get(path)
+        problem(answer, 503)
+        assert "secret" not in answer.text
+        assert answer.headers["retry-after"] == "2"
+
+
+def test_error_of_ours_is_a_problem_that_tells_no_details(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
+    def fail() -> bytes:
+        raise RuntimeError("rtsp://viewer:c4n4ry@camera/")
+
+    monkeypatch.setattr(api.supervisor, "metrics_text", fail)
+    answer = api.client.get("/metrics")
+    problem(answer, 500)
+    assert "c4n4ry" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1", 404),
+        ("GET", "/v1/streams/", 404),
+        ("GET", "/web/../app.py", 404),
+        ("GET", "/docs", 404),
+        ("PUT", "/v1/streams", 405),
+        ("POST", "/", 405),
+        ("DELETE", "/v1/recordings", 405),
+        ("PATCH", "/healthz", 405),
+    ],
+)
+def test_unknown_path_or_method_is_a_problem(api: RunningApi, method: str, path: str, status: int):
+    answer = api.client.request(method, path)
+    problem(answer, status)
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+_TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+)
+_FIELDS = st.sampled_from(["url", "name", "model", "actions", "record", "transport", "pace", "loop", "limit", "x"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.dictionaries(_FIELDS, _JSON, max_size=4) | _JSON, raw=st.binary(max_size=30) | st.none())
+def test_malformed_body_never_is_an_error_of_ours(api: RunningApi, body: Any, raw: bytes | None):
+    content = json.dumps(body).encode() if raw is None else raw
+    answer = api.client.post("/v1/streams", content=content, headers={"content-type": "application/json"})
+    problem(answer, answer.status_code)
+    assert answer.status_code in (400, 422)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["/v1/streams", "/v1/events", "/v1/recordings"]),
+    query=st.dictionaries(
+        st.sampled_from(["stream", "action", "track", "since", "until", "min_confidence", "cursor", "limit"]),
+        _TEXT | st.integers() | st.floats() | st.datetimes(),
+        max_size=4,
+    ),
+)
+def test_malformed_query_never_is_an_error_of_ours(api: RunningApi, path: str, query: dict[str, Any]):
+    answer = api.client.get(path, params={name: str(value) for name, value in query.items()})
+    if answer.status_code != 200:
+        problem(answer, 422)
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_openapi_has_every_route_of_the_contract(api: RunningApi):
+    found = {name for name, _ in operations(api.client.get("/openapi.json").json())}
+    assert found == {
+        "post /v1/streams",
+        "get /v1/streams",
+        "get /v1/streams/{stream_id}",
+        "patch /v1/streams/{stream_id}",
+        "delete /v1/streams/{stream_id}",
+        "post /v1/streams/{stream_id}/restart",
+        "get /v1/streams/{stream_id}/snapshot.jpg",
+        "get /v1/streams/{stream_id}/live.mjpeg",
+        "get /v1/events",
+        "get /v1/recordings",
+        "get /v1/recordings/{recording_id}",
+        "delete /v1/recordings/{recording_id}",
+        "get /v1/recordings/{recording_id}/video.mp4",
+        "get /v1/recordings/{recording_id}/events.jsonl",
+        "get /v1/models",
+        "get /healthz",
+        "get /readyz",
+        "get /metrics",
+    }
+
+
+def test_openapi_documents_examples_and_error_bodies(api: RunningApi):
+    document = api.client.get("/openapi.json").json()
+    for name, operation in operations(document):
+        assert operation.get("description") or operation["summary"], name
+        errors = {status: answer for status, answer in operation["responses"].items() if status >= "4"}
+        assert "500" in errors, name
+        assert ("404" in errors) == ("{" in name), name
+        takes_input = "requestBody" in operation or any(p["in"] == "query" for p in operation.get("parameters", []))
+        assert ("422" in errors) == takes_input, name
+        for status, answer in errors.items():
+            content = answer["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/ProblemBody"}, (name, status)
+            assert content["example"]["status"] == int(status)
+    assert document["components"]["schemas"]["StreamCreate"]["examples"]
+    assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_openapi_refers_only_to_what_it_holds(api: RunningApi):
+    document = api.client.get("/openapi.json").json()
+
+    def references(node: Any) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+            return own + [found for value in node.values() for found in references(value)]
+        return [found for item in node for found in references(item)] if isinstance(node, list) else []
+
+    for reference in references(document):
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
