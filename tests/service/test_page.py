@@ -1,0 +1,159 @@
+"""The page at /: what is sent, and how it works in a real browser."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from service.control import StreamStatus
+from service.schemas import rfc3339
+from tests.service.conftest import URL, RunningApi, action
+from tests.service.test_routes_recordings import add_recording
+
+WEB = Path(__file__).resolve().parents[2] / "service" / "web"
+MARKUP = "<img src=x onerror=\"document.title='broken'\">"
+
+
+def test_page_and_its_files_are_sent_with_a_strict_policy(api: RunningApi):
+    page = api.client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        answer = api.client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_page_uses_nothing_from_elsewhere_and_makes_no_html_of_data():
+    for path in WEB.iterdir():
+        text = path.read_text()
+        assert not re.search(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)[\w.]+\.\w+/", text), path
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
+            path
+        )
+        assert not re.search(r"\son\w+=|style=|<script>|<style>", text), f"{path} breaks its own policy"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium by Playwright: the system's, or the one that Playwright fetched."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("ACTOSCOPE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_api.sync_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium here")
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-proxy-server"]
+        instance = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield instance
+        instance.close()
+
+
+@pytest.fixture
+def page(browser: Any, api: RunningApi) -> Iterator[Any]:
+    """The page of an empty service; the test fails if the browser complains of anything but refused requests."""
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console", lambda m: complaints.append(m.text) if m.type == "error" and "status of 4" not in m.text else None
+    )
+    page.goto(api.url)
+    page.get_by_text("ready", exact=True).wait_for()
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def jpeg() -> bytes:
+    done, data = cv2.imencode(".jpg", np.full((48, 64, 3), 200, np.uint8))
+    assert done
+    return bytes(data)
+
+
+def test_person_adds_a_stream_and_sees_it(page: Any, api: RunningApi):
+    api.supervisor.pictures = [jpeg()] * 3
+    page.get_by_label("Camera or file").fill(URL)
+    page.get_by_label("Name").fill(MARKUP)
+    page.get_by_role("button", name="Add stream").click()
+    card = page.locator(".card")
+    card.get_by_text(MARKUP).wait_for()
+    assert "rtsp://viewer:***@127.0.0.1:9/cam" in card.inner_text()
+    assert "running" in card.inner_text()
+    assert "c4n4ry" not in page.content()
+    page.wait_for_function("document.getElementById('live').naturalWidth === 64")
+    assert page.title() == "Actoscope"
+
+
+def test_refused_url_is_explained_beside_the_form(page: Any, api: RunningApi):
+    page.get_by_label("Camera or file").fill("gopher://camera/")
+    page.get_by_role("button", name="Add stream").click()
+    alert = page.locator("#add-error")
+    alert.wait_for()
+    assert "rtsp" in alert.inner_text()
+    assert page.get_by_label("Camera or file").get_attribute("aria-invalid") == "true"
+    assert page.get_by_label("Camera or file").input_value() == "gopher://camera/"
+
+
+def test_actions_appear_live_and_after_a_lost_connection_from_where_it_ended(page: Any, api: RunningApi):
+    stream_id = api.add(name="Gate")["id"]
+
+    async def publish(event_id: str, kind: str, label: str) -> None:
+        at = rfc3339(time.time())
+        await api.context.hub.publish_action(action(event_id, kind, action=label, stream_id=stream_id, captured_at=at))
+
+    api.call(publish("evt_1", "started", MARKUP))
+    going = page.locator("#events li.going")
+    going.get_by_text(MARKUP).wait_for()
+    for subscription in tuple(api.context.hub._subscriptions):
+        api.loop.call_soon_threadsafe(subscription.end, ConnectionError("cut by the test"))
+    page.get_by_text("no connection").wait_for()
+    api.call(publish("evt_1", "ended", MARKUP))
+    api.call(publish("evt_2", "started", "squat"))
+    going.get_by_text("squat").wait_for()
+    assert page.locator("#events li").count() == 2
+    assert going.count() == 1
+    assert "2.0 s" in page.locator("#events li").nth(1).inner_text()
+    assert page.title() == "Actoscope"
+
+
+def test_stream_is_recorded_stopped_and_deleted_by_its_buttons(page: Any, api: RunningApi):
+    stream = api.add(name="Gate")
+    card = page.locator(".card")
+    card.get_by_role("button", name="Record").click()
+    card.get_by_role("button", name="Recording", pressed=True).wait_for()
+    assert api.supervisor.running[stream["id"]].record
+    card.get_by_role("button", name="Stop").click()
+    card.get_by_role("button", name="Start").wait_for()
+    assert api.supervisor.running == {}
+    page.once("dialog", lambda dialog: dialog.accept())
+    card.get_by_role("button", name="Delete").click()
+    card.wait_for(state="detached")
+    assert api.client.get("/v1/streams").json()["items"] == []
+
+
+def test_stream_that_fails_says_why(page: Any, api: RunningApi):
+    stream = api.add(name="Gate")
+    reason = "the camera refuses the user name or password"
+    api.supervisor.statuses[stream["id"]] = StreamStatus("failed", "unauthorized", reason, time.time())
+    page.locator(".card").get_by_text(reason).wait_for()
+    page.locator("#picture-note").get_by_text(f"failed: {reason}").wait_for()
+
+
+def test_recording_is_listed_and_opens_in_the_player(page: Any, api: RunningApi):
+    recording = add_recording(api)
+    page.reload()
+    page.locator("#recordings").get_by_role("button", name="Play").click()
+    page.get_by_role("dialog").wait_for()
+    assert page.locator("#video").get_attribute("src") == recording["video"]
+    assert page.locator("#messages").get_attribute("href") == recording["events"]
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("dialog").wait_for(state="hidden")
