@@ -60,7 +60,7 @@ def test_frozen_server_is_seen_within_eight_seconds(service: Service, camera: Rt
     try:
         seen = service.wait_state(stream["id"], "reconnecting", 8.0)  # T2: noticed ≤ 7 s, in the API ≤ 1 s later
     finally:
-        camera.resume()
+        camera.thaw()
     assert seen["reason"]
     service.wait_state(stream["id"], "running", 15)
 

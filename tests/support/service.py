@@ -149,7 +149,8 @@ class Subscriber:
     """A websocket client that keeps all it hears, read by a thread."""
 
     def __init__(self, url: str) -> None:
-        self.socket: ClientConnection = connect(url, max_size=None, open_timeout=10, proxy=None)
+        self._manager = connect(url, max_size=None, open_timeout=10, proxy=None)
+        self.socket: ClientConnection = self._manager.__enter__()
         self.messages: list[tuple[float, dict[str, Any]]] = []
         self.close_code: int | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -177,7 +178,7 @@ class Subscriber:
         )
 
     def close(self) -> None:
-        self.socket.close()
+        self._manager.__exit__(None, None, None)
         self._thread.join(5)
 
     def __enter__(self) -> Subscriber:
