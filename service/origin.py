@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import Problem, problem_response
 
 MAX_BODY_BYTES = 64 * 1024
+SEND_BUFFER_BYTES = 128 * 1024  # of a websocket
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
 ABORT = "abort"  # in a websocket's state: drops its connection
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,13 +30,22 @@ def check_origin(headers: Headers) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, "requests from other web pages are refused")
 
 
-def _abort_of(send: Send) -> Callable[[], None]:
-    """→ what drops the connection at once. ASGI has no word for it: a close would wait for a client that never reads.
+def _own_connection(send: Send) -> Callable[[], None]:
+    """Bounds what the kernel keeps for a websocket, → what drops its connection at once.
 
-    uvicorn's protocol objects have their transport; with another server the connection ends when the client goes.
+    ASGI has no word for either: a close waits for a client that never reads, whose backlog may grow to megabytes
+    before anybody notices. uvicorn's protocol objects have their transport; with another server the connection ends
+    when the client goes.
     """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
-    return transport.abort if isinstance(transport, asyncio.WriteTransport) else lambda: None
+    abort = getattr(transport, "abort", None)
+    if transport is None or not callable(abort):
+        return lambda: None
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    drop: Callable[[], None] = abort
+    return drop
 
 
 class Guard:
@@ -47,7 +57,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             # Here ``send`` is still the server's own; further in it is wrapped.
-            scope.setdefault("state", {})[ABORT] = _abort_of(send)
+            scope.setdefault("state", {})[ABORT] = _own_connection(send)
             return await self._app(scope, receive, send)
         try:
             headers = Headers(scope=scope)

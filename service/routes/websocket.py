@@ -95,6 +95,8 @@ async def subscribe(websocket: WebSocket) -> None:
         log.debug("a subscriber left before it was served")
     finally:
         here.hub.unsubscribe(subscription)
+        # For a client that does not read the end either; nothing happens if the connection is closed by then.
+        asyncio.get_running_loop().call_later(CLOSE_DEADLINE_S, getattr(websocket.state, ABORT))
 
 
 async def _serve(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
@@ -141,16 +143,11 @@ class _Refused(Exception):
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    """Says why, and drops the connection of a client that does not read it."""
-    abort = getattr(websocket.state, ABORT)
+    """Says why, unless the client does not read it."""
     try:
         await asyncio.wait_for(websocket.close(code, reason), CLOSE_DEADLINE_S)
-    except asyncio.TimeoutError:
-        abort()
-    except (RuntimeError, WebSocketDisconnect, OSError):
-        log.debug("a subscriber left first")
-    else:
-        asyncio.get_running_loop().call_later(SEND_DEADLINE_S, abort)  # nothing happens if it is closed by then
+    except (asyncio.TimeoutError, RuntimeError, WebSocketDisconnect, OSError):
+        log.debug("a subscriber left or does not read its farewell")
 
 
 async def _send_all(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:

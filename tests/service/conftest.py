@@ -59,20 +59,14 @@ class RunningApi:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/v1/ws"
-        self.loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
             self.app, port=self.port, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="on"
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, daemon=True
+        )  # with the loop that it serves with in earnest
         self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
-
-    def _run(self) -> None:
-        async def main() -> None:
-            self.loop = asyncio.get_running_loop()
-            await self._server.serve()
-
-        asyncio.run(main())
 
     def start(self) -> RunningApi:
         self._thread.start()
@@ -99,8 +93,13 @@ class RunningApi:
         return supervisor
 
     def call(self, coroutine: Any) -> Any:
-        assert self.loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        loop = self.supervisor.loop
+        assert loop is not None
+        return loop
 
     def add(self, url: str = URL, **options: Any) -> dict[str, Any]:
         answer = self.client.post("/v1/streams", json={"url": url, **options})

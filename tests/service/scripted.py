@@ -28,9 +28,11 @@ class ScriptedSupervisor:
         self.stop_fails = False
         self.is_ready = True
         self.is_open = False
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
         self.is_open = True
+        self.loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         self.is_open = False
