@@ -207,7 +207,7 @@ class InferenceClient:
             self._scores.append(_scores_of(clip, self._labels, message.arrays["probabilities"]))
             before = self._last_label_s.get(track_id)
             self._last_label_s[track_id] = clip.end_s
-        self._measures.observe("label_age", time.monotonic() - clip.received_s)
+        self._measures.observe("label_latency", time.monotonic() - clip.received_s)
         if before is not None:
             self._measures.observe("label_interval", max(0.0, clip.end_s - before))
 

@@ -109,7 +109,7 @@ def _histogram_help(name: str) -> str:
     texts = {
         "stage": "Latency of one stage",
         "batch": "Items in one batch",
-        "label_age": "From the capture of a clip's newest frame to its label",
+        "label_latency": "From the capture of a clip's newest frame to its label",
         "label_interval": "Media time between two labels of one track (hop 16 at 25 crops/s is 0.64 s)",
         "frame_age": "From the receipt of a frame to its result",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -39,6 +40,9 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
     server = uvicorn.Server(config)
     welcome = Welcome(settings, server, sample)
     threading.Thread(target=welcome.run, name="welcome", daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn takes these over, ends gracefully, and raises them again: what was asked for is done by then.
+        signal.signal(number, lambda *_: None)
     server.run()
     return 0 if server.started else 1
 

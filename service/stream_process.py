@@ -86,10 +86,9 @@ class StreamProcess:
         config = link.config
         self._link = link
         self._measures = Measures()
-        self._labels_seen = 0
         self._state = SourceState.CONNECTING
-        self._state_lock = threading.Lock()
-        self._source = VideoSource(source_url(config), source_options(config), self._on_state)
+        self._url = source_url(config)
+        self._source = VideoSource(self._url, source_options(config), self._on_state)
         self._inference = InferenceClient(
             Path(config["inference_socket"]), config["stream_id"], config["model"], self._measures
         )
@@ -129,8 +128,8 @@ class StreamProcess:
         self._report_state(state, code, reason)
 
     def _report_state(self, state: SourceState, code: str | None, reason: str) -> None:
-        with self._state_lock:
-            self._state = state
+        log.info("stream %s, %s: %s, %s", self._link.config["stream_id"], self._url.redacted, state.value, reason)
+        self._state = state
         self._link.send("state", {"state": state.value, "code": code, "reason": reason})
 
     def _report_loop(self) -> None:

@@ -49,3 +49,16 @@ def test_rate_is_growth_over_the_window():
     assert rate.update(0, 100.0) == 0
     assert rate.update(50, 102.0) == 25
     assert rate.update(50, 112.0) == 0  # the old samples have left the window
+
+
+def test_the_measures_of_a_real_stream_have_no_two_families_of_one_name():
+    """A gauge and a histogram once shared ``label_age_seconds``, and ``/metrics`` answered 500."""
+    measures = Measures()
+    for name in ("label_latency", "label_interval", "frame_age", "stage:draw", "batch:detect"):
+        measures.observe(name, 0.1)
+    for name in ("label_age_seconds", "clip_queue_depth", "detection_stride", "fps_in", "fps_out", "tracks", "up"):
+        measures.gauge(name, 1)
+    text = exposition([("", {"stream": "a"}, measures.snapshot(), CounterKeeper())])
+    kinds = [line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")]
+    assert len(kinds) == len(set(kinds)) == 12
+    assert read(text)[("actoscope_label_latency_seconds_count", ("stream", "a"))] == 1

@@ -164,17 +164,19 @@ class Subscriber:
             pass
         self.close_code = self.socket.protocol.close_code
 
-    def of_type(self, kind: str, **fields: Any) -> Iterator[dict[str, Any]]:
+    def of_type(self, message_type: str, /, **fields: Any) -> Iterator[dict[str, Any]]:
         for _, message in list(self.messages):
-            if message["type"] == kind and all(message.get(key) == value for key, value in fields.items()):
+            if message["type"] == message_type and all(message.get(key) == value for key, value in fields.items()):
                 yield message
 
-    def wait(self, kind: str, timeout_s: float, check: Callable[[dict[str, Any]], bool] = bool, **fields: Any) -> Any:
-        """The first message of this type that passes ``check``, past or to come."""
+    def wait(
+        self, message_type: str, timeout_s: float, check: Callable[[dict[str, Any]], bool] = bool, /, **fields: Any
+    ) -> Any:
+        """The first message of this type that passes ``check`` and has these fields, past or to come."""
         return wait_for(
-            lambda: next((m for m in self.of_type(kind, **fields) if check(m)), None),
+            lambda: next((m for m in self.of_type(message_type, **fields) if check(m)), None),
             timeout_s,
-            f"a {kind} message {fields}; heard {[m['type'] for _, m in self.messages][-20:]}",
+            f"a {message_type} message {fields}; heard {[m['type'] for _, m in self.messages][-20:]}",
         )
 
     def close(self) -> None:
