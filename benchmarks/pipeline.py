@@ -31,9 +31,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from pipeline.actions import ActionSmoother, SmootherConfig  # noqa: E402
-from pipeline.overlay import draw  # noqa: E402
-
 from pipeline.clips import ClipBuffer, ClipConfig  # noqa: E402
+from pipeline.overlay import draw  # noqa: E402
 from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
 from pipeline.stride import StrideController  # noqa: E402

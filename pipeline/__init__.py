@@ -1,1 +1,1 @@
-"""Pixels and people: sources, detection, tracking, crops, clips, smoothing, overlay. No network code above this level."""
+"""Pixels and people: sources, detection, tracking, crops, clips, smoothing, overlay."""

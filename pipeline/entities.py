@@ -126,7 +126,7 @@ class EventKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ActionEvent:
-    """One message of an action's life. The three kinds of one action share ``event_id``; ``end_s`` is None until ended."""
+    """One message of an action's life. All kinds of one action share ``event_id``; ``end_s`` is None until ended."""
 
     event_id: str
     track_id: int

@@ -1,4 +1,4 @@
-"""Box arithmetic. Pure functions over float32 arrays; boxes are ``x1, y1, x2, y2`` in pixels unless a name says else."""
+"""Box arithmetic. Pure functions over float32 arrays; boxes are ``x1, y1, x2, y2`` in pixels unless named else."""
 
 from __future__ import annotations
 

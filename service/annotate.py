@@ -22,6 +22,7 @@ from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
+from service.ids import new_id
 from service.inference import EngineConfig, InferenceEngine, LocalInference
 from service.schemas import to_action_message, to_tracks_message
 from service.segment_writer import SegmentWriter
@@ -101,7 +102,7 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> tuple[int, bool, l
     stages = Stages(
         tracker=PersonTracker(),
         clip_buffer=ClipBuffer(clip_config),
-        smoother=ActionSmoother(SmootherConfig()),
+        smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=False),
     )
     sink = FileSink(job, clip_config.length)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from service.errors_base import ServiceError
 
 if TYPE_CHECKING:
-    from service.inference import EngineConfig
+    pass
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -98,11 +98,11 @@ def _annotate(arguments: argparse.Namespace) -> int:
 
 
 def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from service.inference import EngineConfig  # noqa: PLC0415
+    from service import inference  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    return EngineConfig(
+    return inference.EngineConfig(
         weights_dir=settings.weights_dir,
         cache_dir=settings.data_dir / "cache",
         model=arguments.model or settings.model,

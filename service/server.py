@@ -33,8 +33,8 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
+        ws_ping_interval=5,
+        ws_ping_timeout=4,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = uvicorn.Server(config)
@@ -64,9 +64,7 @@ class Welcome:
         with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
             if self._sample:
                 self._add_sample(client)
-            self._say(
-                f"Actoscope is at {self.url} – models are loading (the first start converts them)"
-            )
+            self._say(f"Actoscope is at {self.url} – models are loading (the first start converts them)")
             while client.get("/readyz").status_code != httpx.codes.OK and not self._server.should_exit:
                 time.sleep(0.5)
             if not self._server.should_exit:

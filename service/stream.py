@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.actions import ActionSmoother
-
 from pipeline.clips import ClipBuffer
 from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult
 from pipeline.stride import StrideController

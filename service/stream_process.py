@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.actions import ActionSmoother, SmootherConfig
-
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
@@ -25,6 +24,7 @@ from pipeline.source_url import SourcePolicy, SourceUrl
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker, TrackerConfig
 from service.child import ControlLink, start_child
+from service.ids import new_id
 from service.inference_client import InferenceClient
 from service.measures import Measures, Rate
 from service.presenter import Presenter
@@ -194,7 +194,7 @@ def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
     return Stages(
         tracker=PersonTracker(TrackerConfig(), first_track_id=int(config["first_track_id"])),
         clip_buffer=ClipBuffer(ClipConfig(length=int(config["buffer_size"]), hop=int(config["clip_hop"]))),
-        smoother=ActionSmoother(SmootherConfig(thresholds=thresholds)),
+        smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=not unhurried),
         measures=measures,
     )

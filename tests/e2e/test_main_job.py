@@ -95,7 +95,15 @@ def check_snapshot(service: Service, stream_id: str) -> None:
 
 def check_metrics(service: Service, stream_id: str) -> None:
     text = service.client.get("/metrics").text
-    for name in ("fps_in", "fps_out", "drops_total", "stage_seconds_bucket", "label_latency_seconds_count", "restarts", "up"):
+    for name in (
+        "fps_in",
+        "fps_out",
+        "drops_total",
+        "stage_seconds_bucket",
+        "label_latency_seconds_count",
+        "restarts",
+        "up",
+    ):
         assert f"actoscope_{name}{{" in text, name
     assert f'stream="{stream_id}"' in text
     for name in ("actoscope_subscribers", "actoscope_inference_clip_queue_depth"):
