@@ -43,7 +43,10 @@ _BY_TYPE: tuple[tuple[type[BaseException], _Meaning], ...] = (
     (av.error.PatchWelcomeError, _Meaning("unsupported_codec", True, "the video of {place} uses an unknown variant")),
     (av.error.MemoryError, _Meaning("too_large", True, "the pictures of {place} do not fit into memory")),
     (av.error.EOFError, _Meaning("ended", False, "{place} ended the stream")),
-    (av.error.InvalidDataError, _Meaning("unreadable", True, "{place} sends nothing that is video")),
+    (
+        av.error.InvalidDataError,
+        _Meaning("unreadable", True, "no video can be read from {place}: it is none, or damaged"),
+    ),
 )
 
 _BY_ERRNO = {
@@ -55,7 +58,7 @@ _BY_ERRNO = {
 }
 
 _NOT_ALLOWED = _Meaning(
-    "not_allowed", True, "{place} sends a container format or names a protocol that is not allowed (a playlist?)"
+    "not_allowed", True, "{place} has a container format, or names a protocol, that is not allowed (a playlist?)"
 )
 _NO_RTSP = _Meaning("unreadable", False, "{place} does not speak RTSP, or broke off")
 _UNRESOLVED = _Meaning("unresolved", False, "the host name of {place} is unknown")

@@ -84,7 +84,7 @@ class SourceUrl:
         """A local file that somebody at this machine named, wherever it lies. SourceUrlError where there is none."""
         resolved = Path(path).resolve()
         if not resolved.is_file():
-            raise SourceUrlError(f"expected a regular file, found none at {path}")
+            raise SourceUrlError(f"there is no file {path}" if not resolved.exists() else f"{path} is no regular file")
         return cls("file", resolved.as_uri(), resolved, UrlOptions(pace, loop))
 
     def reveal(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,18 +18,22 @@ from tqdm import tqdm
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
+from pipeline.errors import SourceError
 from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
+from service.errors_base import ServiceError
 from service.ids import new_id
 from service.inference import EngineConfig, InferenceEngine, LocalInference
 from service.schemas import to_action_message, to_tracks_message
 from service.segment_writer import SegmentWriter
 from service.stream import Stages, run_stream
 
-log = logging.getLogger(__name__)
+
+class OutputError(ServiceError, OSError):
+    """A file to be written cannot be, or would overwrite what is read. The message names it."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,39 @@ class AnnotateJob:
     hop: int = 16
 
 
+@dataclass(frozen=True)
+class Annotated:
+    """What came of a job. ``interrupted``: by Ctrl-C; ``problem``: why the video could not be read to its end."""
+
+    frames: int
+    written: tuple[Path, ...]
+    interrupted: bool = False
+    problem: str | None = None
+
+
 class FileSink:
-    """Writes the overlay video and the messages; both are valid whenever ``close`` was called."""
+    """Writes the overlay video and the messages under other names, which ``close`` replaces by the right ones.
+
+    Raises OutputError when a file cannot be written, before any work is done.
+    """
 
     def __init__(self, job: AnnotateJob, buffer_size: int) -> None:
         self._job = job
         self._buffer_size = buffer_size
         self._stream_id = job.video.name
         self._video: SegmentWriter | None = None
-        self._events: IO[str] | None = _part(job.events).open("w", encoding="utf-8") if job.events else None
+        self._events: IO[str] | None = None
         self.frames = 0
+        self._targets = [path for path in (job.output, job.events) if path is not None]
+        check_targets(job.video, self._targets)
+        try:
+            for path in self._targets:
+                _reserve(path)
+            if job.events is not None:
+                self._events = _part(job.events).open("w", encoding="utf-8")
+        except BaseException:
+            self._discard()
+            raise
 
     def publish(self, result: FrameResult) -> None:
         self._write_events(result.events)
@@ -75,52 +103,105 @@ class FileSink:
         if self._events is not None:
             self._events.write(json.dumps(message, separators=(",", ":")) + "\n")
 
-    def close(self) -> list[Path]:
-        """Finishes both files and gives them their names. → the files written."""
-        written = []
-        if self._video is not None and self._job.output is not None:
-            self._video.close()
-            written.append(_part(self._job.output).replace(self._job.output))
-        if self._events is not None and self._job.events is not None:
+    def close(self) -> tuple[Path, ...]:
+        """Finishes both files and gives them their names; without a frame there are none. → the files written.
+
+        Raises OSError when the disk fails; what is there keeps its name then too, since it plays up to that point.
+        """
+        if self.frames == 0:
+            self._discard()
+            return ()
+        try:
+            with contextlib.ExitStack() as stack:
+                if self._events is not None:
+                    stack.callback(self._events.close)
+                if self._video is not None:
+                    stack.callback(self._video.close)
+        finally:
+            for path in self._targets:
+                _part(path).replace(path)
+        return tuple(self._targets)
+
+    def _discard(self) -> None:
+        if self._video is not None:
+            self._video.abandon()
+        if self._events is not None:
             self._events.close()
-            written.append(_part(self._job.events).replace(self._job.events))
-        return written
+        for path in self._targets:
+            _part(path).unlink(missing_ok=True)
+
+
+def check_targets(video: Path, targets: Sequence[Path]) -> None:
+    """Raises OutputError where a target is a folder, the video itself or another target, or has no folder."""
+    taken = {video.resolve()}
+    for path in targets:
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder")
+        if path.resolve() in taken:
+            raise OutputError(f"cannot write {path}: it is the video itself, or named twice")
+        taken.add(path.resolve())
+
+
+def _reserve(path: Path) -> None:
+    """Finds out now, not after an hour of work, that a file cannot be written."""
+    try:
+        _part(path).touch()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def annotate(job: AnnotateJob, show_progress: bool = True) -> tuple[int, bool, list[Path]]:
-    """Runs the whole file. → (frames, complete, files written); Ctrl-C ends early with valid files.
+def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
+    """Runs the whole file, or up to Ctrl-C or the place where it is damaged: the files hold what came before.
 
-    Raises SourceError when the file cannot be read at all, and whatever loading the models raises.
+    Raises SourceUrlError or SourceError when no picture can be read, OutputError when a file cannot be written, both
+    before models are loaded; and whatever loading the models raises. No file is written then.
     """
     source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
-    clip_config = ClipConfig(hop=job.hop)
-    engine = InferenceEngine(job.engine)
-    stages = Stages(
+    sink = FileSink(job, ClipConfig().length)
+    interrupted = threading.Event()
+    problem = None
+    try:
+        frames = _begun(source)
+        engine = InferenceEngine(job.engine)
+        with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
+            run_stream(shown, LocalInference(engine, job.engine.model), _stages(job), sink)
+    except SourceError as error:
+        if sink.frames == 0:
+            raise
+        problem = error.message
+    finally:
+        source.stop()
+        written = sink.close()
+    return Annotated(sink.frames, written, interrupted.is_set(), problem)
+
+
+def _begun(source: VideoSource) -> Iterator[Frame]:
+    """Reads the first frame at once, so that a file that is no video is told of before models are loaded."""
+    frames = iter(source)
+    first = next(frames, None)
+    if first is None:
+        raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
+    return itertools.chain([first], frames)
+
+
+def _stages(job: AnnotateJob) -> Stages:
+    return Stages(
         tracker=PersonTracker(),
-        clip_buffer=ClipBuffer(clip_config),
+        clip_buffer=ClipBuffer(ClipConfig(hop=job.hop)),
         smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=False),
     )
-    sink = FileSink(job, clip_config.length)
-    interrupted = threading.Event()
-    with _stop_on_ctrl_c(source, interrupted):
-        try:
-            run_stream(_progress(source, show_progress), LocalInference(engine, job.engine.model), stages, sink)
-        finally:
-            written = sink.close()
-    return sink.frames, not interrupted.is_set(), written
 
 
-def _progress(source: VideoSource, show: bool) -> Iterator[Frame]:
-    bar: tqdm[Frame] = tqdm(source, total=None, unit="frame", disable=not show, dynamic_ncols=True)
-    for frame in bar:
-        if bar.total is None:
-            bar.total = source.stats().frame_count
-        yield frame
+def _progress(frames: Iterator[Frame], source: VideoSource, show: bool) -> tqdm[Frame]:
+    total = source.stats().frame_count
+    return tqdm(frames, total=total, unit="frame", disable=not show, dynamic_ncols=True)
 
 
 class _stop_on_ctrl_c:

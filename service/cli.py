@@ -61,9 +61,16 @@ def _add_annotate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     annotate.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
     annotate.add_argument("--model", help="folder name in the weights directory")
     annotate.add_argument("--runtime", choices=("auto", "tensorflow", "openvino"))
-    annotate.add_argument("--hop", type=int, default=16, help="crops between two classified clips (default 16)")
+    annotate.add_argument("--hop", type=_positive, default=16, help="crops between two classified clips (default 16)")
     annotate.add_argument("--quiet", action="store_true", help="no progress bar")
     annotate.set_defaults(run=_annotate)
+
+
+def _positive(text: str) -> int:
+    """→ a whole number from 1 on. Raises what argparse turns into a usage error."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def _add_weights(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -90,11 +97,13 @@ def _annotate(arguments: argparse.Namespace) -> int:
     video: Path = arguments.video
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), arguments.hop)
-    frames, complete, written = annotate(job, show_progress=not arguments.quiet)
-    print(
-        f"{frames} frames{'' if complete else ' (interrupted)'} → {', '.join(map(str, written)) or 'nothing written'}"
-    )
-    return 0 if complete else EXIT_INTERRUPTED
+    done = annotate(job, show_progress=not arguments.quiet)
+    note = " (interrupted)" if done.interrupted else ""
+    print(f"{done.frames} frames{note} → {', '.join(map(str, done.written)) or 'nothing written'}", flush=True)
+    if done.problem is not None:
+        print(f"actoscope: {done.problem}; the files hold what came before", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_INTERRUPTED if done.interrupted else 0
 
 
 def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]

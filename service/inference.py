@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.classifier import ActionClassifier
-from pipeline.appearance import AppearanceEncoder, needs_appearance
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder, needs_appearance
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.errors_base import ServiceError
@@ -39,6 +39,7 @@ class EngineConfig:
     appearance: Path | None = None
     max_batch: int = 16
     max_models: int = 4
+    threads: int = 0  # of each network on a CPU; 0: as many as there are cores
 
 
 class InferenceEngine:
@@ -48,7 +49,8 @@ class InferenceEngine:
         self.config = config
         self.measures = measures or Measures()
         self._detector = load_detector(config)
-        self._encoder = AppearanceEncoder.load(config.appearance, config.cache_dir)
+        looks = AppearanceConfig(config.cache_dir, config.threads)
+        self._encoder = AppearanceEncoder.load(config.appearance, looks)
         self._classifiers: dict[str, ActionClassifier] = {}
         self._load_lock = threading.Lock()
         self.classifier(config.model)
@@ -63,7 +65,10 @@ class InferenceEngine:
                 raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
             try:
                 loaded = ActionClassifier.load(
-                    self.config.weights_dir / name, self.config.runtime, cache_dir=self.config.cache_dir
+                    self.config.weights_dir / name,
+                    self.config.runtime,
+                    cache_dir=self.config.cache_dir,
+                    threads=self.config.threads or None,
                 )
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
@@ -124,6 +129,7 @@ def load_detector(config: EngineConfig) -> PersonDetector:
         confidence=config.detector_confidence,
         cache_dir=config.cache_dir,
         weights_dir=config.weights_dir,
+        threads=config.threads,
     )
     return PersonDetector.load(config.detector, settings)
 

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_DETECT_BATCH = 8
 CLIP_WAIT_S = 2.0
+CLASSIFY_NICENESS = 5
 
 
 class Connection:
@@ -201,6 +202,9 @@ class InferenceServer:
                 _try_send(connection, "detections", {"request": request}, arrays)
 
     def _classify(self) -> None:
+        # Detection must keep the cameras' pace, labels may come a little later: where cores are scarce this thread
+        # yields. On 2 cores detection then takes 21 ms instead of 50 beside a classifier that never pauses.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), CLASSIFY_NICENESS)
         limit = self._engine.batch_limit(self._engine.config.model)
         while not self._closed.is_set():
             model, keys = self._scheduler.take(limit, timeout_s=0.5)
@@ -261,6 +265,7 @@ def main(argv: list[str]) -> int:
         detector_confidence=fields["detector_confidence"],
         appearance=Path(fields["appearance"]) if fields["appearance"] else None,
         max_batch=fields["max_batch"],
+        threads=fields["threads"],
     )
     try:
         engine = InferenceEngine(config, Measures())

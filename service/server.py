@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,11 +16,17 @@ import uvicorn
 
 from service import logs
 from service.app import create_app
+from service.errors_base import ServiceError
 from service.settings import Settings, load_settings
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "street.mp4"
 SAMPLE_NAME = "Sample street"
 SHUTDOWN_S = 2
+BACKLOG = 2048  # uvicorn's own
+
+
+class ListenError(ServiceError, OSError):
+    """The address cannot be listened on."""
 
 
 def serve(overrides: dict[str, Any], sample: bool) -> int:
@@ -37,14 +45,28 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
         ws_ping_timeout=4,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
+    listener = listen(settings.host, settings.port)
     server = uvicorn.Server(config)
     welcome = Welcome(settings, server, sample)
     threading.Thread(target=welcome.run, name="welcome", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn takes these over, ends gracefully, and raises them again: what was asked for is done by then.
         signal.signal(number, lambda *_: None)
-    server.run()
+    server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """→ the bound socket. Before anything else is started: streams must not run twice on one data folder.
+
+    Raises ListenError, which says what a person can do.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        hint = "; is Actoscope running already? --port chooses another port" if error.errno == errno.EADDRINUSE else ""
+        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror}{hint}") from error
 
 
 class Welcome:

@@ -234,6 +234,7 @@ def inference_config(settings: Settings, socket_path: Path) -> dict[str, Any]:
         "detector_confidence": settings.detector_confidence,
         "appearance": str(settings.appearance) if settings.appearance else None,
         "max_batch": settings.batch,
+        "threads": settings.threads,
     }
 
 
