@@ -136,8 +136,12 @@ def _weights_list(_arguments: argparse.Namespace) -> int:
     from models.pretrained import list_models  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
-    for card in list_models(load_settings().weights_dir):
+    folder = load_settings().weights_dir
+    cards = list_models(folder)
+    for card in cards:
         print(f"{card.name}\t{len(card.labels)} labels\t{card.kind}")
+    if not cards:
+        print(f"no networks in {folder}; `actoscope weights pull i3d-kinetics400` fetches one", file=sys.stderr)
     return 0
 
 

@@ -66,7 +66,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         hint = "; is Actoscope running already? --port chooses another port" if error.errno == errno.EADDRINUSE else ""
-        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror}{hint}") from error
+        why = str(error.strerror).partition(" (while")[0]  # Python repeats the address there
+        raise ListenError(f"cannot listen on {host} port {port}: {why}{hint}") from error
 
 
 class Welcome:
