@@ -12,7 +12,10 @@ Item = TypeVar("Item")
 
 
 class FrameSlot(Generic[Item]):
-    """``newest_wins``: one place, a new item replaces a waiting one (counted). Else ``capacity`` places, ``put`` waits.
+    """``capacity`` places. When all are taken, ``put`` with ``newest_wins`` drops the oldest item (counted), else waits.
+
+    A few places instead of one: detection takes longer than a frame lasts, and the frames that come meanwhile are made
+    up for by those that the detection stride leaves out. With one place each of them would be lost.
 
     After ``close`` everything put is thrown away and nobody waits any more. The condition's lock is re-entrant, so
     ``close`` may be called by a signal handler that interrupted ``take``.
@@ -33,8 +36,9 @@ class FrameSlot(Generic[Item]):
         """→ False when closed: the item was thrown away and the producer should end."""
         with self._changed:
             if newest_wins:
-                self.dropped += len(self._items)
-                self._items.clear()
+                while len(self._items) >= self._capacity:
+                    self._items.popleft()
+                    self.dropped += 1
             else:
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
             if self._closed:

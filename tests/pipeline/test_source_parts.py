@@ -62,12 +62,20 @@ def test_the_same_news_is_told_once() -> None:
 
 
 def test_newest_item_wins_and_drops_are_counted() -> None:
-    slot: FrameSlot[int] = FrameSlot()
+    slot: FrameSlot[int] = FrameSlot(capacity=1)
     for item in range(5):
         assert slot.put(item, newest_wins=True)
     assert slot.take(0.0) == 4
     assert slot.take(0.0) is None
     assert slot.dropped == 4
+
+
+def test_slot_of_several_places_drops_the_oldest_and_keeps_the_order() -> None:
+    slot: FrameSlot[int] = FrameSlot(capacity=3)
+    for item in range(5):
+        assert slot.put(item, newest_wins=True)
+    assert [slot.take(0.0) for _ in range(4)] == [2, 3, 4, None]
+    assert slot.dropped == 2
 
 
 def test_waiting_slot_keeps_every_item_in_order() -> None:
@@ -92,7 +100,7 @@ def test_close_frees_a_waiting_producer() -> None:
 
 
 def test_finish_lets_waiting_items_out_first() -> None:
-    slot: FrameSlot[int] = FrameSlot()
+    slot: FrameSlot[int] = FrameSlot(capacity=1)
     error = SourceError("ended", "over", permanent=False)
     slot.put(1, newest_wins=True)
     slot.finish(error)
