@@ -87,6 +87,7 @@ class StreamProcess:
         self._link = link
         self._measures = Measures()
         self._state = SourceState.CONNECTING
+        self._running_s = 0.0  # monotonic; when frames began to arrive
         self._url = source_url(config)
         self._source = VideoSource(self._url, source_options(config), self._on_state)
         self._inference = InferenceClient(
@@ -129,6 +130,8 @@ class StreamProcess:
 
     def _report_state(self, state: SourceState, code: str | None, reason: str) -> None:
         log.info("stream %s, %s: %s, %s", self._link.config["stream_id"], self._url.redacted, state.value, reason)
+        if state is SourceState.RUNNING:
+            self._running_s = time.monotonic()
         self._state = state
         self._link.send("state", {"state": state.value, "code": code, "reason": reason})
 
@@ -155,7 +158,7 @@ class StreamProcess:
             "fps_out": self._rate_out.update(measures.value("frames_out_total"), now),
             "stride": self._stages.stride.stride,
             "tracks": len(last.tracks) if last else 0,
-            "frame_age_s": now - last.frame.received_s if last else None,
+            "frame_age_s": now - max(last.frame.received_s, self._running_s) if last else None,
             "size_hw": list(last.frame.size_hw) if last else None,
             "label_age_s": newest_label_age_s(last, now),
             "next_track_id": self._stages.tracker.next_track_id,

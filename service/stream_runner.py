@@ -95,11 +95,16 @@ class StreamRunner:
             log.error("stream process cannot be started: %s", error)
             return -1
         self.view.pid = child.pid
+        self.view.stats = {}  # what the process before it said would make this one look hung
         if self._stopping.is_set():
             child.command("stop")
         watchdog = asyncio.create_task(self._watch_age(child))
         try:
             await child.messages(self._handle)
+            return await child.reap()
+        except Exception:  # a report that cannot be dealt with: never leave a process that nobody listens to or stops
+            log.exception("a report of stream process %d failed; the process is ended", child.pid)
+            child.kill()
             return await child.reap()
         finally:
             watchdog.cancel()
@@ -122,7 +127,9 @@ class StreamRunner:
             await asyncio.sleep(1.0)
             silence_s = time.monotonic() - child.heard_s
             age_s = self.view.stats.get("frame_age_s")
-            hangs = self.view.state == "running" and age_s is not None and age_s + silence_s > FRAME_AGE_S
+            # The report may be a second older than the state: an age from an outage that just ended does not count.
+            running = self.view.state == "running" == self.view.stats.get("state")
+            hangs = running and age_s is not None and age_s + silence_s > FRAME_AGE_S
             starting = time.monotonic() - child.started_s < 3 * SILENCE_S and not self.view.stats
             if hangs or (silence_s > SILENCE_S and not starting):
                 log.error(
