@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_SCORES = 1024  # answers not yet taken by the stream
 RECONNECT_S = 0.2
+PROBLEM_RETRY_S = 5.0  # the worker cannot load the model: asking costs it a try to load
 
 
 class InferenceClient:
@@ -44,7 +45,7 @@ class InferenceClient:
         self._replies: dict[int, Detections] = {}
         self._request = 0
         self._last_label_s: dict[int, float] = {}
-        self._closed = False
+        self._closing = threading.Event()
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="inference-client", daemon=True)
         self._thread.start()
@@ -115,7 +116,7 @@ class InferenceClient:
         return self._channel is not None
 
     def close(self) -> None:
-        self._closed = True
+        self._closing.set()
         channel = self._channel
         if channel is not None:
             channel.close()
@@ -124,16 +125,17 @@ class InferenceClient:
     # -- the receiving thread
 
     def _run(self) -> None:
-        while not self._closed:
+        while not self._closing.is_set():
             channel = self._connect()
             if channel is None:
-                time.sleep(RECONNECT_S)
+                self._closing.wait(RECONNECT_S)
                 continue
             try:
                 while True:
                     self._handle(channel, channel.receive())
             except ChannelClosed as error:
                 self._disconnect(channel, str(error))
+                self._closing.wait(RECONNECT_S if self.problem is None else PROBLEM_RETRY_S)
 
     def _connect(self) -> Channel | None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -154,7 +156,7 @@ class InferenceClient:
                 self._channel = None
             self._sent.clear()
             self._condition.notify_all()
-        if not self._closed:
+        if not self._closing.is_set():
             log.warning("inference is away: %s", why)
             self._measures.count("inference_disconnects_total")
 

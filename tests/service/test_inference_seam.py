@@ -157,3 +157,13 @@ def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(serve
     problem = wait_for(lambda: client.problem, 5, "a problem")
     assert "no such folder" in problem
     client.close()
+
+
+def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engine, tmp_path):
+    asked = []
+    engine.classifier = lambda name: asked.append(name) or ScriptedEngine.classifier(engine, name)
+    client = InferenceClient(tmp_path / "inference.sock", "str_2", "missing", Measures())
+    wait_for(lambda: client.problem, 5, "a problem")
+    time.sleep(0.5)
+    client.close()
+    assert asked.count("missing") == 1
