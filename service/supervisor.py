@@ -8,6 +8,7 @@ import logging
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from service.inference_runner import InferenceRunner
 from service.metrics import CounterKeeper, Measured, exposition
 from service.segment_files import Segment
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, StoreError
 from service.stream_runner import StreamRunner
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 WATCH_S = 3.0
 WATCH_RENEW_S = 1.0
 MJPEG_TIMEOUT_S = 15.0
+MAX_UNINDEXED = 1000  # recordings that wait for a database that fails; those beyond are indexed at the next start
 
 
 class ProcessSupervisor:
@@ -39,6 +41,7 @@ class ProcessSupervisor:
         self._runners: dict[str, StreamRunner] = {}
         self._keepers: dict[str, CounterKeeper] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._unindexed: deque[Segment] = deque(maxlen=MAX_UNINDEXED)
         # A path of a local socket has at most 107 bytes, which a data folder may exceed.
         self._run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         self._inference = InferenceRunner(inference_config(settings, self._socket))
@@ -105,13 +108,25 @@ class ProcessSupervisor:
         elif kind == "state":
             await self._publish_state(stream_id, fields["state"], fields["code"], fields["reason"])
         elif kind == "segment":
-            await self._store.add_recording(Segment.from_fields(stream_id, fields))
+            self._unindexed.append(Segment.from_fields(stream_id, fields))
+            await self._index()
         elif kind == "problem":
             state = self._runners[stream_id].view.state if stream_id in self._runners else "running"
             await self._publish_state(stream_id, state, "recording", fields["reason"])
 
+    async def _index(self) -> None:
+        """A database that fails ends no stream: a segment is tried again with the next, or found at the next start."""
+        while self._unindexed:
+            segment = self._unindexed.popleft()
+            try:
+                await self._store.add_recording(segment)
+            except StoreError as error:
+                self._unindexed.appendleft(segment)
+                log.error("%d recordings are not indexed yet: %s", len(self._unindexed), error)
+                return
+
     async def _publish_state(self, stream_id: str, state: str, code: str | None, reason: str) -> None:
-        if code == "crashed":
+        if code in ("crashed", "crash_loop"):
             await self._hub.end_open_events(stream_id)
         message = {"type": "stream", "stream_id": stream_id, "state": state, "code": code, "reason": reason}
         await self._hub.publish_stream(message)

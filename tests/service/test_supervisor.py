@@ -1,0 +1,40 @@
+"""ProcessSupervisor's dealings with reports; the processes themselves are in the end-to-end tests."""
+
+import asyncio
+from pathlib import Path
+
+from service.segment_files import Segment
+from service.store import StoreError
+from service.supervisor import ProcessSupervisor
+
+
+class FailingStore:
+    """A database on a full disk until ``full`` is False."""
+
+    def __init__(self):
+        self.full = True
+        self.kept = []
+
+    async def add_recording(self, segment):
+        if self.full:
+            raise StoreError("database or disk is full")
+        self.kept.append(segment.path.name)
+
+
+def report_of(name):
+    segment = Segment(Path(f"/rec/str_1/{name}"), None, 0.0, 0.0, 1.0, 25, 1000, (360, 640))
+    return "segment", segment.to_fields()
+
+
+def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_next(settings):
+    store = FailingStore()
+
+    async def scenario():
+        supervisor = ProcessSupervisor(settings, None, store)
+        await supervisor._on_report("str_1", *report_of("a.mp4"))
+        store.full = False
+        await supervisor._on_report("str_1", *report_of("b.mp4"))
+        await supervisor.close()
+
+    asyncio.run(scenario())
+    assert store.kept == ["a.mp4", "b.mp4"]
