@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class FrameSlot(Generic[Item]):
-    """``capacity`` places. When all are taken, ``put`` with ``newest_wins`` drops the oldest item (counted), else waits.
+    """``capacity`` places. When all are taken, ``put`` drops the oldest item (``newest_wins``, counted) or waits.
 
     A few places instead of one: detection takes longer than a frame lasts, and the frames that come meanwhile are made
     up for by those that the detection stride leaves out. With one place each of them would be lost.

@@ -20,7 +20,8 @@ class StreamRecord:
     """One stream as it is stored: what somebody asked for, not how it goes.
 
     ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more), ``url_redacted`` is
-    what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label.
+    what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label. ``finished_at`` is
+    Unix time when a file had been read to its end; it is not played again until somebody asks for it.
     """
 
     id: str
@@ -35,6 +36,7 @@ class StreamRecord:
     loop: bool = False
     enabled: bool = True
     created_at: float = 0.0  # Unix time
+    finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

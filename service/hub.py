@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from service.database import StoreError
@@ -57,6 +58,7 @@ class Hub:
         self._open_events: dict[str, Numbered] = {}
         self._last_seen: dict[str, tuple[float, str]] = {}  # stream → (time_s, captured_at) of its newest tracks
         self._counters = dict.fromkeys(COUNTERS, 0)
+        self.on_stream: list[Callable[[Message], None]] = []  # called with each stream message; must not wait
 
     async def open(self) -> None:
         """Goes on from the stored number and ends the actions that a crash left open."""
@@ -100,6 +102,8 @@ class Hub:
 
     async def publish_stream(self, message: Message) -> None:
         await self._give_number(message)
+        for listener in self.on_stream:
+            listener(message)
 
     async def end_open_events(self, stream_id: str) -> None:
         """Publishes the end of all that goes on in a stream whose process is gone."""

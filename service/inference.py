@@ -57,6 +57,9 @@ class InferenceEngine:
 
     def classifier(self, name: str) -> ActionClassifier:
         """The loaded network of ``weights/<name>``; loads it the first time. Raises ModelUnavailable."""
+        ready = self._classifiers.get(name)
+        if ready is not None:  # without the lock: another model may be loading for seconds
+            return ready
         with self._load_lock:
             loaded = self._classifiers.get(name)
             if loaded is not None:
@@ -77,7 +80,7 @@ class InferenceEngine:
 
     def describe(self) -> dict[str, str]:
         """What runs where, for people and for the API."""
-        models = {f"model:{name}": item.runtime for name, item in self._classifiers.items()}
+        models = {f"model:{name}": item.runtime for name, item in list(self._classifiers.items())}
         return {"detector": self._detector.description, **models}
 
     def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats]) -> list[Detections]:
@@ -147,6 +150,9 @@ class LocalInference:
 
     def submit(self, clip: Clip) -> None:
         self._waiting.append(clip)
+
+    def finish(self) -> None:
+        """Nothing is ever out: ``take`` classifies what waits."""
 
     def take(self) -> list[ActionScores]:
         clips, self._waiting = self._waiting, []

@@ -25,16 +25,27 @@ log = logging.getLogger(__name__)
 
 MAX_SCORES = 1024  # answers not yet taken by the stream
 RECONNECT_S = 0.2
+SEND_TIMEOUT_S = 3.0
+FINISH_S = 30.0
 PROBLEM_RETRY_S = 5.0  # the worker cannot load the model: asking costs it a try to load
 
 
 class InferenceClient:
     """Implements ``stream.Inference`` over the local socket at ``path``. Use ``close`` when done."""
 
-    def __init__(self, path: Path, stream_id: str, model: str, measures: Measures, detect_timeout_s: float = 5.0):
+    def __init__(
+        self,
+        path: Path,
+        stream_id: str,
+        model: str,
+        measures: Measures,
+        patient: bool = False,
+        detect_timeout_s: float = 5.0,
+    ) -> None:
         self._path = path
         self._hello = {"stream_id": stream_id, "model": model}
         self._measures = measures
+        self._patient = patient
         self._detect_timeout_s = detect_timeout_s
         self._condition = threading.Condition()
         self._channel: Channel | None = None
@@ -53,6 +64,13 @@ class InferenceClient:
     # -- what the straight line calls
 
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
+        found = self._detect_once(frame, expected_xyxy)
+        while found is None and self._patient and not self._closing.is_set():
+            self._closing.wait(RECONNECT_S)
+            found = self._detect_once(frame, expected_xyxy)
+        return found
+
+    def _detect_once(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         channel = self._channel
         if channel is None:
             self._measures.count("frames_without_inference_total")
@@ -73,10 +91,25 @@ class InferenceClient:
             while request not in self._replies:
                 left = deadline - time.monotonic()
                 if left <= 0 or channel is not self._channel:
-                    self._measures.count("detections_timed_out_total")
-                    return None
+                    break
                 self._condition.wait(min(left, 0.5))
-            return self._replies.pop(request)
+            else:
+                return self._replies.pop(request)
+        self._measures.count("detections_timed_out_total")
+        channel.close()  # a worker that hangs: do not wait for it frame by frame, the receiving thread connects again
+        return None
+
+    def finish(self) -> None:
+        """A file waits (FINISH_S at most) until the clips still waiting or being classified are answered."""
+        deadline = time.monotonic() + FINISH_S
+        with self._condition:
+            while (
+                self._patient
+                and (self._clips or self._sent)
+                and time.monotonic() < deadline
+                and not self._closing.is_set()
+            ):
+                self._condition.wait(0.1)
 
     def submit(self, clip: Clip) -> None:
         with self._condition:
@@ -99,6 +132,7 @@ class InferenceClient:
         """The track is gone: its waiting clip is of no use any more."""
         with self._condition:
             dropped = self._clips.pop(track_id, None)
+            self._sent.pop(track_id, None)
             self._last_label_s.pop(track_id, None)
             channel = self._channel
         if dropped is not None:
@@ -142,7 +176,7 @@ class InferenceClient:
         try:
             sock.settimeout(5.0)
             sock.connect(str(self._path))
-            channel = Channel(sock)
+            channel = Channel(sock, SEND_TIMEOUT_S)
             channel.send("hello", self._hello)
             return channel
         except (OSError, ChannelClosed):

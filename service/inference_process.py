@@ -44,27 +44,31 @@ class Connection:
         self.model = ""
         self._condition = threading.Condition()
         self._answers: dict[int, np.ndarray[Any, Any] | None] = {}
+        self._asked: set[int] = set()
 
     def ask(self, track_id: int) -> None:
         """Asks for the newest clip of a track; ``answer`` waits for it."""
         with self._condition:
             self._answers.pop(track_id, None)
+            self._asked.add(track_id)
         self.channel.send("want", {"track_id": track_id})
 
     def put_answer(self, track_id: int, crops: np.ndarray[Any, Any] | None) -> None:
         with self._condition:
-            self._answers[track_id] = crops
-            self._condition.notify_all()
+            if track_id in self._asked:  # else it came too late, and 9.6 MB would stay for ever
+                self._answers[track_id] = crops
+                self._condition.notify_all()
 
-    def answer(self, track_id: int) -> Clip | None:
-        """→ the clip, or None if the track has none any more or the stream does not answer in time."""
-        deadline = time.monotonic() + CLIP_WAIT_S
+    def answer(self, track_id: int, deadline: float) -> Clip | None:
+        """→ the clip, or None if the track has none any more or the stream does not answer until ``deadline``."""
         with self._condition:
             while track_id not in self._answers:
                 left = deadline - time.monotonic()
                 if left <= 0 or self.channel.closed:
+                    self._asked.discard(track_id)
                     return None
                 self._condition.wait(left)
+            self._asked.discard(track_id)
             crops = self._answers.pop(track_id)
         if crops is None:
             return None
@@ -230,7 +234,8 @@ class InferenceServer:
                 asked.append((connection, track_id))
             except ChannelClosed:
                 continue
-        answers = [(connection, connection.answer(track_id)) for connection, track_id in asked]
+        deadline = time.monotonic() + CLIP_WAIT_S
+        answers = [(connection, connection.answer(track_id, deadline)) for connection, track_id in asked]
         return [(connection, clip) for connection, clip in answers if clip is not None]
 
 

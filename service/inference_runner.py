@@ -13,7 +13,7 @@ from service.processes import ChildProcess, RestartPolicy
 
 log = logging.getLogger(__name__)
 
-SILENCE_S = 15.0
+SILENCE_S = 8.0
 STOP_GRACE_S = 3.0
 
 
@@ -52,6 +52,7 @@ class InferenceRunner:
             status = await self._run_once()
             if self._stopping.is_set():
                 return
+            self.reason = self.reason if self.reason != "ready" else f"ended with status {status}, loading again"
             delay_s, broken = self._policy.crashed(time.monotonic())
             self.restarts += 1
             log.error("inference process ended with status %d; again in %.2g s", status, delay_s)

@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import json
 import math
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,9 +91,7 @@ class Channel:
     def __init__(self, sock: socket.socket, send_timeout_s: float = 10.0) -> None:
         self._socket = sock
         self._socket.settimeout(None)
-        seconds, rest = divmod(send_timeout_s, 1)
-        interval = struct.pack("ll", int(seconds), int(rest * 1e6))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
+        self._send_timeout_s = send_timeout_s
         self._write_lock = threading.Lock()
         self._closed = False
 
@@ -100,11 +100,23 @@ class Channel:
         buffers = encode(kind, fields, arrays)
         with self._write_lock:
             try:
+                deadline = time.monotonic() + self._send_timeout_s
                 for buffer in buffers:
-                    self._socket.sendall(buffer)
+                    self._send_all(buffer.cast("B"), deadline)
             except OSError as error:
                 self.close()
                 raise ChannelClosed(f"the other process is gone: {error}") from None
+
+    def _send_all(self, view: memoryview, deadline: float) -> None:
+        """One deadline for the whole message; a timeout of the socket would also end the reader's wait."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        while view:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not poller.poll(1000 * left_s):
+                raise TimeoutError(f"it did not read for {self._send_timeout_s:g} s")
+            with contextlib.suppress(BlockingIOError):
+                view = view[self._socket.send(view, socket.MSG_DONTWAIT) :]
 
     def receive(self) -> Message:
         """Blocks until a message is whole; ``close`` from another thread ends the wait with ChannelClosed."""

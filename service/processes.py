@@ -77,6 +77,7 @@ class ChildProcess:
                 message = await read_message(self._reader)
                 self.heard_s = time.monotonic()
                 await handler(message)
+                self.heard_s = time.monotonic()  # the child was not silent while its report was dealt with
         except ChannelClosed:
             return
 

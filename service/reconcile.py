@@ -10,7 +10,8 @@ import asyncio
 import fcntl
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,12 +19,22 @@ from typing import IO
 from service.database import StoreError
 from service.errors_base import ServiceError
 from service.records import RecordingRecord
-from service.segment_files import PART, Segment, discard, enforce_retention, read_segment, salvage
+from service.segment_files import (
+    PART,
+    Segment,
+    discard,
+    enforce_retention,
+    open_recordings_lock,
+    read_segment,
+    salvage,
+)
 from service.store import Store
 
 log = logging.getLogger(__name__)
 
 LOCK_NAME = "lock"
+WRITERS_S = 6.0  # stream processes that outlive a killed service finish their files within about 4 s
+POLL_S = 0.05
 RETENTION_PERIOD_S = 60.0
 DAY_S = 86_400.0
 GB = 1_000_000_000
@@ -103,9 +114,10 @@ class Recordings:
 
     async def reconcile(self) -> Repair:
         """A row for every file that plays, a file for every row."""
-        records = await self._store.all_recordings()
-        known = {self.path(record.path) for record in records}
-        found = await asyncio.to_thread(lambda: list(_segments_without_row(self._folder, known)))
+        async with _recordings_alone(self._folder) as alone:
+            records = await self._store.all_recordings()
+            known = {self.path(record.path) for record in records}
+            found = await asyncio.to_thread(lambda: list(_segments_without_row(self._folder, known, alone)))
         for segment in found:
             await self._store.add_recording(segment)
         gone = [record for record in records if not self.path(record.path).is_file()]
@@ -145,10 +157,39 @@ class Recordings:
             await asyncio.sleep(RETENTION_PERIOD_S)
 
 
-def _segments_without_row(folder: Path, known: set[Path]) -> Iterator[Segment]:
-    """Reads only files that are not indexed: with thousands of recordings a start must stay quick."""
+@asynccontextmanager
+async def _recordings_alone(folder: Path) -> AsyncIterator[bool]:
+    """Waits until no stream process of an earlier run writes recordings. → False if one still does after WRITERS_S."""
+    with open_recordings_lock(folder) as file:
+        began_s = time.monotonic()
+        alone = _try_lock(file)
+        waits = not alone
+        while not alone and time.monotonic() - began_s < WRITERS_S:
+            await asyncio.sleep(POLL_S)
+            alone = _try_lock(file)
+        waited_s = time.monotonic() - began_s
+        if not alone:
+            log.error("a process still records after %.1f s: files that are not finished stay as they are", waited_s)
+        elif waits:
+            log.warning("waited %.1f s for stream processes of an earlier run to finish their recordings", waited_s)
+        yield alone
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _segments_without_row(folder: Path, known: set[Path], alone: bool) -> Iterator[Segment]:
+    """Reads only files that are not indexed: with thousands of recordings a start must stay quick.
+
+    Unless ``alone``, somebody may write to ``.part`` files still: repairing one under its writer would destroy it.
+    """
     for stream_folder in sorted(path for path in folder.glob("*") if path.is_dir()):
-        for part in sorted(stream_folder.glob(f"*.mp4{PART}")):
+        for part in sorted(stream_folder.glob(f"*.mp4{PART}")) if alone else ():
             segment = _read(part.with_name(part.name.removesuffix(PART)), open_file=True)
             if segment is not None and segment.path not in known:
                 yield segment
@@ -157,7 +198,8 @@ def _segments_without_row(folder: Path, known: set[Path]) -> Iterator[Segment]:
             segment = None if video in known else _read(video, open_file=False)
             if segment is not None:
                 yield segment
-        _remove_leftovers(stream_folder)
+        if alone:
+            _remove_leftovers(stream_folder)
 
 
 def _read(path: Path, open_file: bool) -> Segment | None:

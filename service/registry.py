@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from pydantic import SecretStr
 
@@ -17,6 +18,7 @@ from pipeline.errors import SourceUrlError
 from pipeline.source_url import SourcePolicy, SourceUrl
 from service.catalogue import Catalogue
 from service.control import StreamRecord, StreamStatus, Supervisor
+from service.database import StoreError
 from service.errors import Problem, invalid, not_found
 from service.hub import Hub
 from service.ids import new_id
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 STOP_S = 4.8  # DELETE answers within 5 s; what takes longer goes on behind
 
 _UNREADABLE_URL = "the stored URL cannot be decrypted with this data folder's key: give the stream its URL again"
+_FINISHED = "the file was read to its end"
 
 
 class StreamRegistry:
@@ -48,19 +51,21 @@ class StreamRegistry:
             max_pixels=settings.max_pixels,
         )
         self._adding = asyncio.Lock()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._stopping: set[asyncio.Task[None]] = set()
+        # A lock lives as long as somebody holds or awaits it: ids that are unknown or deleted leave nothing behind.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+        hub.on_stream.append(self._on_stream)
 
     async def resume(self) -> None:
-        """Starts every stream that was running when the service ended."""
+        """Starts every stream that was running when the service ended; a file that came to its end is not repeated."""
         for record in await self._store.all_streams():
-            if record.enabled and record.url.get_secret_value():
+            if record.enabled and record.finished_at is None and record.url.get_secret_value():
                 await self._supervisor.start(record)
 
     async def close(self) -> None:
         """Waits for streams that are still being stopped."""
-        if self._stopping:
-            await asyncio.wait(self._stopping, timeout=STOP_S)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_S)
 
     async def get(self, stream_id: str) -> StreamRecord:
         """Raises Problem 404."""
@@ -75,6 +80,8 @@ class StreamRegistry:
             status = StreamStatus("failed", "key_lost", _UNREADABLE_URL, record.created_at)
         else:
             status = self._supervisor.status(record.id)
+            if record.finished_at is not None and (status.state, status.code) == ("stopped", None):
+                status = StreamStatus("stopped", "ended", _FINISHED, record.finished_at)  # in an earlier run
         return to_stream(record, status)
 
     async def add(self, asked: StreamCreate) -> StreamRecord:
@@ -83,7 +90,7 @@ class StreamRegistry:
         record = StreamRecord(
             id=new_id("str"),
             name=asked.name or default_name(source),
-            url=SecretStr(asked.url.strip()),
+            url=_without_options(asked.url),
             url_redacted=source.redacted,
             model=asked.model or self._settings.model,
             actions=asked.actions,
@@ -96,9 +103,13 @@ class StreamRegistry:
         await self._catalogue.check(record.model, record.actions)
         async with self._adding:
             await self._check_room()
-            await self._store.add_stream(record)
-        await self._supervisor.start(record)
+            async with self._lock(record.id):  # a DELETE between the two would leave a running stream without a row
+                await self._store.add_stream(record)
+                await self._supervisor.start(record)
         return record
+
+    def _lock(self, stream_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(stream_id, asyncio.Lock())
 
     async def _check_room(self) -> None:
         if len(await self._store.all_streams()) >= self._settings.max_streams:
@@ -106,11 +117,15 @@ class StreamRegistry:
             raise Problem(409, f"there are {limit} streams, which is the limit that the operator set")
 
     async def change(self, stream_id: str, patch: StreamPatch) -> StreamRecord:
-        """Raises Problem 404 and 422."""
+        """Raises Problem 404, 422, and 409 where the stored URL is unreadable and no other is given."""
         changes = patch.model_dump(include=patch.model_fields_set)
-        async with self._locks[stream_id]:
+        async with self._lock(stream_id):
             record = await self.get(stream_id)
-            fresh = replace(record, **self._with_source(changes))
+            if "url" not in changes:
+                _check_readable(record)
+            fresh = replace(record, **self._with_source(record, changes))
+            if replace(fresh, name=record.name) != record:
+                fresh = replace(fresh, finished_at=None)  # the change plays it anew
             if {"model", "actions"} & changes.keys():
                 await self._catalogue.check(fresh.model, fresh.actions)
             if not await self._store.change_stream(fresh):
@@ -118,12 +133,13 @@ class StreamRegistry:
             await self._apply(record, fresh)
         return fresh
 
-    def _with_source(self, changes: dict[str, Any]) -> dict[str, Any]:
+    def _with_source(self, record: StreamRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
         if "url" not in changes:
-            return changes
+            # What older versions stored may carry options, which would win over the ones given now.
+            return {**changes, "url": _without_options(record.url.get_secret_value())}
         source = self._parse(changes["url"])
         options = {"pace": source.options.pace, "loop": source.options.loop}
-        url = SecretStr(changes["url"].strip())
+        url = _without_options(changes["url"])
         given = {name: value for name, value in options.items() if value is not None}
         return {**changes, "url": url, "url_redacted": source.redacted, **given}
 
@@ -135,15 +151,41 @@ class StreamRegistry:
         elif replace(new, name=old.name) != old:
             await self._supervisor.update(new)
 
+    def _on_stream(self, message: Mapping[str, Any]) -> None:
+        if (message["state"], message["code"]) == ("stopped", "ended"):
+            # Behind: whoever holds the stream's lock may be waiting for the process that says this.
+            self._behind(self._finish(str(message["stream_id"])), f"finish {message['stream_id']}")
+
+    async def _finish(self, stream_id: str) -> None:
+        """Remembers that a file came to its end, unless it has been started anew meanwhile."""
+        try:
+            async with self._lock(stream_id):
+                record = await self._store.get_stream(stream_id)
+                status = self._supervisor.status(stream_id)
+                if record is None or (status.state, status.code) != ("stopped", "ended"):
+                    return
+                _check_readable(record)
+                await self._store.change_stream(replace(record, finished_at=status.since))
+        except (StoreError, Problem) as error:
+            log.error("stream %s came to its end and will be played again at the next start: %s", stream_id, error)
+
+    def _behind(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def restart(self, stream_id: str) -> StreamRecord:
-        """A stopped stream starts again. Raises Problem 404."""
-        async with self._locks[stream_id]:
+        """A stopped stream starts again. Raises Problem 404, and 409 where the stored URL is unreadable."""
+        async with self._lock(stream_id):
             record = await self.get(stream_id)
-            if record.enabled and record.url.get_secret_value():
+            _check_readable(record)
+            if record.enabled and record.finished_at is None:
                 await self._supervisor.restart(stream_id)
                 return record
-            record = replace(record, enabled=True)
-            await self._store.change_stream(record)
+            record = replace(record, enabled=True, finished_at=None)
+            if not await self._store.change_stream(record):
+                raise not_found("stream", stream_id)
             await self._supervisor.start(record)
             return record
 
@@ -151,21 +193,18 @@ class StreamRegistry:
         """Returns within 5 s; a stream that needs longer to stop is waited for behind. Raises Problem 404."""
         if not await self._store.delete_stream(stream_id):
             raise not_found("stream", stream_id)
-        task = asyncio.create_task(self._stop(stream_id), name=f"stop {stream_id}")
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
+        task = self._behind(self._stop(stream_id), f"stop {stream_id}")
         done, _ = await asyncio.wait({task}, timeout=STOP_S)
         if not done:
             log.warning("stream %s is deleted and takes longer than %.1f s to stop", stream_id, STOP_S)
 
     async def _stop(self, stream_id: str) -> None:
         try:
-            async with self._locks[stream_id]:
+            async with self._lock(stream_id):
                 await self._supervisor.stop(stream_id)
         except Exception:  # the task's outermost frame
             log.exception("stream %s did not stop", stream_id)
         self._hub.forget_stream(stream_id)
-        self._locks.pop(stream_id, None)
 
     def _parse(self, text: str) -> SourceUrl:
         try:
@@ -175,6 +214,18 @@ class StreamRegistry:
         # Outside the handler, so that no chained exception carries the text; nor does the answer repeat it.
         expected = message.removeprefix("expected ") if message.startswith("expected ") else "another URL: " + message
         raise invalid("url", expected, "a URL that is not accepted") from None
+
+
+def _check_readable(record: StreamRecord) -> None:
+    """Raises Problem 409. Storing a record without its URL would lose what the right key could still decrypt."""
+    if not record.url.get_secret_value():
+        raise Problem(409, _UNREADABLE_URL)
+
+
+def _without_options(url: str) -> SecretStr:
+    """A file's ``?pace=…&loop=…`` are kept as the stream's fields alone: in the URL they would win over a change."""
+    text = url.strip()
+    return SecretStr(text.partition("?")[0] if text[:5].lower() == "file:" else text)
 
 
 def default_name(source: SourceUrl) -> str:

@@ -8,6 +8,7 @@ then the video → fsync of the directory → database row; so a video without `
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -17,11 +18,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 
 PART = ".part"
+RECORDINGS_LOCK = ".lock"
 _REPAIR = ".repair"
 _NAME = re.compile(r"(\d{8}T\d{9})Z\.mp4")
 _LOG = logging.getLogger(__name__)
@@ -62,6 +64,27 @@ class Segment:
         events_path = None if fields["events_path"] is None else Path(fields["events_path"])
         paths = {"path": Path(fields["path"]), "events_path": events_path}
         return cls(**{**fields, **paths, "size_hw": (int(height), int(width)), "stream_id": stream_id})
+
+
+def hold_recordings_lock(recordings_root: Path) -> IO[bytes]:
+    """Says "somebody records below this folder" until the file is closed or the process ends, however it ends.
+
+    Each stream process holds it for its life, all together (LOCK_SH); ``reconcile.Recordings`` wants it alone before it
+    repairs files. Blocks while that repair runs. Raises OSError where the folder cannot be written.
+    """
+    file = open_recordings_lock(recordings_root)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def open_recordings_lock(recordings_root: Path) -> IO[bytes]:
+    """→ the lock file, not locked yet."""
+    recordings_root.mkdir(parents=True, exist_ok=True)
+    return (recordings_root / RECORDINGS_LOCK).open("ab")
 
 
 def new_segment_path(folder: Path, started_at: float) -> Path:

@@ -92,6 +92,7 @@ class Store:
     def _stream_values(self, record: StreamRecord) -> dict[str, Any]:
         options = {name: getattr(record, name) for name in _OPTIONS}
         options["actions"] = None if record.actions is None else dict(record.actions)
+        options["finished_at"] = record.finished_at
         return {
             "id": record.id,
             "name": record.name,
@@ -119,6 +120,7 @@ class Store:
             **options,
             enabled=row.enabled,
             created_at=row.created_at,
+            finished_at=row.options.get("finished_at"),  # rows of older versions have none
         )
 
     # -- messages and events

@@ -27,6 +27,9 @@ class Inference(Protocol):
     def take(self) -> list[ActionScores]:
         """→ all scores that arrived since the last call."""
 
+    def finish(self) -> None:
+        """The source came to its end: waits for scores of clips that are still out, where waiting is right."""
+
 
 class Sink(Protocol):
     """Where results go. ``publish`` must not block a live stream."""
@@ -55,8 +58,20 @@ def run_stream(source: Iterable[Frame], inference: Inference, stages: Stages, si
         for frame in source:
             with stages.measures.timed("frame"):
                 sink.publish(process_frame(frame, inference, stages))
+        take_last_scores(inference, stages, sink)
     finally:
         end_actions(stages, sink)
+
+
+def take_last_scores(inference: Inference, stages: Stages, sink: Sink) -> None:
+    """Scores that came after the last frame may still start or move an action."""
+    frame = stages.last_frame
+    if frame is None:
+        return
+    inference.finish()
+    tracks = stages.tracker.update(frame, None)
+    events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
+    sink.publish_events(events, frame)
 
 
 def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameResult:

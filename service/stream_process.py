@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, SourceUrlError
 from pipeline.source import SourceOptions, SourceState, VideoSource
 from pipeline.source_url import SourcePolicy, SourceUrl
 from pipeline.stride import StrideController
@@ -91,9 +91,13 @@ class StreamProcess:
         self._url = source_url(config)
         self._source = VideoSource(self._url, source_options(config), self._on_state)
         self._inference = InferenceClient(
-            Path(config["inference_socket"]), config["stream_id"], config["model"], self._measures
+            Path(config["inference_socket"]),
+            config["stream_id"],
+            config["model"],
+            self._measures,
+            patient=is_unhurried(config),
         )
-        self._presenter = Presenter(config, link, self._measures)
+        self._presenter = Presenter(config, link, self._measures, patient=is_unhurried(config))
         self._stages = build_stages(config, self._measures)
         self._sink = LiveSink(link, self._presenter, self._inference, self._measures)
         self._rate_in, self._rate_out = Rate(), Rate()
@@ -114,6 +118,7 @@ class StreamProcess:
 
     def _wait_for_stop(self) -> None:
         self._link.stopped.wait()
+        self._inference.close()  # first: a file's frame may be waiting for it
         self._source.stop()
 
     def _close(self) -> None:
@@ -146,8 +151,10 @@ class StreamProcess:
         measures = self._measures
         measures.set_counter("frames_in_total", source.frames_decoded)
         measures.set_counter("drops_total:source", source.frames_dropped)
-        measures.set_counter("drops_total:presenter", self._presenter.dropped)
-        measures.set_counter("drops_total:recorder", self._presenter.recorder_dropped)
+        self._presenter.report(measures)
+        measures.set_counter("drops_total:clip_buffer", self._stages.clip_buffer.skipped)
+        measures.set_counter("drops_total:tracks_message", self._link.replaced)
+        measures.gauge("source_stuck_threads", source.stuck)
         measures.set_counter("corrupt_packets_total", source.corrupt)
         measures.set_counter("source_reconnects_total", source.reconnects)
         measures.gauge("clip_queue_depth", self._inference.waiting)
@@ -191,14 +198,20 @@ def source_options(config: Mapping[str, Any]) -> SourceOptions:
     return SourceOptions(max_pixels=int(config["max_pixels"]), **chosen)
 
 
+def is_unhurried(config: Mapping[str, Any]) -> bool:
+    """A file that is not paced: it waits for every stage, and nothing of it is dropped."""
+    url = source_url(config)
+    pace = url.options.pace or config.get("pace") or "fast"
+    return not url.is_live and pace != "realtime"
+
+
 def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
     thresholds = config.get("actions") or None
-    unhurried = config["url"].startswith("file:") and config.get("pace") != "realtime"  # such a file simply waits
     return Stages(
         tracker=PersonTracker(TrackerConfig(), first_track_id=int(config["first_track_id"])),
         clip_buffer=ClipBuffer(ClipConfig(length=int(config["buffer_size"]), hop=int(config["clip_hop"]))),
         smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
-        stride=StrideController(adaptive=not unhurried),
+        stride=StrideController(adaptive=not is_unhurried(config)),
         measures=measures,
     )
 
@@ -208,6 +221,10 @@ def main(argv: list[str]) -> int:
     link = start_child(int(argv[1]))
     try:
         return StreamProcess(link).run()
+    except SourceUrlError as error:  # what was allowed when the stream was added is so no more
+        link.send("state", {"state": "failed", "code": "not_allowed", "reason": str(error)})
+        link.flush()
+        return 0
     except Exception:
         log.exception("stream %s failed", link.config.get("stream_id"))
         return 1

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = 10.0  # no report for so long: the process hangs
 FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs
-STOP_GRACE_S = 3.5
+STOP_GRACE_S = 4.2
 
 Report = Callable[[str, dict[str, Any]], Awaitable[None]]
 
@@ -68,7 +68,7 @@ class StreamRunner:
         if not done:
             if self._child is not None:
                 self._child.kill()
-            done, _ = await asyncio.wait({task}, timeout=1.0)
+            done, _ = await asyncio.wait({task}, timeout=0.6)
         if not done:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -83,8 +83,8 @@ class StreamRunner:
             status = await self._run_once()
             if self._stopping.is_set():
                 return
-            if status == 0 and self.view.state in ("stopped", "failed"):
-                return  # a file that came to its end, or a source that said why it cannot be read
+            if status == 0 and (self.view.state == "failed" or self.view.code == "ended"):
+                return  # a source that said why it cannot be read, or a file that came to its end
             await self._wait_to_restart(status)
 
     async def _run_once(self) -> int:
@@ -141,6 +141,8 @@ class StreamRunner:
     async def _handle(self, message: Message) -> None:
         fields = message.fields
         if message.kind == "stats":
+            if self.view.stats.get("recording") == "paused" and fields["recording"] == "on":
+                await self._report("recording_resumed", {})
             self.view.stats = fields
             self.view.next_track_id = max(self.view.next_track_id, int(fields["next_track_id"]))
         elif message.kind == "state":

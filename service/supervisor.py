@@ -56,17 +56,19 @@ class ProcessSupervisor:
 
     async def close(self) -> None:
         """Ends every process, recordings first, within about 8 s."""
-        await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
-        await self._inference.stop()
+        await asyncio.gather(*(runner.stop() for runner in self._runners.values()), self._inference.stop())
         shutil.rmtree(self._run_dir, ignore_errors=True)
 
     # -- streams
 
     async def start(self, stream: StreamRecord) -> None:
         async with self._lock(stream.id):
+            before = self._runners.get(stream.id)
             await self._stop_runner(stream.id)
             self._records[stream.id] = stream
             first = 1 + await self._store.last_track_id(stream.id)
+            if before is not None:  # it knows of tracks that had no event
+                first = max(first, before.view.next_track_id)
             runner = StreamRunner(
                 lambda: stream_config(self._settings, self._records[stream.id], self._socket),
                 lambda kind, fields: self._on_report(stream.id, kind, fields),
@@ -80,6 +82,7 @@ class ProcessSupervisor:
         async with self._lock(stream_id):
             await self._stop_runner(stream_id)
             self._records.pop(stream_id, None)
+            self._keepers.pop(stream_id, None)
         self._locks.pop(stream_id, None)
 
     async def restart(self, stream_id: str) -> None:
@@ -110,9 +113,9 @@ class ProcessSupervisor:
         elif kind == "segment":
             self._unindexed.append(Segment.from_fields(stream_id, fields))
             await self._index()
-        elif kind == "problem":
-            state = self._runners[stream_id].view.state if stream_id in self._runners else "running"
-            await self._publish_state(stream_id, state, "recording", fields["reason"])
+        elif kind in ("problem", "recording_resumed") and stream_id in self._runners:
+            code, reason = ("recording", fields["reason"]) if kind == "problem" else (None, "recording goes on")
+            await self._publish_state(stream_id, self._runners[stream_id].view.state, code, reason)
 
     async def _index(self) -> None:
         """A database that fails ends no stream: a segment is tried again with the next, or found at the next start."""

@@ -59,7 +59,7 @@ async def get_stream(stream_id: StreamId, here: Here) -> Stream:
     return here.registry.describe(await here.registry.get(stream_id))
 
 
-@router.patch("/{stream_id}", responses=problems(404, 422))
+@router.patch("/{stream_id}", responses=problems(404, 409, 422))
 async def change_stream(stream_id: StreamId, body: StreamPatch, here: Here) -> Stream:
     """Changes what is given. Other changes than of the name start the stream's process anew."""
     return here.registry.describe(await here.registry.change(stream_id, body))
@@ -71,9 +71,9 @@ async def delete_stream(stream_id: StreamId, here: Here) -> None:
     await here.registry.remove(stream_id)
 
 
-@router.post("/{stream_id}/restart", status_code=202, responses=problems(404))
+@router.post("/{stream_id}/restart", status_code=202, responses=problems(404, 409))
 async def restart_stream(stream_id: StreamId, here: Here) -> Stream:
-    """Connects anew; a stopped stream starts again."""
+    """Connects anew; a stopped stream starts again, a file that came to its end is played again."""
     return here.registry.describe(await here.registry.restart(stream_id))
 
 

@@ -167,3 +167,53 @@ def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engi
     time.sleep(0.5)
     client.close()
     assert asked.count("missing") == 1
+
+
+def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
+    path = tmp_path / "inference.sock"
+    client = InferenceClient(path, "str_1", "m", Measures(), patient=True)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
+    thread.start()
+    time.sleep(0.3)
+    assert found == []
+    server = InferenceServer(engine, path)
+    server.start(pytest.fail)
+    thread.join(10)
+    assert found[0].boxes_xyxy[0, 3] == 9
+    client.close()
+    server.close()
+
+
+def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
+    client = InferenceClient(tmp_path / "nobody.sock", "str_1", "m", Measures(), patient=True)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
+    thread.start()
+    client.close()
+    thread.join(5)
+    assert found == [None]
+
+
+def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path):
+    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), patient=True)
+    wait_for(lambda: client.connected, 5, "the client is connected")
+    engine.gate.clear()
+    client.submit(clip(1, 255))
+    threading.Timer(0.3, engine.gate.set).start()
+    client.finish()
+    assert [score.track_id for score in client.take()] == [1]
+    client.close()
+
+
+def test_worker_that_hangs_costs_one_timeout_and_a_new_connection(engine, server, tmp_path):
+    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), detect_timeout_s=0.3)
+    wait_for(lambda: client.connected, 5, "the client is connected")
+    release = threading.Event()
+    answer, engine.detect = engine.detect, lambda *a: (release.wait(10), ScriptedEngine.detect(engine, *a))[1]
+    assert client.detect(frame(1), np.zeros((0, 4), np.float32)) is None
+    wait_for(lambda: client._measures.value("inference_disconnects_total") == 1, 5, "the connection was given up")
+    engine.detect = answer
+    release.set()
+    wait_for(lambda: client.connected and client.detect(frame(7), np.zeros((0, 4), np.float32)), 10, "an answer again")
+    client.close()

@@ -35,6 +35,9 @@ class ScriptedInference:
     def submit(self, clip):
         self.clips.append(clip)
 
+    def finish(self):
+        self.finished = True
+
     def take(self):
         scores = [
             ActionScores(
