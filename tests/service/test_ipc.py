@@ -56,6 +56,13 @@ def test_closed_peer_raises_channel_closed(pair):
         receiver.receive()
 
 
+def test_sending_on_a_channel_that_another_thread_closed_raises_channel_closed(pair):
+    sender, _ = pair
+    sender.close()
+    with pytest.raises(ChannelClosed):
+        sender.send("x")
+
+
 def test_peer_that_does_not_read_closes_the_channel_after_the_timeout(pair):
     sender, _ = pair
     with pytest.raises(ChannelClosed):
