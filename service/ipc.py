@@ -103,7 +103,7 @@ class Channel:
                 deadline = time.monotonic() + self._send_timeout_s
                 for buffer in buffers:
                     self._send_all(buffer.cast("B"), deadline)
-            except (OSError, ValueError) as error:  # ValueError: closed by another thread, it has no descriptor any more
+            except (OSError, ValueError) as error:  # ValueError: closed by another thread, no descriptor
                 self.close()
                 raise ChannelClosed(f"the other process is gone: {error}") from None
 

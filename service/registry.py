@@ -101,11 +101,11 @@ class StreamRegistry:
             created_at=time.time(),
         )
         await self._catalogue.check(record.model, record.actions)
-        async with self._adding:
-            await self._check_room()
-            async with self._lock(record.id):  # a DELETE between the two would leave a running stream without a row
+        async with self._lock(record.id):  # a DELETE between row and start would leave a running stream without a row
+            async with self._adding:
+                await self._check_room()
                 await self._store.add_stream(record)
-                await self._supervisor.start(record)
+            await self._supervisor.start(record)
         return record
 
     def _lock(self, stream_id: str) -> asyncio.Lock:
@@ -136,7 +136,8 @@ class StreamRegistry:
     def _with_source(self, record: StreamRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
         if "url" not in changes:
             # What older versions stored may carry options, which would win over the ones given now.
-            return {**changes, "url": _without_options(record.url.get_secret_value())}
+            url = _without_options(record.url.get_secret_value()) if {"pace", "loop"} & changes.keys() else record.url
+            return {**changes, "url": url}
         source = self._parse(changes["url"])
         options = {"pace": source.options.pace, "loop": source.options.loop}
         url = _without_options(changes["url"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from service.database import Database
 from service.reconcile import DataDirInUse, DataDirLock, Recordings, Repair, Retention
 from service.records import RecordingFilter, RecordingRecord
 from service.secret_box import SecretBox
-from service.segment_files import FRAGMENTED_MP4, describe_start, part_of, read_segment
+from service.segment_files import FRAGMENTED_MP4, describe_start, hold_recordings_lock, part_of, read_segment
 from service.store import Store
 
 FOREVER = Retention(1e12, 1 << 50)
@@ -191,3 +192,46 @@ def test_second_process_on_the_same_folder_is_refused(tmp_path: Path):
     assert "another Actoscope" in ask()
     lock.release()
     assert ask() == "locked"
+
+
+def finish_late(folder: Path, video: Path, began: Any) -> None:
+    """A stream process that outlives a killed service: it finishes its file a moment later, then ends."""
+    lock = hold_recordings_lock(folder)
+    began.set()
+    time.sleep(0.5)
+    part_of(video).write_bytes(video.with_suffix(".whole").read_bytes())
+    part_of(video).rename(video)
+    lock.close()
+
+
+def test_repair_waits_for_processes_that_still_finish_their_recordings(tmp_path: Path, caplog):
+    folder = tmp_path / "recordings"
+    video = write_video(folder / "str_a" / "20260131T123456000Z.mp4")
+    whole = video.read_bytes()
+    video.with_suffix(".whole").write_bytes(whole)
+    part_of(video).write_bytes(whole[: len(whole) // 2])
+    video.unlink()
+    context = multiprocessing.get_context("spawn")
+    began = context.Event()
+    writer = context.Process(target=finish_late, args=(folder, video, began))
+    writer.start()
+    assert began.wait(30)
+    assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair(adopted=1)
+    writer.join(10)
+    assert writer.exitcode == 0
+    assert video.read_bytes() == whole  # neither cut nor rewritten under its writer
+    assert "waited 0." in caplog.text
+
+
+def test_open_file_of_a_process_that_does_not_end_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    monkeypatch.setattr("service.reconcile.WRITERS_S", 0.1)
+    folder = tmp_path / "recordings"
+    video = write_video(folder / "str_a" / "20260131T123456000Z.mp4", killed=True)
+    before = part_of(video).read_bytes()
+    with hold_recordings_lock(folder):
+        assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair()
+    assert part_of(video).read_bytes() == before
+    assert "still records" in caplog.text
+    assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair(adopted=1)

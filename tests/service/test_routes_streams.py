@@ -1,11 +1,16 @@
 """/v1/streams: add, list, change, remove, pictures."""
 
+import asyncio
 import re
+import time
+from dataclasses import replace
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from service.control import StreamStatus
+from service.control import StreamRecord, StreamStatus
+from service.resources import StreamCreate
 from tests.service.conftest import MODEL, URL, RunningApi
 
 
@@ -17,6 +22,20 @@ def problem(answer: httpx.Response, status: int) -> dict:
     assert body["status"] == status
     assert body["title"] and body["detail"]
     return body
+
+
+def file_url(api: RunningApi) -> str:
+    return (api.settings.media_roots[0] / "walk.mp4").as_uri()
+
+
+def come_to_its_end(api: RunningApi, stream_id: str) -> None:
+    """What the supervisor does when a file was read to its end; returns when that is remembered."""
+    state = {"state": "stopped", "code": "ended", "reason": "the file was read to its end"}
+    api.supervisor.statuses[stream_id] = StreamStatus(**state, since=1_777_000_000.5)
+    api.call(api.context.hub.publish_stream({"type": "stream", "stream_id": stream_id, **state}))
+    deadline = time.monotonic() + 5
+    while api.call(api.context.store.get_stream(stream_id)).finished_at is None:
+        assert time.monotonic() < deadline, "the end is not remembered"
 
 
 def test_stream_added_is_started_and_shown_without_its_password(api: RunningApi):
@@ -38,7 +57,28 @@ def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(api: RunningApi)
     url = (api.settings.media_roots[0] / "walk.mp4").as_uri() + "?pace=realtime&loop=true"
     stream = api.add(url)
     assert (stream["name"], stream["pace"], stream["loop"]) == ("walk.mp4", "realtime", True)
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == url
+    watched = api.supervisor.running[stream["id"]]
+    assert (watched.url.get_secret_value(), watched.pace, watched.loop) == (url.partition("?")[0], "realtime", True)
+
+
+def test_pace_and_loop_of_a_file_url_can_be_changed(api: RunningApi):
+    stream = api.add(file_url(api) + "?pace=realtime&loop=true")
+    path = f"/v1/streams/{stream['id']}"
+    changed = api.client.patch(path, json={"loop": False, "pace": "fast"}).json()
+    assert (changed["pace"], changed["loop"]) == ("fast", False)
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
+    again = api.client.patch(path, json={"url": file_url(api) + "?loop=1"}).json()
+    assert (again["pace"], again["loop"]) == ("fast", True)
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
+
+
+def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(api: RunningApi):
+    stream = api.add(file_url(api))
+    record = api.call(api.context.store.get_stream(stream["id"]))
+    old = replace(record, url=SecretStr(file_url(api) + "?loop=true"), loop=True)
+    assert api.call(api.context.store.change_stream(old))
+    assert api.client.patch(f"/v1/streams/{stream['id']}", json={"loop": False}).json()["loop"] is False
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +256,86 @@ def test_lost_key_is_said_and_healed_by_giving_the_url_again(run_api):
     assert (shown["state"], shown["code"]) == ("failed", "key_lost")
     assert second.client.patch(path, json={"url": URL}).json()["state"] == "running"
     assert second.supervisor.running[stream["id"]].url.get_secret_value() == URL
+
+
+def test_lost_key_destroys_no_stored_url(run_api):
+    first = run_api()
+    stream = first.add()
+    first.stop()
+    key = first.settings.data_dir / "secret.key"
+    right = key.read_bytes()
+    key.unlink()
+    second = run_api()
+    path = f"/v1/streams/{stream['id']}"
+    for answer in (
+        second.client.post(f"{path}/restart"),
+        second.client.patch(path, json={"name": "Door"}),
+        second.client.patch(path, json={"enabled": False}),
+    ):
+        assert "cannot be decrypted" in problem(answer, 409)["detail"]
+    assert second.supervisor.calls == []
+    second.stop()
+    key.write_bytes(right)
+    third = run_api()
+    assert third.supervisor.running[stream["id"]].url.get_secret_value() == URL
+
+
+def test_file_that_came_to_its_end_is_not_played_again_by_a_start_of_the_service(run_api):
+    first = run_api()
+    stream = first.add(file_url(first))
+    come_to_its_end(first, stream["id"])
+    first.stop()
+    second = run_api()
+    path = f"/v1/streams/{stream['id']}"
+    assert second.supervisor.calls == []
+    shown = second.client.get(path).json()
+    assert (shown["state"], shown["code"], shown["enabled"]) == ("stopped", "ended", True)
+    assert shown["since"] == "2026-04-24T03:06:40.500Z"
+    assert second.client.patch(path, json={"name": "Seen"}).json()["code"] == "ended"
+    assert second.client.post(f"{path}/restart").json()["state"] == "running"
+    assert second.supervisor.calls == [("start", stream["id"])]
+    second.stop()
+    assert run_api().supervisor.calls == [("start", stream["id"])]  # it had not come to its end again
+
+
+def test_change_plays_a_finished_file_anew(api: RunningApi):
+    stream = api.add(file_url(api))
+    come_to_its_end(api, stream["id"])
+    api.client.patch(f"/v1/streams/{stream['id']}", json={"record": True})
+    assert api.supervisor.calls[-1] == ("update", stream["id"])
+    assert api.call(api.context.store.get_stream(stream["id"])).finished_at is None
+
+
+def test_stream_deleted_while_it_is_started_does_not_go_on_running(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
+    registry, supervisor, start = api.context.registry, api.supervisor, api.supervisor.start
+
+    async def add_and_delete() -> None:
+        reached = asyncio.Event()
+
+        async def slow_start(record: StreamRecord) -> None:
+            reached.set()
+            await asyncio.sleep(0.05)  # time for a DELETE that does not wait for the start
+            await start(record)
+
+        monkeypatch.setattr(supervisor, "start", slow_start)
+        adding = asyncio.create_task(registry.add(StreamCreate(url=URL)))
+        await reached.wait()
+        (record,) = await api.context.store.all_streams()
+        await registry.remove(record.id)
+        await adding
+
+    api.call(add_and_delete())
+    assert [name for name, _ in supervisor.calls] == ["start", "stop"]
+    assert supervisor.running == {}
+
+
+def test_ids_that_do_not_exist_leave_no_locks_behind(api: RunningApi):
+    stream = api.add()
+    for n in range(20):
+        api.client.post(f"/v1/streams/str_{n:016x}/restart")
+        api.client.patch(f"/v1/streams/str_{n:016x}", json={"name": "x"})
+    api.client.delete(f"/v1/streams/{stream['id']}")
+    assert len(api.context.registry._locks) == 0
 
 
 def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):

@@ -45,6 +45,8 @@ def write_video(
         if codec == "libx264":
             stream.codec_context.time_base = TIME_BASE
             stream.options = {"preset": "ultrafast", "bf": str(b_frames), "x264-params": f"bframes={b_frames}"}
+        elif stream.codec_context.time_base is None:
+            stream.codec_context.time_base = Fraction(1, rate)
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, size_hw), format="rgb24")
             time_s = times_s[index] if times_s is not None else index / rate
