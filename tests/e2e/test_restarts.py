@@ -4,6 +4,7 @@ import sqlite3
 
 import av
 
+from tests.support.media import write_video
 from tests.support.service import SAMPLE_URL, Service, wait_for
 
 
@@ -111,3 +112,18 @@ def test_killed_service_loses_no_finished_recording_and_leaves_no_process(own_se
     with sqlite3.connect(next((own_service.folder / "data").glob("*.db"))) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
     own_service.wait_state(stream["id"], "running", 30)
+
+
+def test_file_that_came_to_its_end_is_played_once_whatever_restarts(own_service: Service):
+    video = write_video(own_service.folder / "short.mp4", frames=50)
+    own_service.start()
+    stream = own_service.add_stream(video.as_uri(), record=True)["id"]
+    assert own_service.wait_state(stream, "stopped", 60)["code"] == "ended"
+    own_service.stop()
+    own_service.start(ready=False)
+    shown = own_service.stream(stream)
+    assert (shown["state"], shown["code"]) == ("stopped", "ended")
+    assert own_service.children("stream_process") == []
+    assert len(own_service.client.get("/v1/recordings").json()["items"]) == 1
+    own_service.client.post(f"/v1/streams/{stream}/restart")
+    assert len(wait_for(lambda: own_service.children("stream_process"), 10, "the stream's process")) == 1
