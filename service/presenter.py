@@ -21,7 +21,7 @@ from pipeline.overlay import draw, utc_clock
 from service.child import ControlLink
 from service.measures import Measures
 from service.recorder import RecorderConfig, SegmentRecorder
-from service.segment_files import Segment
+from service.segment_files import Segment, hold_recordings_lock
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,10 @@ class Presenter:
         settings = RecorderConfig(
             segment_s=float(config["segment_s"]), min_free_bytes=int(config["recordings_min_free_bytes"])
         )
-        return SegmentRecorder(Path(config["recordings_dir"]), settings, self._on_segment, self._on_problem)
+        folder = Path(config["recordings_dir"])
+        # Until this process ends: a service that is started again meanwhile must not repair files still being written.
+        self._lock = hold_recordings_lock(folder.parent)
+        return SegmentRecorder(folder, settings, self._on_segment, self._on_problem)
 
     def show(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
         if self._recorder is None and time.monotonic() > self._watched_until:

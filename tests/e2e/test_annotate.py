@@ -77,6 +77,7 @@ def check_events(path: Path, frames: int) -> list[dict]:
     assert [message["frame_index"] for message in tracks] == list(range(frames))
     kinds = {kind: [m["event_id"] for m in heard if m.get("kind") == kind] for kind in ("started", "ended")}
     assert sorted(kinds["started"]) == sorted(kinds["ended"])
+    assert len(set(kinds["started"])) == len(kinds["started"])
     return tracks
 
 
@@ -89,6 +90,7 @@ def test_every_frame_is_in_the_output_at_its_time_and_in_the_messages(tmp_path: 
     assert f"{FRAMES}/{FRAMES}" in err  # the progress bar knows how many there are
     assert times(output) == pytest.approx(times(video), abs=0.001)
     tracks = check_events(events, FRAMES)
+    assert any(message.get("kind") == "started" for message in messages(events)), "no action was told of"
     assert [message["time_s"] for message in tracks] == pytest.approx(times(video), abs=0.002)
     last = tracks[-1]["tracks"]
     assert len(last) >= 3
