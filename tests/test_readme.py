@@ -44,9 +44,9 @@ def test_links_and_pictures_exist():
         assert target in headings if target.startswith("#") else (REPOSITORY / target).is_file(), target
 
 
-def test_python_client_is_fifteen_lines():
+def test_python_client_is_at_most_fifteen_lines():
     (client,) = blocks("python")
-    assert len(client.splitlines()) == 15
+    assert len([line for line in client.splitlines() if line.strip()]) <= 15
 
 
 class Visitor:
