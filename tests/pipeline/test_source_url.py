@@ -162,7 +162,7 @@ def test_from_path_takes_any_regular_file(tmp_path: Path) -> None:
     odd.write_bytes(b"x")
     assert SourceUrl.from_path(odd).path == odd.resolve()
     for wrong in (tmp_path, tmp_path / "missing", Path("/dev/zero")):
-        with pytest.raises(SourceUrlError, match="regular file|there is no file"):
+        with pytest.raises(SourceUrlError, match=r"regular file|there is no file"):
             SourceUrl.from_path(wrong)
 
 
