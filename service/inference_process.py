@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.entities import Clip, Floats, Image
-from service.child import ControlLink, start_child
+from service.child import ControlLink, leave, start_child
 from service.inference import EngineConfig, InferenceEngine, ModelUnavailable
 from service.ipc import Channel, ChannelClosed, Message
 from service.measures import Measures
@@ -293,4 +293,4 @@ def _serve_until_told(engine: InferenceEngine, path: Path, link: ControlLink) ->
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    leave(main(sys.argv))

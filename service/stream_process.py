@@ -23,7 +23,7 @@ from pipeline.source import SourceOptions, SourceState, VideoSource
 from pipeline.source_url import SourcePolicy, SourceUrl
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker, TrackerConfig
-from service.child import ControlLink, start_child
+from service.child import ControlLink, leave, start_child
 from service.ids import new_id
 from service.inference_client import InferenceClient
 from service.measures import Measures, Rate
@@ -231,4 +231,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    leave(main(sys.argv))

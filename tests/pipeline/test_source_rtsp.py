@@ -87,7 +87,7 @@ def test_slow_consumer_gets_the_newest_frame_and_drops_are_counted(camera: RtspS
     assert time.monotonic() - third.received_s < 0.5
     stats = watched.source.stats()
     assert stats.frames_dropped >= second.index - first.index - 1 >= 0
-    assert stats.frames_decoded - stats.frames_dropped in (3, 4)
+    assert 3 <= stats.frames_decoded - stats.frames_dropped <= 8  # three taken, four places, one on its way
 
 
 def test_killed_camera_is_noticed_and_found_again(camera: RtspServer) -> None:
