@@ -137,8 +137,23 @@ def start_child(fd: int) -> ControlLink:
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     link = ControlLink(channel, config)
-    signal.signal(signal.SIGTERM, lambda *_: link.stopped.set())
+    _stop_on_sigterm(link)
     return link
+
+
+def _stop_on_sigterm(link: ControlLink) -> None:
+    """By a pipe and a thread, not in a handler: a second signal inside ``Event.set`` would wait for ever for the lock
+    that the first holds. The interpreter writes to the pipe even while the main thread is in native code."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def wait() -> None:
+        os.read(reading, 1)
+        link.stopped.set()
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -1,6 +1,7 @@
 """Real child processes: configuration, reports, stop, kill and restart policy."""
 
 import asyncio
+import signal
 import sys
 import textwrap
 
@@ -88,6 +89,17 @@ def test_child_ends_by_itself_when_the_supervisor_goes_away(child_module):
         child._writer.close()  # what the end of this process does
         await asyncio.wait_for(task, 5)
         return await asyncio.wait_for(child._process.wait(), 5)
+
+    assert asyncio.run(scenario()) == 0
+
+
+def test_many_sigterms_at_once_end_a_child_and_do_not_lock_it_up(child_module):
+    async def scenario():
+        child, _, task = await start(child_module, stubborn=False)
+        for _ in range(200):
+            child._signal(signal.SIGTERM)
+        await asyncio.wait_for(task, 10)
+        return await child.reap()
 
     assert asyncio.run(scenario()) == 0
 
