@@ -6,7 +6,6 @@ line, in the order of the logits) and ``card.json`` (a ``ModelCard``). Reading a
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import CardError
+from pipeline.cpu import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
 CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
@@ -113,15 +113,6 @@ def list_models(root: Path) -> list[ModelCard]:
         except CardError as error:
             _LOG.warning("weights folder left out: %s", error)
     return cards
-
-
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def verify(card: ModelCard) -> None:

@@ -24,7 +24,6 @@ from models.cards import (
     MODEL_FILE,
     ModelCard,
     ModelInput,
-    file_sha256,
     list_models,
     read_card,
     verify,
@@ -32,6 +31,7 @@ from models.cards import (
 from models.checkpoint import Arrays, load_arrays, read_member
 from models.errors import CardError, ChecksumError, PullError, UnknownModelError
 from models.pip_download import download_source
+from pipeline.cpu import file_sha256
 
 __all__ = ["ModelCard", "list_models", "pull", "read_card", "verify", "weights_dir"]
 

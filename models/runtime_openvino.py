@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from models.cards import MODEL_FILE, ModelCard, file_sha256
+from models.cards import MODEL_FILE, ModelCard
 from models.errors import CardError, RuntimeUnavailableError
 from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions
+from pipeline.cpu import file_sha256
 
 EXPORT_FORMAT = 1  # grows when the exported graph changes for the same network
 EXPORT_TIMEOUT_S = 600.0

@@ -146,6 +146,7 @@ def _write_note(notes: Path | None, precision: Precision) -> None:
 
 
 def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

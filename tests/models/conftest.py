@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, file_sha256, read_card
+from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
+from pipeline.cpu import file_sha256
 from tests.models.clips import read_clip, read_video
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from models.cards import ModelCard, file_sha256, list_models, read_card, verify
+from models.cards import ModelCard, list_models, read_card, verify
 from models.errors import CardError
+from pipeline.cpu import file_sha256
 
 LABELS = ("Walking", "Standing")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, file_sha256
+from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.pretrained import CARD_FILE
+from pipeline.cpu import file_sha256
 from service.settings import Settings, settings_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
