@@ -48,8 +48,14 @@ class ModelCard(_Value):
     num_classes: int = Field(ge=1)
     input: ModelInput = ModelInput()
     metrics: Mapping[str, float] = {}  # measured by this project only
+    temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
     provenance: str = Field(min_length=1)
     licence: str = Field(min_length=1)
+    data: str = ""  # what the network was trained and measured on, and under which licence
+    command: str = ""  # how it was made
+    seed: int | None = None
+    recipes: Mapping[str, str] = {}  # how to make it again, by kind of machine
+    limits: str = ""  # where it must not be trusted
     sha256: Mapping[str, Sha256]
     folder: Path = Field(default=Path(), exclude=True)
     labels: tuple[str, ...] = Field(default=(), exclude=True)

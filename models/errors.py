@@ -31,3 +31,11 @@ class ChecksumError(PullError, ValueError):
 
 class UnsafeCheckpointError(PullError, pickle.UnpicklingError):
     """A checkpoint asks for something other than numpy arrays, or is no checkpoint at all."""
+
+
+class DatasetError(ModelsError, ValueError):
+    """A data set, or a file it is made from, is incomplete or contradicts itself. The message says where and how."""
+
+
+class TrainingError(ModelsError, ValueError):
+    """A training cannot start or go on as configured. The message lists everything that is wrong at once."""

@@ -1,0 +1,187 @@
+"""A data set of per-person clips on disk: ``dataset.json``, ``manifest.csv`` and the clip files beside them.
+
+``dataset.json`` fixes the classes and their order once (``class2label``) and the form of every clip; training copies
+both into the model, so that neither can drift. ``manifest.csv`` has one row a clip, its path relative to the folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from models.cards import ModelInput
+from models.errors import DatasetError
+
+DATASET_FILE, MANIFEST_FILE = "dataset.json", "manifest.csv"
+
+
+class Split(str, Enum):
+    """Which part of the work a clip serves. ``NONE``: not decided yet."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    NONE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """One row of ``manifest.csv``: one labelled clip of one person.
+
+    ``path`` is absolute in memory and relative to the data set's folder on disk. ``group`` names what clips share
+    (source video, camera, person): no group may lie in two splits. ``start_s`` and ``end_s`` are media time in
+    ``video``. ``filled`` counts the real crops, before back-and-forth play.
+    """
+
+    path: Path
+    label: str
+    group: str
+    split: Split = Split.NONE
+    video: str = ""
+    track_id: int = 0
+    start_s: float = 0.0
+    end_s: float = 0.0
+    filled: int = 0
+
+
+class DatasetInfo(BaseModel):
+    """The content of ``dataset.json``. ``class2label`` maps class name → index of its logit: 0 … C-1, each once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    class2label: Mapping[Annotated[str, Field(min_length=1)], int]
+    input: ModelInput = ModelInput()
+    description: str = ""  # origin and licence of the videos, for the model's card
+
+    @field_validator("class2label")
+    @classmethod
+    def _complete(cls, value: Mapping[str, int]) -> Mapping[str, int]:
+        if sorted(value.values()) != list(range(len(value))):
+            raise ValueError(f"class2label must number the classes 0 to {len(value) - 1}, each once; got {dict(value)}")
+        return value
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the logits."""
+        return tuple(sorted(self.class2label, key=self.class2label.__getitem__))
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set in memory: what its files say, paths absolute. Pixels stay on disk."""
+
+    folder: Path
+    info: DatasetInfo
+    records: tuple[ClipRecord, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.info.labels
+
+    def of(self, split: Split) -> tuple[ClipRecord, ...]:
+        return tuple(record for record in self.records if record.split is split)
+
+    def targets(self, records: Sequence[ClipRecord]) -> list[int]:
+        """→ class index of each record."""
+        return [self.info.class2label[record.label] for record in records]
+
+
+def class2label(labels: Iterable[str]) -> dict[str, int]:
+    """Class names in the order wanted → index by name. Raises DatasetError when one is repeated or empty."""
+    names = list(labels)
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1 or not name.strip())
+    if repeated:
+        raise DatasetError(f"class names must be unique and not empty, got {', '.join(map(repr, repeated))}")
+    return {name: index for index, name in enumerate(names)}
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read both files and check them. Raises DatasetError naming the file, the line and what was expected."""
+    path = folder / DATASET_FILE
+    try:
+        info = DatasetInfo.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DatasetError(f"{path} does not exist: {folder} is no data set (`actoscope dataset` makes one)") from None
+    except (OSError, ValidationError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}") from error
+    manifest = folder / MANIFEST_FILE
+    try:
+        with manifest.open(newline="", encoding="utf-8") as stream:
+            records = tuple(_record(row, folder, f"{manifest}:{line}") for line, row in _rows(stream, manifest))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{manifest} cannot be read: {error}") from error
+    unknown = sorted({record.label for record in records} - set(info.class2label) - {""})
+    if unknown:
+        raise DatasetError(f"{manifest} has labels that {DATASET_FILE} does not: {', '.join(unknown)}")
+    return Dataset(folder, info, records)
+
+
+def write_dataset(dataset: Dataset) -> None:
+    """Write both files, each whole or not at all, rows in the order given. Raises DatasetError for a foreign path."""
+    dataset.folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for record in dataset.records:
+        writer.writerow(_row(record, dataset.folder))
+    write_atomically(dataset.folder / DATASET_FILE, dataset.info.model_dump_json(indent=2) + "\n")
+    write_atomically(dataset.folder / MANIFEST_FILE, text.getvalue())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) so that ``path`` holds either its old content or all of the new."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+_COLUMNS = tuple(field.name for field in fields(ClipRecord))
+
+
+def _rows(stream: Iterable[str], path: Path) -> Iterable[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(stream)
+    missing = [name for name in ("path", "label", "group", "split") if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(_COLUMNS)}")
+    for row in reader:
+        yield reader.line_num, {key: value or "" for key, value in row.items() if key is not None}
+
+
+def _record(row: Mapping[str, str], folder: Path, where: str) -> ClipRecord:
+    if not row["path"]:
+        raise DatasetError(f"{where}: path is empty")
+    try:
+        record = ClipRecord(folder / row["path"], row["label"], row["group"], Split(row["split"]))
+        return replace(
+            record,
+            video=row.get("video", ""),
+            track_id=int(row.get("track_id") or 0),
+            start_s=float(row.get("start_s") or 0),
+            end_s=float(row.get("end_s") or 0),
+            filled=int(row.get("filled") or 0),
+        )
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from error
+
+
+def _row(record: ClipRecord, folder: Path) -> tuple[object, ...]:
+    try:
+        path = record.path.relative_to(folder).as_posix()
+    except ValueError:
+        raise DatasetError(f"{record.path} does not lie in the data set's folder {folder}") from None
+    times = (round(record.start_s, 3), round(record.end_s, 3))
+    head = (path, record.label, record.group, record.split.value, record.video)
+    return (*head, record.track_id, *times, record.filled)
