@@ -39,3 +39,7 @@ class DatasetError(ModelsError, ValueError):
 
 class TrainingError(ModelsError, ValueError):
     """A training cannot start or go on as configured. The message lists everything that is wrong at once."""
+
+
+class EvaluationError(ModelsError, ValueError):
+    """Something cannot be evaluated as asked. The message lists everything that is wrong at once."""

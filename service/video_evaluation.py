@@ -1,0 +1,188 @@
+"""Runs the service's own pipeline over whole videos and keeps what it said: one ``VideoRun`` (JSON) a video.
+
+The straight line, its stages and its settings are those of ``actoscope annotate``; only the sink differs. A video
+whose file is there and was made with the same model, detector and settings is passed over, so that an interrupted
+evaluation goes on where it stopped. One video at a time is held, as numbers: pictures are streamed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from models.cards import MODEL_FILE, ModelCard
+from models.errors import EvaluationError
+from models.video_run import Setting, VideoRun, read_video_run, write_video_run
+from pipeline.actions import ActionSmoother, SmootherConfig
+from pipeline.clips import ClipBuffer, ClipConfig
+from pipeline.cpu import file_sha256
+from pipeline.detector import resolve_person_weights
+from pipeline.errors import SourceError
+from pipeline.source import SourceOptions, VideoSource
+from pipeline.source_url import SourceUrl
+from pipeline.stride import StrideController
+from pipeline.tracker import PersonTracker
+from service.inference import EngineConfig, InferenceEngine, LocalInference
+from service.run_recorder import RecordingInference, RunRecorder
+from service.stream import Stages, run_stream
+
+Progress = Callable[[int, int, str], None]  # videos done, videos in all, what happened to the last
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """Videos to run, where their JSON goes, and what decides the outcome. ``engine.model``: a name or a folder."""
+
+    videos: tuple[Path, ...]
+    output: Path
+    engine: EngineConfig
+    hop: int = 16
+    provisional_from: int = 24
+    smoother: SmootherConfig = field(default_factory=SmootherConfig)
+
+
+def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
+    """Run every video that has no up-to-date JSON yet → the JSON files, in the order of the videos.
+
+    A video that breaks off keeps what came before, with its ``problem``; one without any picture is left out, and
+    all of those are named in one EvaluationError at the end, after the others are done. Raises EvaluationError at
+    once when files are missing or two videos have the same name, ModelUnavailable when the model cannot be loaded.
+    """
+    _check_videos(job.videos)
+    engine = InferenceEngine(job.engine)
+    settings = job_settings(job, engine.classifier(job.engine.model).card)
+    written, broken = [], []
+    for number, video in enumerate(job.videos, 1):
+        target = job.output / f"{video.stem}.json"
+        note = f"{video.stem}: was there"
+        if not _up_to_date(target, settings):
+            try:
+                run = run_video(video, job, engine, settings)
+                write_video_run(target, run)
+                note = f"{video.stem}: {len(run.times_s)} frames, {len(run.tracks)} people, {run.seconds:.1f} s"
+            except SourceError as error:
+                broken.append(f"{video}: {error.message}")
+                note = broken[-1]
+        if target.is_file():
+            written.append(target)
+        if progress is not None:
+            progress(number, len(job.videos), note)
+    if broken:
+        raise EvaluationError(f"{len(broken)} of {len(job.videos)} videos cannot be read: " + "; ".join(broken))
+    return written
+
+
+def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dict[str, Setting]) -> VideoRun:
+    """One video through fresh stages. Raises SourceError when not one picture can be read."""
+    begin = time.monotonic()
+    card = engine.classifier(job.engine.model).card
+    source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
+    inference = RecordingInference(LocalInference(engine, job.engine.model))
+    sink = RunRecorder(card.labels)
+    problem = None
+    try:
+        run_stream(source, inference, _stages(job, card), sink)
+    except SourceError as error:
+        problem = error.message
+        if sink.size_hw is None:
+            raise
+    finally:
+        source.stop()
+    if sink.size_hw is None:
+        raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
+    return VideoRun(
+        video=video.stem,
+        model=card.name,
+        labels=card.labels,
+        temperature=card.temperature,
+        settings=settings,
+        size_hw=sink.size_hw,
+        frame_numbers=tuple(sink.frame_numbers),
+        times_s=tuple(sink.times_s),
+        tracks=sink.tracks(),
+        clips=tuple(inference.clips),
+        events=tuple(sink.events),
+        problem=problem,
+        seconds=round(time.monotonic() - begin, 3),
+    )
+
+
+def clip_config(card: ModelCard, hop: int, provisional_from: int) -> ClipConfig:
+    """The clips that a network was trained on. ``hop`` and ``provisional_from`` count crops."""
+    given = card.input
+    if given.height != given.width:
+        raise EvaluationError(f"{card.name} takes crops of {given.height}×{given.width}; people are cut as squares")
+    return ClipConfig(
+        length=given.frames,
+        hop=hop,
+        rate_hz=given.rate_hz,
+        provisional_from=min(provisional_from, given.frames),
+        size=given.height,
+        margin=given.margin,
+    )
+
+
+def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
+    """All that the outcome depends on besides the video: a stored run with other settings is made again."""
+    detector = job.engine.detector or resolve_person_weights(job.engine.weights_dir)
+    smoother = {f"smoother.{key}": _plain(value) for key, value in asdict(job.smoother).items()}
+    return {
+        "model_sha256": card.sha256[MODEL_FILE],
+        "temperature": card.temperature,
+        "margin": card.input.margin,
+        "hop": job.hop,
+        "provisional_from": min(job.provisional_from, card.input.frames),
+        "runtime": job.engine.runtime,
+        "detector": Path(detector).name,
+        "detector_sha256": _fingerprint(Path(detector)),
+        "detector_image_size": job.engine.detector_image_size,
+        "detector_confidence": job.engine.detector_confidence,
+        "appearance": job.engine.appearance.name if job.engine.appearance else None,
+        **smoother,
+    }
+
+
+def _plain(value: object) -> Setting:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _fingerprint(path: Path) -> str | None:
+    """sha256 of a file, or of all files of a folder; None for a name that is still to be downloaded."""
+    if path.is_file():
+        return file_sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return sha256("".join(map(file_sha256, files)).encode()).hexdigest() if files else None
+
+
+def _up_to_date(path: Path, settings: dict[str, Setting]) -> bool:
+    """Whether a run is there and was made with these settings; a damaged one is made again."""
+    if not path.is_file():
+        return False
+    try:
+        return dict(read_video_run(path).settings) == settings
+    except EvaluationError:
+        return False
+
+
+def _check_videos(videos: Sequence[Path]) -> None:
+    problems = [f"{video} does not exist" for video in videos if not video.is_file()]
+    counts = Counter(video.stem for video in videos)
+    problems += [f"{count} videos are called {name}" for name, count in counts.items() if count > 1]
+    if not videos:
+        problems.append("no video was given")
+    if problems:
+        raise EvaluationError("; ".join(problems))
+
+
+def _stages(job: VideoJob, card: ModelCard) -> Stages:
+    numbers: Iterator[int] = iter(range(1, 2**62))
+    return Stages(
+        tracker=PersonTracker(),
+        clip_buffer=ClipBuffer(clip_config(card, job.hop, job.provisional_from)),
+        smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
+        stride=StrideController(adaptive=False),
+    )
