@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import CardError
+from pipeline.clips import ClipConfig
 from pipeline.cpu import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
@@ -37,6 +38,19 @@ class ModelInput(_Value):
     margin: float = Field(default=0.2, ge=0)  # added around the person's box, as a part of its longer side
     colour: Literal["RGB"] = "RGB"
     value_range: tuple[float, float] = (-1.0, 1.0)  # of model.keras; the runtimes take uint8 and scale inside
+
+    def clip_config(self, hop: int) -> ClipConfig:
+        """How a stream must sample its people for this network. Raises CardError when the crops are not square."""
+        if self.height != self.width:
+            raise CardError(f"crops of people are square, the network wants {self.height} × {self.width}")
+        return ClipConfig(
+            length=self.frames,
+            hop=hop,
+            rate_hz=self.rate_hz,
+            provisional_from=min(ClipConfig.provisional_from, self.frames),
+            size=self.height,
+            margin=self.margin,
+        )
 
 
 class ModelCard(_Value):

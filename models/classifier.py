@@ -61,8 +61,11 @@ class ActionClassifier:
         return self._runner(clips)
 
     def predict(self, clips: Clips) -> Floats:
-        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1."""
-        return softmax(self.logits(clips))
+        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1.
+
+        The logits are divided by the card's calibrated temperature first (Guo et al. 2017).
+        """
+        return softmax(self.logits(clips) / np.float32(self.card.temperature))
 
 
 def softmax(logits: Floats) -> Floats:

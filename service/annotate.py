@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from models.cards import read_card
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
@@ -163,14 +164,15 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
     before models are loaded; and whatever loading the models raises. No file is written then.
     """
     source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
-    sink = FileSink(job, ClipConfig().length)
+    clips = read_card(job.engine.weights_dir / job.engine.model).input.clip_config(job.hop)
+    sink = FileSink(job, clips.length)
     interrupted = threading.Event()
     problem = None
     try:
         frames = _begun(source)
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
-            run_stream(shown, LocalInference(engine, job.engine.model), _stages(job), sink)
+            run_stream(shown, LocalInference(engine, job.engine.model), _stages(clips), sink)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -190,10 +192,10 @@ def _begun(source: VideoSource) -> Iterator[Frame]:
     return itertools.chain([first], frames)
 
 
-def _stages(job: AnnotateJob) -> Stages:
+def _stages(clips: ClipConfig) -> Stages:
     return Stages(
         tracker=PersonTracker(),
-        clip_buffer=ClipBuffer(ClipConfig(hop=job.hop)),
+        clip_buffer=ClipBuffer(clips),
         smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=False),
     )

@@ -42,7 +42,7 @@ class Presenter:
         self._link = link
         self._measures = measures
         self._patient = patient
-        self._buffer_size = int(config["buffer_size"])
+        self._buffer_size = int(config["clip"]["length"])
         self._queue: queue.Queue[Item | None] = queue.Queue(QUEUE_FRAMES)
         self._recorder = self._open_recorder(config) if config["record"] else None
         self._watched_until = 0.0

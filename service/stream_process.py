@@ -43,7 +43,7 @@ class LiveSink:
         self._inference = inference
         self._measures = measures
         self._stream_id = str(link.config["stream_id"])
-        self._buffer_size = int(link.config["buffer_size"])
+        self._buffer_size = int(link.config["clip"]["length"])
         self._period_s = 1.0 / float(link.config["tracks_hz"])
         self._next_tracks_s = 0.0
         self._known: set[int] = set()
@@ -209,7 +209,7 @@ def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
     thresholds = config.get("actions") or None
     return Stages(
         tracker=PersonTracker(TrackerConfig(), first_track_id=int(config["first_track_id"])),
-        clip_buffer=ClipBuffer(ClipConfig(length=int(config["buffer_size"]), hop=int(config["clip_hop"]))),
+        clip_buffer=ClipBuffer(ClipConfig(**config["clip"])),
         smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=not is_unhurried(config)),
         measures=measures,

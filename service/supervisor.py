@@ -10,9 +10,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models.cards import read_card
+from models.errors import CardError
+from pipeline.clips import ClipConfig
 from service.control import SnapshotUnavailable, StreamRecord, StreamStatus
 from service.hub import Hub
 from service.inference_runner import InferenceRunner
@@ -272,14 +276,26 @@ def stream_config(settings: Settings, stream: StreamRecord, socket_path: Path) -
         "hls_hosts": list(settings.hls_hosts),
         "max_pixels": settings.max_pixels,
         "inference_socket": str(socket_path),
-        "buffer_size": 64,
-        "clip_hop": settings.clip_hop,
+        "clip": asdict(clip_config(settings.weights_dir, stream.model, settings.clip_hop)),
         "tracks_hz": settings.tracks_hz,
         "recordings_dir": str((settings.data_dir / "recordings" / stream.id).resolve()),
         "segment_s": settings.segment_s,
         "recordings_min_free_bytes": settings.recordings_min_free_mb << 20,
         "memory_limit_bytes": settings.stream_memory_mb << 20,
     }
+
+
+def clip_config(weights_dir: Path, model: str, hop: int) -> ClipConfig:
+    """The clips that ``weights/<model>`` was trained on; the usual ones while that folder cannot be read.
+
+    The inference process reports an unreadable folder as the stream's problem; it must not keep the stream from
+    starting, since the folder may come back.
+    """
+    try:
+        return read_card(weights_dir / model).input.clip_config(hop)
+    except CardError as error:
+        log.warning("model %s: %s", model, error)
+        return ClipConfig(hop=hop)
 
 
 def _common_config(settings: Settings) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.cards import ModelCard, list_models, read_card, verify
+from models.cards import ModelCard, ModelInput, list_models, read_card, verify
 from models.errors import CardError
 from pipeline.cpu import file_sha256
 
@@ -98,3 +98,11 @@ def test_list_models_leaves_out_broken_folders_and_says_so(folder: Path, caplog:
         assert [card.name for card in list_models(root)] == ["small"]
     assert "broken" in caplog.text
     assert list_models(root / "nowhere") == []
+
+
+def test_clip_config_is_what_the_network_was_trained_on() -> None:
+    config = ModelInput(frames=16, height=112, width=112, rate_hz=12.5, margin=0.6).clip_config(hop=8)
+    assert (config.length, config.size, config.rate_hz, config.margin, config.hop) == (16, 112, 12.5, 0.6, 8)
+    assert config.provisional_from == 16
+    with pytest.raises(CardError, match="112 × 224"):
+        ModelInput(height=112).clip_config(hop=8)

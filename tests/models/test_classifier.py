@@ -112,3 +112,14 @@ def test_classifier_from_a_folder_without_weights_says_how_to_get_them(tmp_path:
 
 def test_softmax_survives_large_logits() -> None:
     np.testing.assert_allclose(softmax(np.array([[1000.0, 0.0], [-1e4, -1e4]], np.float32)), [[1, 0], [0.5, 0.5]])
+
+
+def test_probabilities_are_softened_by_the_cards_temperature(kinetics_card: ModelCard) -> None:
+    def logits_as_given(_clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.float32([[2.0, 0.0, -2.0]])
+
+    card = kinetics_card.model_copy(update={"labels": ("a", "b", "c"), "temperature": 2.0})
+    classifier = ActionClassifier(card, logits_as_given)  # type: ignore[arg-type]  # a runner only needs to be called
+    clip = np.zeros((1, *card.clip_shape), np.uint8)
+    powers = np.exp([1.0, 0.0, -1.0])
+    assert classifier.predict(clip)[0] == pytest.approx(powers / powers.sum(), abs=1e-6)

@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 
+from models.cards import ModelCard, ModelInput
+from pipeline.clips import ClipConfig
 from service.segment_files import Segment
 from service.store import StoreError
-from service.supervisor import ProcessSupervisor
+from service.supervisor import ProcessSupervisor, clip_config
 
 
 class FailingStore:
@@ -38,3 +40,17 @@ def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_n
 
     asyncio.run(scenario())
     assert store.kept == ["a.mp4", "b.mp4"]
+
+
+def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
+    folder = tmp_path / "gym"
+    folder.mkdir()
+    (folder / "labels.txt").write_text("a\nb\n")
+    shape = ModelInput(frames=32, height=112, width=112, margin=0.6)
+    sums = {"model.keras": "0" * 64, "labels.txt": "0" * 64}
+    card = ModelCard(
+        name="gym", kind="i3d", num_classes=2, input=shape, provenance="a test", licence="none", sha256=sums
+    )
+    (folder / "card.json").write_text(card.model_dump_json())
+    assert clip_config(tmp_path, "gym", hop=8) == ClipConfig(length=32, hop=8, size=112, margin=0.6)
+    assert clip_config(tmp_path, "missing", hop=8) == ClipConfig(hop=8)
