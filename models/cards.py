@@ -6,6 +6,7 @@ line, in the order of the logits) and ``card.json`` (a ``ModelCard``). Reading a
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.cpu import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
 CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
+DETECTOR_KIND: Literal["person_detector"] = "person_detector"  # such folders hold no classifier
 _LOG = logging.getLogger(__name__)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -119,7 +121,7 @@ def _read_labels(folder: Path, num_classes: int) -> tuple[str, ...]:
 
 
 def list_models(root: Path) -> list[ModelCard]:
-    """The cards of every weights folder directly under ``root``, by name; other folders are passed over.
+    """The cards of every classifier's folder directly under ``root``, by name; other folders are passed over.
 
     A broken folder is logged and left out, so that the others stay usable.
     """
@@ -128,11 +130,22 @@ def list_models(root: Path) -> list[ModelCard]:
     folders = sorted(path for path in root.iterdir() if not path.name.startswith(".") and (path / CARD_FILE).is_file())
     cards = []
     for folder in folders:
+        if _is_detector(folder):
+            continue
         try:
             cards.append(read_card(folder))
         except CardError as error:
             _LOG.warning("weights folder left out: %s", error)
     return cards
+
+
+def _is_detector(folder: Path) -> bool:
+    """Whether the card is a person detector's (``models.person_training.card``); an unreadable one is not."""
+    try:
+        content = json.loads((folder / CARD_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == DETECTOR_KIND
 
 
 def verify(card: ModelCard) -> None:

@@ -1,0 +1,124 @@
+"""The whole way to a person detector, from videos to a weights folder, in steps that an interrupted run takes up again.
+
+Finished steps leave their result in the working folder: frames, label files, the fine-tuned network, the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.data.manifest import Split
+from models.person_training import yolo
+from models.person_training.evaluation import DetectionScore, Matched, TruePeople, match
+from models.person_training.pictures import label_pictures, labelled
+from models.person_training.surgery import between, everybody, only_person
+from models.person_training.teacher import Teacher, View
+from models.person_training.videos import Picture, find_videos, store_frames
+from pipeline.detector import DetectorConfig, PersonDetector
+from pipeline.entities import Image
+
+MEASURED_FROM = 0.01  # confidence of the weakest detection in an average precision
+Say = Callable[[str], None]
+Pictures = Callable[[], Iterable[tuple[Image, TruePeople]]]
+
+
+@dataclass(frozen=True)
+class PersonRecipe:
+    """What is made from what. ``witness`` is a second detection network all of whose classes are people.
+
+    ``shares`` are the points tried between start (0) and fine-tuned network (1).
+    """
+
+    data: Path
+    start: Path
+    work: Path
+    extra: Sequence[Path] = ()
+    witness: Path | None = None
+    seconds_between: float = 0.7
+    frames_per_video: int = 40
+    teacher_sizes: Sequence[int] = (640, 960, 1280)
+    tuning: yolo.FineTuning = field(default_factory=yolo.FineTuning)
+    shares: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    image_size: int = 640
+
+
+def make_pictures(recipe: PersonRecipe, say: Say) -> Path:
+    """Frames and their labels → the folder of labelled pictures."""
+    videos = find_videos(recipe.data, recipe.extra)
+    pictures: list[Picture] = []
+    for video in videos:
+        folder = recipe.work / "frames" / video.split.value
+        pictures += store_frames(video, folder, recipe.seconds_between, recipe.frames_per_video)
+    say(f"{len(pictures)} frames of {len(videos)} videos")
+    target = recipe.work / "pictures"
+    count = 0
+
+    def tell(_: Path) -> None:
+        nonlocal count
+        count += 1
+        if count % 50 == 0:
+            say(f"labelled {count} of {len(pictures)}")
+
+    label_pictures(pictures, make_teacher(recipe), target, tell)
+    return target
+
+
+def make_teacher(recipe: PersonRecipe) -> Teacher:
+    """The start network at several sizes, mirrored at the largest; the witness at the middle one."""
+    start = one_class_start(recipe)
+    main = [View(_detector(start, size, recipe), mirrored=size == 1280) for size in recipe.teacher_sizes]
+    if recipe.witness is None:
+        return Teacher(main)
+    path = recipe.work / "witness.pt"
+    if not path.is_file():
+        yolo.write_network(everybody(yolo.read_network(recipe.witness)), path, "a witness for labels")
+    return Teacher(main, [View(_detector(path, 960, recipe))])
+
+
+def one_class_start(recipe: PersonRecipe) -> Path:
+    """The start network reduced to the class person, in the working folder."""
+    path = recipe.work / "start.pt"
+    if not path.is_file():
+        yolo.write_network(only_person(yolo.read_network(recipe.start)), path, f"{recipe.start.name}, person only")
+    return path
+
+
+def train(recipe: PersonRecipe, pictures: Path, say: Say) -> Path:
+    """Fine-tune the one-class start → the file of the fine-tuned network; kept when it is there already."""
+    path = recipe.work / "tuned.pt"
+    if not path.is_file():
+        start = yolo.read_network(one_class_start(recipe))
+        tuned = yolo.fine_tune(start, pictures, recipe.work / "training", recipe.tuning, say)
+        yolo.write_network(tuned, path, "fine-tuned, not mixed")
+    return path
+
+
+def mixtures(recipe: PersonRecipe, tuned: Path) -> dict[float, Path]:
+    """The networks between start and ``tuned``, one file for each of ``shares``."""
+    one, other = yolo.read_network(one_class_start(recipe)), yolo.read_network(tuned)
+    files = {}
+    for share in recipe.shares:
+        path = recipe.work / "mixtures" / f"person-{round(100 * share):03d}.pt"
+        if not path.is_file():
+            yolo.write_network(between(one, other, share), path, f"{share:.2f} of the way from start to fine-tuned")
+        files[share] = path
+    return files
+
+
+def measure(network: Path, pictures: Pictures, recipe: PersonRecipe) -> Matched:
+    """Everything the network finds at the serving size, by the serving code (OpenVINO on a CPU)."""
+    detector = _detector(network, recipe.image_size, recipe, MEASURED_FROM)
+    return match(pictures(), lambda image: detector.detect([image])[0])
+
+
+def on_val(recipe: PersonRecipe, pictures: Path) -> Pictures:
+    return lambda: labelled(pictures, Split.VAL)
+
+
+def _detector(network: Path, size: int, recipe: PersonRecipe, confidence: float = 0.08) -> PersonDetector:
+    config: dict[str, Any] = {"image_size": size, "confidence": confidence, "max_detections": 300}
+    device = recipe.tuning.device if recipe.tuning.device != "cpu" else "cpu"
+    return PersonDetector.load(network, DetectorConfig(**config, cache_dir=recipe.work / "cache", device=device))
