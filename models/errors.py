@@ -43,3 +43,7 @@ class TrainingError(ModelsError, ValueError):
 
 class EvaluationError(ModelsError, ValueError):
     """Something cannot be evaluated as asked. The message lists everything that is wrong at once."""
+
+
+class FlowUnavailableError(ModelsError, RuntimeError):
+    """OpenCV was built without the optical flow asked for. The message says what to install or use."""
