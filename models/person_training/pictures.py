@@ -1,11 +1,13 @@
 """Labelled pictures on disk, in the form ultralytics trains on, made in steps that can be interrupted.
 
     WORK/frames/<split>/<video>-<number>.jpg       frames as they are
+    WORK/votes/<name>.npz                          what every view of the teacher says of a frame
     WORK/pictures/<split>/images/<name>.jpg        frames to train on: doubtful people are covered in grey
     WORK/pictures/<split>/labels/<name>.txt        rows of 0, centre x, centre y, width, height in parts of the picture
     WORK/pictures/<split>/doubtful/<name>.txt      the same for doubtful boxes
 
-A picture's label file is written last and marks it as done. Validation pictures keep their doubtful people visible.
+Frames and votes that are there are kept; judging the votes takes seconds and is always done anew. Validation pictures
+keep their doubtful people visible.
 """
 
 from __future__ import annotations
@@ -21,38 +23,58 @@ from models.data.manifest import Split, write_atomically
 from models.errors import DatasetError
 from models.person_training.evaluation import TruePeople
 from models.person_training.ground_truth import read_picture
-from models.person_training.teacher import Teacher
+from models.person_training.teacher import Teacher, Votes, judge
 from models.person_training.videos import JPEG_QUALITY, Picture
 from pipeline.entities import Floats, Image
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import GREY
 
+COVERED_SHARE = 0.1
 FREE_IOU = 0.1  # a doubtful person who overlaps a certain one more than this cannot be covered
 
 
-def label_pictures(
+def collect_votes(
     pictures: Sequence[Picture], teacher: Teacher, folder: Path, done: Callable[[Path], None] | None = None
 ) -> None:
-    """Label every picture that has no label file yet."""
+    """Ask the teacher about every picture that has no votes file yet: the slow step."""
+    folder.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        target = folder / picture.split.value
-        name = picture.path.stem
-        if not (target / "labels" / f"{name}.txt").is_file():
-            image = read_picture(picture.path)
-            _store(target, name, picture, image, teacher.label(image, picture.tracked_xyxy))
+        path = _votes_file(folder, picture)
+        if not path.is_file():
+            votes = teacher.look(read_picture(picture.path), picture.tracked_xyxy)
+            part = path.with_name(f".{path.stem}.part.npz")
+            np.savez(part, boxes=votes.boxes_xyxy, main=votes.main, witnesses=votes.witnesses)
+            part.replace(path)
         if done is not None:
             done(picture.path)
 
 
-def _store(target: Path, name: str, picture: Picture, image: Image, people: TruePeople) -> None:
+def read_votes(folder: Path, picture: Picture) -> Votes:
+    with np.load(_votes_file(folder, picture)) as stored:
+        return Votes(stored["boxes"], stored["main"], stored["witnesses"])
+
+
+def _votes_file(folder: Path, picture: Picture) -> Path:
+    return folder / f"{picture.path.stem}.npz"
+
+
+def write_pictures(pictures: Sequence[Picture], votes: Path, target: Path) -> int:
+    """Judge the votes and write pictures and labels anew → the number of people in them."""
+    people = 0
+    for picture in pictures:
+        image, judged = read_picture(picture.path), judge(read_votes(votes, picture))
+        _store(target / picture.split.value, picture, image, judged)
+        people += len(judged.boxes_xyxy)
+    return people
+
+
+def _store(target: Path, picture: Picture, image: Image, people: TruePeople) -> None:
     for kind in ("images", "labels", "doubtful"):
         (target / kind).mkdir(parents=True, exist_ok=True)
-    size_hw = (image.shape[0], image.shape[1])
+    name, size_hw = picture.path.stem, (image.shape[0], image.shape[1])
     if picture.split is Split.TRAIN:
-        covered = cover(image, people)
-        part = target / "images" / f".{name}.part.jpg"
-        cv2.imwrite(str(part), covered[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        part.replace(target / "images" / f"{name}.jpg")
+        bgr = np.ascontiguousarray(cover(image, people)[..., ::-1])
+        cv2.imwrite(str(target / "images" / f"{name}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     else:
         shutil.copyfile(picture.path, target / "images" / f"{name}.jpg")
     write_atomically(target / "doubtful" / f"{name}.txt", to_text(people.ignored_xyxy, size_hw))
@@ -60,10 +82,16 @@ def _store(target: Path, name: str, picture: Picture, image: Image, people: True
 
 
 def cover(image: Image, people: TruePeople) -> Image:
-    """Grey boxes over doubtful people who stand free: they are then neither taught as people nor as background."""
+    """Grey boxes over doubtful people who stand free: they are then neither taught as people nor as background.
+
+    Boxes over a tenth of the picture stay visible: without them too little of the scene would be left.
+    """
     result = image.copy()
-    overlap = pairwise_iou(people.ignored_xyxy, people.boxes_xyxy).max(axis=1, initial=0.0)
-    for left, top, right, bottom in np.round(people.ignored_xyxy[overlap <= FREE_IOU]).astype(int):
+    boxes = people.ignored_xyxy
+    overlap = pairwise_iou(boxes, people.boxes_xyxy).max(axis=1, initial=0.0)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    chosen = (overlap <= FREE_IOU) & (area <= COVERED_SHARE * image.shape[0] * image.shape[1])
+    for left, top, right, bottom in np.round(boxes[chosen]).astype(int):
         result[max(top, 0) : bottom, max(left, 0) : right] = GREY
     return result
 
@@ -95,4 +123,4 @@ def from_text(text: str, size_hw: tuple[int, int]) -> Floats:
     height, width = size_hw
     half = rows[:, 2:] / 2
     boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1)
-    return (boxes * np.array([width, height, width, height])).astype(np.float32)
+    return np.asarray(boxes * np.array([width, height, width, height]), np.float32)

@@ -5,6 +5,8 @@ Finished steps leave their result in the working folder: frames, label files, th
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +14,12 @@ from typing import Any
 
 from models.data.manifest import Split
 from models.person_training import yolo
-from models.person_training.evaluation import DetectionScore, Matched, TruePeople, match
-from models.person_training.pictures import label_pictures, labelled
+from models.person_training.evaluation import Matched, TruePeople, match
+from models.person_training.pictures import collect_votes, labelled, write_pictures
 from models.person_training.surgery import between, everybody, only_person
 from models.person_training.teacher import Teacher, View
 from models.person_training.videos import Picture, find_videos, store_frames
+from pipeline.cpu import file_sha256
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import Image
 
@@ -53,16 +56,19 @@ def make_pictures(recipe: PersonRecipe, say: Say) -> Path:
         folder = recipe.work / "frames" / video.split.value
         pictures += store_frames(video, folder, recipe.seconds_between, recipe.frames_per_video)
     say(f"{len(pictures)} frames of {len(videos)} videos")
-    target = recipe.work / "pictures"
     count = 0
 
     def tell(_: Path) -> None:
         nonlocal count
         count += 1
         if count % 50 == 0:
-            say(f"labelled {count} of {len(pictures)}")
+            say(f"looked at {count} of {len(pictures)}")
 
-    label_pictures(pictures, make_teacher(recipe), target, tell)
+    votes = recipe.work / f"votes-{_key(recipe.start, recipe.witness, recipe.teacher_sizes)}"
+    collect_votes(pictures, make_teacher(recipe), votes, tell)
+    target = recipe.work / "pictures"
+    shutil.rmtree(target, ignore_errors=True)
+    say(f"{write_pictures(pictures, votes, target)} people in them")
     return target
 
 
@@ -72,7 +78,7 @@ def make_teacher(recipe: PersonRecipe) -> Teacher:
     main = [View(_detector(start, size, recipe), mirrored=size == 1280) for size in recipe.teacher_sizes]
     if recipe.witness is None:
         return Teacher(main)
-    path = recipe.work / "witness.pt"
+    path = recipe.work / f"witness-{_key(recipe.witness)}.pt"
     if not path.is_file():
         yolo.write_network(everybody(yolo.read_network(recipe.witness)), path, "a witness for labels")
     return Teacher(main, [View(_detector(path, 960, recipe))])
@@ -80,7 +86,7 @@ def make_teacher(recipe: PersonRecipe) -> Teacher:
 
 def one_class_start(recipe: PersonRecipe) -> Path:
     """The start network reduced to the class person, in the working folder."""
-    path = recipe.work / "start.pt"
+    path = recipe.work / f"start-{_key(recipe.start)}.pt"
     if not path.is_file():
         yolo.write_network(only_person(yolo.read_network(recipe.start)), path, f"{recipe.start.name}, person only")
     return path
@@ -88,10 +94,11 @@ def one_class_start(recipe: PersonRecipe) -> Path:
 
 def train(recipe: PersonRecipe, pictures: Path, say: Say) -> Path:
     """Fine-tune the one-class start → the file of the fine-tuned network; kept when it is there already."""
-    path = recipe.work / "tuned.pt"
+    name = f"tuned-{_key(recipe.start, recipe.tuning)}"
+    path = recipe.work / f"{name}.pt"
     if not path.is_file():
         start = yolo.read_network(one_class_start(recipe))
-        tuned = yolo.fine_tune(start, pictures, recipe.work / "training", recipe.tuning, say)
+        tuned = yolo.fine_tune(start, pictures, recipe.work / name, recipe.tuning, say)
         yolo.write_network(tuned, path, "fine-tuned, not mixed")
     return path
 
@@ -102,10 +109,15 @@ def mixtures(recipe: PersonRecipe, tuned: Path) -> dict[float, Path]:
     files = {}
     for share in recipe.shares:
         path = recipe.work / "mixtures" / f"person-{round(100 * share):03d}.pt"
-        if not path.is_file():
-            yolo.write_network(between(one, other, share), path, f"{share:.2f} of the way from start to fine-tuned")
+        yolo.write_network(between(one, other, share), path, f"{share:.2f} of the way from start to fine-tuned")
         files[share] = path
     return files
+
+
+def _key(*parts: object) -> str:
+    """A short name for what a step depends on, so that another start or setting does not meet old results."""
+    texts = [file_sha256(part) if isinstance(part, Path) else repr(part) for part in parts]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
 def measure(network: Path, pictures: Pictures, recipe: PersonRecipe) -> Matched:

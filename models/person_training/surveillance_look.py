@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.entities import Image
 
@@ -88,5 +90,5 @@ def compression(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _to_uint8(values: np.ndarray) -> Image:  # type: ignore[type-arg]
-    return np.clip(values, 0, 255).astype(np.uint8)
+def _to_uint8(values: NDArray[Any]) -> Image:
+    return np.asarray(np.clip(values, 0, 255), np.uint8)

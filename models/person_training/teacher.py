@@ -19,7 +19,8 @@ from pipeline.entities import Detections, Floats, Image
 from pipeline.geometry import pairwise_iou
 
 SAME_PERSON_IOU = 0.55
-CERTAIN, CERTAIN_WITH_WITNESS, DOUBTFUL, WITNESS = 0.45, 0.25, 0.12, 0.3
+CERTAIN, CERTAIN_WITH_WITNESS = 0.45, 0.25
+DOUBTFUL, DOUBTFUL_WITH_WITNESS, WITNESS = 0.2, 0.1, 0.3
 CONTAINED = 0.9  # a box this far inside a clearly surer one is a part of that person
 
 
@@ -40,6 +41,15 @@ class View:
         return Detections(boxes, found.confidences)
 
 
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """K boxes with the confidence each view gives them, 0 where it sees nobody; the last witness is the tracks."""
+
+    boxes_xyxy: Floats  # float32 (K, 4) pixels
+    main: Floats  # float32 (K, V)
+    witnesses: Floats  # float32 (K, W)
+
+
 @dataclass(frozen=True)
 class Teacher:
     """``main`` views decide, ``witnesses`` confirm."""
@@ -47,13 +57,13 @@ class Teacher:
     main: Sequence[View]
     witnesses: Sequence[View] = ()
 
-    def label(self, image: Image, tracked_xyxy: Floats) -> TruePeople:
-        """One picture and its tracked boxes (N, 4) → people that are certain, and boxes that are in doubt."""
+    def look(self, image: Image, tracked_xyxy: Floats) -> Votes:
+        """One RGB picture and its tracked boxes (N, 4) → what every view says of it."""
         tracked = Detections(tracked_xyxy, np.ones(len(tracked_xyxy), np.float32))
         main = [view.look(image) for view in self.main]
         witnesses = [view.look(image) for view in self.witnesses] + [tracked]
         boxes, votes = fuse([*main, *witnesses])
-        return judge(boxes, votes[:, : len(main)], votes[:, len(main) :])
+        return Votes(boxes, votes[:, : len(main)], votes[:, len(main) :])
 
 
 def fuse(views: Sequence[Detections]) -> tuple[Floats, Floats]:
@@ -68,7 +78,7 @@ def fuse(views: Sequence[Detections]) -> tuple[Floats, Floats]:
     votes = np.zeros((0, len(views)), np.float32)
     for index in np.argsort(-confidences, kind="stable"):
         box, confidence, view = boxes[index], confidences[index], of_view[index]
-        overlap = pairwise_iou(box[None], sums / np.maximum(weights, 1e-6))[0]
+        overlap = pairwise_iou(box[None], _means(sums, weights))[0]
         overlap[votes[:, view] > 0] = 0.0  # one view reports a person once
         if not overlap.size or overlap.max() < SAME_PERSON_IOU:
             sums, weights = np.vstack([sums, np.zeros(4, np.float32)]), np.vstack([weights, np.zeros(1, np.float32)])
@@ -78,18 +88,26 @@ def fuse(views: Sequence[Detections]) -> tuple[Floats, Floats]:
         sums[group] += box * confidence
         weights[group] += confidence
         votes[group, view] = confidence
-    return sums / np.maximum(weights, 1e-6), votes
+    return _means(sums, weights), votes
 
 
-def judge(boxes_xyxy: Floats, main: Floats, witnesses: Floats) -> TruePeople:
-    """Groups with the confidences of the main views (K, V) and of the witnesses (K, W) → certain and doubtful boxes."""
-    strength = np.sort(main, axis=1)[:, -2:].mean(axis=1)  # two views must see somebody
-    confirmed = witnesses.max(axis=1, initial=0.0) >= WITNESS
+def _means(sums: Floats, weights: Floats) -> Floats:
+    return np.asarray(sums / np.maximum(weights, 1e-6), np.float32)
+
+
+def judge(votes: Votes) -> TruePeople:
+    """Who is certainly there (taught as people), and boxes in doubt (taught as nothing, see ``cover``).
+
+    Certain: two main views agree, on less confidence with a witness. In doubt: one main view is not quite sure; a
+    network that never doubts its own mistakes elsewhere still learns them as background.
+    """
+    strength = np.sort(votes.main, axis=1)[:, -2:].mean(axis=1)  # two views must see somebody
+    strongest = votes.main.max(axis=1, initial=0.0)
+    confirmed = votes.witnesses.max(axis=1, initial=0.0) >= WITNESS
     certain = (strength >= CERTAIN) | (confirmed & (strength >= CERTAIN_WITH_WITNESS))
-    parts = certain & _parts(boxes_xyxy, strength)
-    certain &= ~parts
-    doubtful = ~certain & ((main.max(axis=1, initial=0.0) >= DOUBTFUL) | (witnesses.max(axis=1, initial=0.0) >= 0.5))
-    return TruePeople(boxes_xyxy[certain], boxes_xyxy[doubtful])
+    certain &= ~(certain & _parts(votes.boxes_xyxy, strength))
+    doubtful = ~certain & ((strongest >= DOUBTFUL) | (confirmed & (strongest >= DOUBTFUL_WITH_WITNESS)))
+    return TruePeople(votes.boxes_xyxy[certain], votes.boxes_xyxy[doubtful])
 
 
 def _parts(boxes: Floats, strength: Floats) -> NDArray[np.bool_]:
@@ -100,4 +118,4 @@ def _parts(boxes: Floats, strength: Floats) -> NDArray[np.bool_]:
     area = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
     inside = shared >= CONTAINED * np.maximum(area, 1e-6)[:, None]
     surer = strength[None, :] >= strength[:, None] + 0.2
-    return (inside & surer).any(axis=1)
+    return np.asarray((inside & surer).any(axis=1), bool)

@@ -127,23 +127,66 @@ def write_network(network: Network, path: Path, provenance: str) -> None:
 def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, progress: Progress) -> Network:
     """Train a one-class ``network`` on ``pictures`` (see ``models.person_training.pictures``) → the averaged network.
 
-    The run's files go to ``work``; it is not resumable by itself. ``progress`` hears one line an epoch.
+    The run's files go to ``work``; an interrupted run goes on with the epoch it was in. ``progress`` hears a line an
+    epoch.
     """
+    last = work / "weights" / "last.pt"
+    checkpoint = _checkpoint(last) if last.is_file() else None
+    if checkpoint is not None and checkpoint["epoch"] + 1 >= config.epochs:
+        return checkpoint["ema"].float().eval()
+    trainer = _trainer_class()(overrides=_overrides(work, config))
+    trainer.given = _Given(copy.deepcopy(network), pictures, config.seed, checkpoint)
+    trainer.data = trainer.get_dataset()
+    trainer.add_callback("on_train_epoch_end", lambda run: progress(_epoch_line(run)))
+    trainer.train()
+    return trainer.ema.ema.float().eval()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What ultralytics' trainer would look for by itself."""
+
+    network: Network
+    pictures: Path
+    seed: int
+    checkpoint: dict[str, Any] | None
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=False))  # written by this very training
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); delete it to train from the start") from error
+
+
+def _trainer_class() -> Any:
     from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: PLC0415
 
-    look = SurveillanceLook()
-
     class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
-        """ultralytics' own training without its data search, final validation and second augmentation library."""
+        """ultralytics' own training without its searches for data and networks, validation and second augmentation."""
+
+        given: Any = None  # a _Given, before training
 
         def get_dataset(self) -> dict[str, Any]:
-            folders = {split: str(pictures / split / "images") for split in ("train", "val")}
-            return {**folders, "nc": 1, "names": {0: "person"}, "channels": 3, "path": str(pictures)}
+            folder = self.given.pictures if self.given else Path()  # asked once before it is given
+            folders = {split: str(folder / split / "images") for split in ("train", "val")}
+            return {**folders, "nc": 1, "names": {0: "person"}, "channels": 3, "path": str(folder)}
+
+        def setup_model(self) -> dict[str, Any] | None:
+            self.model = self.given.network
+            checkpoint: dict[str, Any] | None = self.given.checkpoint
+            if checkpoint is not None:
+                self.model.load_state_dict(checkpoint["ema"].float().state_dict())
+                self.resume = True
+            return checkpoint
 
         def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
             dataset = super().build_dataset(img_path, mode, batch)
             if mode == "train":
-                _spoil_pictures(dataset.transforms.transforms, look, config.seed)
+                begun = self.given.checkpoint["epoch"] + 1 if self.given.checkpoint else 0
+                _spoil_pictures(dataset.transforms.transforms, np.random.default_rng((self.given.seed, begun)))
             return dataset
 
         def _model_train(self) -> None:
@@ -156,11 +199,7 @@ def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, 
         def final_eval(self) -> None:
             return
 
-    trainer = Trainer(overrides=_overrides(work, config))
-    trainer.model = copy.deepcopy(network)
-    trainer.add_callback("on_train_epoch_end", lambda run: progress(_epoch_line(run)))
-    trainer.train()
-    return trainer.ema.ema.float().eval()
+    return Trainer
 
 
 def freeze_statistics(network: Network) -> None:
@@ -174,9 +213,9 @@ def freeze_statistics(network: Network) -> None:
             module.eval()
 
 
-def _spoil_pictures(transforms: list[Any], look: SurveillanceLook, seed: int) -> None:
-    """Put ``look`` in the place of ultralytics' albumentations step (rare blur and grey)."""
-    rng = np.random.default_rng(seed)
+def _spoil_pictures(transforms: list[Any], rng: np.random.Generator) -> None:
+    """Put ``SurveillanceLook`` in the place of ultralytics' albumentations step (rare blur and grey)."""
+    look = SurveillanceLook()
 
     def spoil(labels: dict[str, Any]) -> dict[str, Any]:
         labels["img"] = np.ascontiguousarray(look(labels["img"], rng))
@@ -222,7 +261,7 @@ def _overrides(work: Path, config: FineTuning) -> dict[str, Any]:
         "workers": 0 if config.device == "cpu" else 8,
         "val": False,
         "plots": False,
-        "save": False,
+        "save": True,  # after each epoch: an interrupted run goes on
         "verbose": False,
     }
 

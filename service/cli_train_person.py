@@ -1,0 +1,88 @@
+"""``actoscope train-person``: make a person detector for ``weights/person`` from surveillance videos."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+DATA_TEXT = (
+    "Frames of the train groups of 'Surveillance Camera Fight' (Aktı, Tataroğlu, Ekenel 2019; MIT), its val groups for "
+    "choosing; of an Intel sample video (CC BY 4.0) and a walking video (Apache-2.0 repository). Boxes by networks and "
+    "tracks, see provenance. Measured on PETS09-S2L1 (ground truth of MOTChallenge 2015) and 12 pictures of MOT17 "
+    "(CC BY-NC-SA 3.0, evaluation only), on which nothing was trained or chosen."
+)
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "train-person",
+        help="fine-tune the person detector on surveillance videos",
+        description="Frames of videos, boxes by stronger teachers, fine-tuning, and the best point between start and "
+        "fine-tuned network. An interrupted run goes on where it stopped. Network files (.pt) run code when they are "
+        "read: use only ones you trust.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with clips.csv (clip, source_group, split)")
+    parser.add_argument("--start", type=Path, required=True, help="a YOLO .pt that knows the class person")
+    parser.add_argument("--output", type=Path, default=Path("weights/person"), help="default: weights/person")
+    parser.add_argument("--work", type=Path, default=Path("data/train-person"), help="steps so far are kept here")
+    parser.add_argument("--final", type=Path, help="folder with pets/ and mot17-mini/; default: beside --data")
+    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="more videos to train on")
+    parser.add_argument("--witness", type=Path, help="a second .pt, all of whose classes are people")
+    parser.add_argument("--data-text", default=DATA_TEXT, help="origin and licence of the videos, for the card")
+    _add_tuning(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_tuning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--image-size", type=int, default=640)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--freeze", type=int, default=11, help="first layers that keep their weights (11: backbone)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu, or a torch name such as cuda:0")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from models.person_training import yolo  # noqa: PLC0415 - torch takes seconds
+
+    yolo.quiet(arguments.work / "settings")
+    from models.person_training.making import CardTexts, make  # noqa: PLC0415
+    from models.person_training.recipe import PersonRecipe  # noqa: PLC0415
+
+    tuning = yolo.FineTuning(
+        epochs=arguments.epochs,
+        image_size=arguments.image_size,
+        batch=arguments.batch,
+        learning_rate=arguments.learning_rate,
+        freeze=arguments.freeze,
+        seed=arguments.seed,
+        device=arguments.device,
+    )
+    recipe = PersonRecipe(
+        arguments.data, arguments.start, arguments.work, tuple(arguments.extra), arguments.witness, tuning=tuning
+    )
+    command = command_line(arguments)
+    texts = CardTexts(arguments.data_text, command, {"cpu": command, "gpu": f"{command} --device cuda:0"})
+    final = arguments.final or arguments.data.resolve().parent
+    card = make(recipe, final, arguments.output, texts, lambda text: print(text, flush=True))
+    print(f"{arguments.output / 'person.pt'} (share {card.share:g})")
+    return 0
+
+
+def command_line(arguments: argparse.Namespace) -> str:
+    """The command as one would type it, absolute folders reduced to their names: a card tells nothing of a machine."""
+    words = ["actoscope", "train-person", "--data", _short(arguments.data), "--start", _short(arguments.start)]
+    if arguments.extra:
+        words += ["--extra", *map(_short, arguments.extra)]
+    if arguments.witness:
+        words += ["--witness", _short(arguments.witness)]
+    for name in ("epochs", "batch", "image_size", "learning_rate", "freeze", "seed"):
+        words += [f"--{name.replace('_', '-')}", f"{getattr(arguments, name):g}"]
+    return shlex.join(words)
+
+
+def _short(path: Path) -> str:
+    return path.name if path.is_absolute() else path.as_posix()
