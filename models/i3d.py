@@ -54,12 +54,17 @@ STAGES: tuple[Stage, ...] = (
 )
 LOGITS, PREDICTIONS = "Logits", "Predictions"
 LOGITS_CONV = "Logits_Conv3d_0c_1x1"
+HIDDEN_CONV = "Hidden_Conv3d_0b_1x1"
 ENDPOINTS: tuple[str, ...] = (*(stage.endpoint for stage in STAGES), LOGITS, PREDICTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class I3DConfig:
-    """What to build. ``gate`` None is plain I3D; ``frames`` None leaves the clip length open (at least 9)."""
+    """What to build. ``gate`` None is plain I3D; ``frames`` None leaves the clip length open (at least 9).
+
+    ``channels`` is 3 for RGB and 2 for optical flow (x, y). ``hidden`` nodes with ReLU come before the logits where it
+    is not 0.
+    """
 
     num_classes: int = 400
     frames: int | None = None
@@ -67,23 +72,27 @@ class I3DConfig:
     gate: GateAxes | None = GateAxes.CHANNEL
     gate_ratio: int = 16
     dropout: float = 0.5  # the published training's; inactive at inference
+    channels: int = 3
+    hidden: int = 0
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {self.num_classes}")
         if self.frames is not None and self.frames < MIN_FRAMES:
             raise ValueError(f"frames must be at least {MIN_FRAMES}, got {self.frames}")
+        if self.channels < 1 or self.hidden < 0:
+            raise ValueError(f"expected channels >= 1 and hidden >= 0, got {self.channels} and {self.hidden}")
 
 
 def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> Any:
-    """→ keras.Model: float (B, T, H, W, 3) RGB in [-1, 1] → the named endpoint.
+    """→ keras.Model: float (B, T, H, W, 3) RGB (or ``channels`` of flow) in [-1, 1] → the named endpoint.
 
     ``Logits`` is (B, num_classes) averaged over time, ``Predictions`` its softmax; a stage's endpoint is its features
     after its gate. Raises ValueError for an unknown endpoint.
     """
     if final_endpoint not in ENDPOINTS:
         raise ValueError(f"final_endpoint must be one of {', '.join(ENDPOINTS)}; got {final_endpoint!r}")
-    inputs = keras.Input((config.frames, *config.size_hw, 3), name="clip", dtype="float32")
+    inputs = keras.Input((config.frames, *config.size_hw, config.channels), name="clip", dtype="float32")
     name = "i3d" if config.gate is None else "se_i3d"
     x = inputs
     for stage in STAGES:
@@ -131,6 +140,10 @@ def _logits(config: I3DConfig, x: Any) -> Any:
     window = (2, min(7, height), min(7, width))
     x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name="AvgPool3d")(x)
     x = keras.layers.Dropout(config.dropout, name="Dropout")(x)
+    if config.hidden:
+        x = keras.layers.Conv3D(
+            config.hidden, (1, 1, 1), activation="relu", data_format="channels_last", name=HIDDEN_CONV
+        )(x)
     conv = keras.layers.Conv3D(
         config.num_classes, (1, 1, 1), data_format="channels_last", dtype="float32", name=LOGITS_CONV
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.errors import UnknownModelError
@@ -11,16 +11,18 @@ from models.layers import GateAxes
 
 Builder = Callable[[int], Any]  # num_classes → keras.Model from float clips in [-1, 1] to logits
 
+GATES: Mapping[str, GateAxes | None] = {
+    "i3d": None,
+    "se_i3d": GateAxes.CHANNEL,
+    "se_i3d_time": GateAxes.CHANNEL_TIME,
+}
+
 
 def _i3d(gate: GateAxes | None) -> Builder:
     return lambda num_classes: build_i3d(I3DConfig(num_classes=num_classes, gate=gate))
 
 
-BUILDERS: dict[str, Builder] = {
-    "i3d": _i3d(None),
-    "se_i3d": _i3d(GateAxes.CHANNEL),
-    "se_i3d_time": _i3d(GateAxes.CHANNEL_TIME),
-}
+BUILDERS: dict[str, Builder] = {name: _i3d(gate) for name, gate in GATES.items()}
 
 
 def build(name: str, num_classes: int) -> Any:

@@ -1,0 +1,24 @@
+"""A small data set of your own → a network in minutes on a CPU.
+
+    actoscope train models/configs/quick.py --data DATASET --output weights/mine
+
+SE-I3D from Kinetics-400, frozen up to the last two blocks; these, their gates and the output learn from features that
+are computed once for each clip and each of four augmentation draws.
+"""
+
+from models.train_config import LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze
+
+CONFIG = TrainConfig(
+    name="quick",
+    transfer=TransferConfig(
+        cache_at="MaxPool3d_5a_2x2",
+        draws=4,
+        unfreeze=(Unfreeze(0, "new"), Unfreeze(3, "Mixed_5b")),
+    ),
+    loss=LossConfig(label_smoothing=0.1),
+    optimizer=OptimizerConfig(learning_rate=3e-4, weight_decay=1e-3),
+    epochs=20,
+    batch_size=8,
+    patience=8,
+    description=__doc__ or "",
+)

@@ -1,0 +1,6 @@
+"""Optimisers that Keras lacks. Importing this package registers them, so that saved trainings load."""
+
+from models.optimizers.lookahead import Lookahead
+from models.optimizers.radam import RAdam
+
+__all__ = ["Lookahead", "RAdam"]
