@@ -105,7 +105,7 @@ def class2label(labels: Iterable[str]) -> dict[str, int]:
     return {name: index for index, name in enumerate(names)}
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(folder: Path, manifest_file: str = MANIFEST_FILE) -> Dataset:
     """Read both files and check them. Raises DatasetError naming the file, the line and what was expected."""
     path = folder / DATASET_FILE
     try:
@@ -114,7 +114,7 @@ def read_dataset(folder: Path) -> Dataset:
         raise DatasetError(f"{path} does not exist: {folder} is no data set (`actoscope dataset` makes one)") from None
     except (OSError, ValidationError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
-    manifest = folder / MANIFEST_FILE
+    manifest = folder / manifest_file
     try:
         with manifest.open(newline="", encoding="utf-8") as stream:
             records = tuple(_record(row, folder, f"{manifest}:{line}") for line, row in _rows(stream, manifest))

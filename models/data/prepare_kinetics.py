@@ -1,0 +1,132 @@
+"""Kinetics (Kay et al. 2017, https://arxiv.org/abs/1705.06950): CSV files, and clips by the usual download scripts.
+
+The CSV has the columns ``label, youtube_id, time_start, time_end, split`` (more do no harm); files are named
+``<id>_<start, 6 digits>_<end, 6 digits>.mp4``, in class folders or flat. The YouTube video is the group.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.data.manifest import Split
+from models.data.source_video import Layout, LeftOut, SourceVideo, no_videos, uniquely_named, videos_below
+from models.errors import DatasetError
+
+_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+_SPLITS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "val": Split.VAL,
+    "validate": Split.VAL,
+    "validation": Split.VAL,
+    "test": Split.TEST,
+    "testing": Split.TEST,
+    "": Split.NONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    where: str  # file:line
+    label: str
+    youtube_id: str
+    stem: str
+    split: Split
+
+
+def read_kinetics(root: Path, csv_files: Sequence[Path]) -> Layout:
+    """The clips of ``csv_files`` that lie under ``root``. Those missing, and rows without label, are left out and told.
+
+    Raises DatasetError: an unreadable CSV, all bad rows of all files at once, one clip with two labels or splits, no
+    clip at all.
+    """
+    rows, left_out = _read_rows(csv_files)
+    files = _index(root)
+    videos: list[SourceVideo] = []
+    for row in rows:
+        path = _pick(files.get(row.stem, ()), row.label)
+        if path is None:
+            left_out.append(LeftOut(f"{row.stem}.mp4 ({row.label})", "it is not there"))
+        else:
+            videos.append(SourceVideo(path, row.label, row.youtube_id, row.stem, row.split))
+    if not videos:
+        raise no_videos(root, "clips named <id>_<start>_<end>.mp4 as in the CSV", left_out)
+    labels = tuple(sorted({row.label for row in rows}))
+    edition = ", ".join(path.name for path in csv_files)
+    return Layout(root, labels, uniquely_named(videos), tuple(left_out), edition)
+
+
+def _read_rows(csv_files: Iterable[Path]) -> tuple[list[_Row], list[LeftOut]]:
+    """→ one row a clip, and what is unusable. Raises DatasetError with everything that is wrong."""
+    rows: dict[str, _Row] = {}
+    left_out: list[LeftOut] = []
+    problems: list[str] = []
+    for where, cells in _cells(csv_files):
+        try:
+            row = _row(where, cells)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        if not row.label:
+            left_out.append(LeftOut(f"{row.stem}.mp4", f"{where} has no label"))
+            continue
+        before = rows.setdefault(row.stem, row)
+        if (before.label, before.split) != (row.label, row.split):
+            problems.append(f"{where}: {row.stem} is {_shown(row)}, but {_shown(before)} in {before.where}")
+    if problems:
+        raise DatasetError("; ".join(problems))
+    return list(rows.values()), left_out
+
+
+def _shown(row: _Row) -> str:
+    return f"{row.label!r} in {row.split.value or 'no split'}"
+
+
+def _cells(csv_files: Iterable[Path]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for path in csv_files:
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream)
+                missing = [name for name in _COLUMNS[1:4] if name not in (reader.fieldnames or ())]
+                if missing:
+                    raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(_COLUMNS)}")
+                for row in reader:
+                    yield f"{path.name}:{reader.line_num}", row
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{path} cannot be read: {error}") from error
+
+
+def _row(where: str, cells: Mapping[str, str | None]) -> _Row:
+    """Raises ValueError that says what is wrong with the row."""
+    text = {name: (cells.get(name) or "").strip() for name in _COLUMNS}
+    try:
+        start, end = int(float(text["time_start"])), int(float(text["time_end"]))
+    except (ValueError, OverflowError):
+        raise ValueError(f"expected times in seconds, got {text['time_start']!r} and {text['time_end']!r}") from None
+    if not text["youtube_id"]:
+        raise ValueError("youtube_id is empty")
+    if text["split"].lower() not in _SPLITS:
+        raise ValueError(f"expected the split train, validate or test, got {text['split']!r}")
+    stem = f"{text['youtube_id']}_{start:06d}_{end:06d}"
+    return _Row(where, text["label"], text["youtube_id"], stem, _SPLITS[text["split"].lower()])
+
+
+def _index(root: Path) -> dict[str, list[Path]]:
+    """→ the files by name without suffix."""
+    files: dict[str, list[Path]] = {}
+    for path in videos_below(root):
+        files.setdefault(path.stem, []).append(path)
+    return files
+
+
+def _pick(paths: Sequence[Path], label: str) -> Path | None:
+    """The file in the folder of its class (scripts write blanks as ``_`` or not), else the first."""
+    wanted = _plain(label)
+    return next((path for path in paths if _plain(path.parent.name) == wanted), paths[0] if paths else None)
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())

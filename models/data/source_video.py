@@ -1,0 +1,90 @@
+"""What a public layout says about its videos, before any is opened: the one form that every ``prepare_…`` yields."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from models.data.clip_file import CLIP_SUFFIXES
+from models.data.manifest import Split
+from models.errors import DatasetError
+
+VIDEO_SUFFIXES = (*CLIP_SUFFIXES, ".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".3gp", ".gif")
+_UNFIT = re.compile(r"[^\w() +,&'-]+")  # for a file name on any system
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVideo:
+    """One labelled video. ``name``: of its clip, without suffix, unique within its label."""
+
+    path: Path
+    label: str
+    group: str
+    name: str
+    split: Split = Split.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A video (or a row of a list) that does not become a clip, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A tree as read: ``labels`` in the order that the classes get, ``left_out`` what is unusable without opening it.
+
+    ``edition`` tells apart two readings of one tree (the list number, the CSV files): a data set made from another
+    edition does not keep its splits.
+    """
+
+    root: Path
+    labels: tuple[str, ...]
+    videos: tuple[SourceVideo, ...]
+    left_out: tuple[LeftOut, ...] = field(default=())
+    edition: str = ""
+
+
+def videos_below(root: Path) -> Iterator[Path]:
+    """Every video file under ``root``, sorted by path, hidden ones excepted. Raises DatasetError: no such folder."""
+    if not root.is_dir():
+        raise DatasetError(f"{root} is no folder; expected one with videos in it")
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES):
+                yield Path(folder, name)
+
+
+def folder_name(label: str) -> str:
+    """A class's name as the name of its folder, as a clip's name: what file systems refuse becomes ``_``."""
+    return _UNFIT.sub("_", label).strip(" ") or "_"
+
+
+def uniquely_named(videos: Iterable[SourceVideo]) -> tuple[SourceVideo, ...]:
+    """Number the names (``name-2``) that occur again in the folder of their label, also where only case differs."""
+    taken: Counter[tuple[str, str]] = Counter()
+    return tuple(_numbered(video, taken) for video in videos)
+
+
+def _numbered(video: SourceVideo, taken: Counter[tuple[str, str]]) -> SourceVideo:
+    folder, stem = folder_name(video.label).lower(), folder_name(video.name)
+    name, number = stem, 1
+    while taken[folder, name.lower()]:
+        number += 1
+        name = f"{stem}-{number}"
+    taken[folder, name.lower()] += 1
+    return replace(video, name=name)
+
+
+def no_videos(root: Path, expected: str, left_out: Iterable[LeftOut]) -> DatasetError:
+    """The error for a tree in which nothing fits, with the first few things that were there instead."""
+    found = [f"{item.what} ({item.reason})" for item in left_out]
+    shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+    return DatasetError(f"{root} holds no usable video; expected {expected}" + (f"; found {shown}" if found else ""))
