@@ -152,10 +152,14 @@ def draw_clip(config: AugmentConfig, rng: np.random.Generator) -> ClipDraw:
 
 def draw_window(window: WindowConfig, config: AugmentConfig, total: int, rng: np.random.Generator) -> WindowConfig:
     """Temporal augmentation for a file of ``total`` pictures: speed, a window anywhere, now and then a short run."""
-    speed, share = _log_uniform(rng, config.speed), _run_share(config, rng)
+    speed, share = draw_speed(config, rng), _run_share(config, rng)
     mode = WindowMode.RANDOM if config.jitter else window.mode
     drawn = replace(window, mode=mode, speed=window.speed * speed)
     return replace(drawn, real=math.ceil(share * drawn.available(total)) if share < 1 else window.real)
+
+
+def draw_speed(config: AugmentConfig, rng: np.random.Generator) -> float:
+    return _log_uniform(rng, config.speed)
 
 
 def _run_share(config: AugmentConfig, rng: np.random.Generator) -> float:

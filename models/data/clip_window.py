@@ -19,6 +19,7 @@ from pipeline.clips import back_and_forth
 
 Clip = NDArray[np.uint8]  # (T, S, S, 3) RGB
 Indices = NDArray[np.intp]  # (L,) numbers of pictures in the clip file
+_SLACK = 1e-9  # keeps a quotient that should be whole from being rounded down
 
 
 class WindowMode(str, Enum):
@@ -52,7 +53,12 @@ class WindowConfig:
 
     def available(self, total: int) -> int:
         """How many pictures of a file of ``total`` the window can take before it has to play them back and forth."""
-        return min(self.real or self.length, math.floor((total - 1) / self.speed + 1e-9) + 1)
+        return min(self.real or self.length, samples(total, self.speed))
+
+
+def samples(total: int, speed: float) -> int:
+    """How many pictures of ``total`` are shown when every ``speed``-th is."""
+    return math.floor((total - 1) / speed + _SLACK) + 1
 
 
 DEFAULT_WINDOW = WindowConfig()
@@ -66,7 +72,7 @@ def window_indices(total: int, config: WindowConfig, rng: np.random.Generator | 
     if total < 1:
         raise DatasetError("expected a clip with pictures in it, got an empty one")
     run = config.available(total)
-    slack = max(0, math.floor(total - 1 - (run - 1) * config.speed + 1e-9))  # starts 0 … slack are possible
+    slack = max(0, math.floor(total - 1 - (run - 1) * config.speed + _SLACK))  # starts 0 … slack are possible
     picked = _start(slack, config.mode, rng) + np.floor(np.arange(run) * config.speed + 0.5).astype(np.intp)
     return np.asarray(np.minimum(picked, total - 1)[back_and_forth(run, config.length)], np.intp)
 

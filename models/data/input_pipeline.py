@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +29,7 @@ from models.data.manifest import ClipRecord, Split
 from models.errors import DatasetError
 
 Clip = NDArray[np.uint8]  # (T, S, S, 3) RGB
+Number = tuple[int | None, int]  # of the draw, of the repetition
 
 
 class Stream(str, Enum):
@@ -70,19 +72,20 @@ class InputConfig:
             raise DatasetError(f"expected {'; '.join(wrong)}")
 
 
-def read_input(record: ClipRecord, config: InputConfig, draw: int | None = None) -> Clip:
+def read_input(record: ClipRecord, config: InputConfig, draw: int | None = None, repeat: int = 0) -> Clip:
     """One clip as the network gets it, before scaling → uint8 (T, S, S, 3) RGB.
 
     ``draw``: the number of the augmentation draw, from 0 on; the same number gives the same pixels. None, or a record
-    outside ``augment_splits``, gives the window of the configuration unchanged. Raises DatasetError naming the file.
+    outside ``augment_splits``, gives the window of the configuration unchanged. ``repeat`` sets the rows of one clip
+    that balancing repeated apart (``repeat_numbers``). Raises DatasetError naming the file.
     """
-    clip, plan = _read_and_plan(record, config, draw)
+    clip, plan = _read_and_plan(record, config, (draw, repeat))
     return _rgb(clip, plan, config)
 
 
-def read_flow(record: ClipRecord, config: InputConfig, draw: int | None = None) -> Flow:
+def read_flow(record: ClipRecord, config: InputConfig, draw: int | None = None, repeat: int = 0) -> Flow:
     """The same window and geometry as ``read_input`` → float32 (T, S, S, 2) in [-1, 1]."""
-    clip, plan = _read_and_plan(record, config, draw)
+    clip, plan = _read_and_plan(record, config, (draw, repeat))
     return _flow(clip, plan, config)
 
 
@@ -94,11 +97,12 @@ def batches(records: Sequence[ClipRecord], targets: Sequence[int], config: Input
     that cannot be read ends the iteration with TensorFlow's error holding our message.
     """
     _check(records, targets, config)
-    tf = _tensorflow()
-    order = epoch_order(len(records), config, epoch)
+    tf = import_tensorflow()
+    order = epoch_order(len(records), config.seed if config.shuffle else None, epoch)
+    repeats = repeat_numbers(records)
 
     def load(index: np.int64) -> tuple[NDArray[Any], ...]:
-        return _load(records[int(index)], config, epoch)
+        return _load(records[int(index)], config, (epoch, repeats[int(index)]))
 
     def shaped(index: Any) -> tuple[Any, Any]:
         kinds = _kinds(config)
@@ -120,11 +124,21 @@ def batches(records: Sequence[ClipRecord], targets: Sequence[int], config: Input
     return dataset.batch(config.batch).map(scaled).prefetch(1)
 
 
-def epoch_order(count: int, config: InputConfig, epoch: int) -> NDArray[np.int64]:
-    """→ (count,) the order of the records in an epoch: as given, or shuffled by seed and epoch."""
-    if not config.shuffle:
+def epoch_order(count: int, seed: int | None, epoch: int) -> NDArray[np.int64]:
+    """→ (count,) the order of the records in an epoch: shuffled by seed and epoch, as given without a seed."""
+    if seed is None:
         return np.arange(count, dtype=np.int64)
-    return np.random.default_rng([config.seed, epoch]).permutation(count).astype(np.int64)
+    return np.random.default_rng([seed, epoch]).permutation(count).astype(np.int64)
+
+
+def repeat_numbers(records: Sequence[ClipRecord]) -> list[int]:
+    """→ for each record, how many before it have the same clip; balancing repeats rows, and their draws must differ."""
+    seen: Counter[Path] = Counter()
+    numbers = []
+    for record in records:
+        numbers.append(seen[record.path])
+        seen[record.path] += 1
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +149,17 @@ class _Plan:
     draw: ClipDraw
 
 
-def _read_and_plan(record: ClipRecord, config: InputConfig, draw: int | None) -> tuple[Clip, _Plan]:
+def _read_and_plan(record: ClipRecord, config: InputConfig, number: Number) -> tuple[Clip, _Plan]:
     clip = read_clip(record.path)
+    draw, repeat = number
     if draw is None or config.augment is None or record.split not in config.augment_splits:
         return clip, _Plan(window_indices(len(clip), config.window), ClipDraw())
-    rng = np.random.default_rng([config.seed, _number(record), draw])
+    rng = np.random.default_rng([config.seed, clip_number(record), draw, repeat])
     window = draw_window(config.window, config.augment, len(clip), rng)
     return clip, _Plan(window_indices(len(clip), window, rng), draw_clip(config.augment, rng))
 
 
-def _number(record: ClipRecord) -> int:
+def clip_number(record: ClipRecord) -> int:
     """What sets the draws of one clip apart from another's, wherever the data set lies on the disk."""
     return zlib.crc32(f"{record.path.parent.name}/{record.path.name}".encode())
 
@@ -181,8 +196,8 @@ def _resized(clip: Clip, size: int) -> Clip:
     return np.stack([cv2.resize(picture, (size, size), interpolation=how) for picture in clip])
 
 
-def _load(record: ClipRecord, config: InputConfig, draw: int) -> tuple[NDArray[Any], ...]:
-    clip, plan = _read_and_plan(record, config, draw)
+def _load(record: ClipRecord, config: InputConfig, number: Number) -> tuple[NDArray[Any], ...]:
+    clip, plan = _read_and_plan(record, config, number)
     if config.stream is Stream.BOTH:
         return _rgb(clip, plan, config), _flow(clip, plan, config)
     return (_rgb(clip, plan, config) if config.stream is Stream.RGB else _flow(clip, plan, config),)
@@ -206,7 +221,7 @@ def _check(records: Sequence[ClipRecord], targets: Sequence[int], config: InputC
         raise DatasetError(f"targets must be 0 to {config.num_classes - 1}, got {foreign}")
 
 
-def _tensorflow() -> Any:
+def import_tensorflow() -> Any:
     """TensorFlow, kept off the GPU where Keras uses another backend: it would take the whole memory of it."""
     import keras  # noqa: PLC0415 - an evaluation that reads single clips needs neither
     import tensorflow as tf  # noqa: PLC0415
