@@ -23,8 +23,7 @@ from models.data.manifest import ClipRecord, Split
 from models.errors import DatasetError
 
 _LACKS_CLASS = 1e3  # far above any distance in shares, so coverage comes first
-_TRIES_BELOW = 2_000  # groups; beyond, one try is as good as its shares are fine
-_TRIES = 8
+_MOST_TRIES, _PLACINGS = 50, 20_000  # few groups get many tries, which is where they help, and cost nothing
 _MAX_SWEEPS = 20
 
 Floats = NDArray[np.float64]
@@ -148,7 +147,8 @@ def _place(records: Sequence[ClipRecord], shares: Sequence[float], seed: int) ->
     """→ the index of the share that each group goes to."""
     groups = _groups(records)
     rng = np.random.default_rng(seed)
-    tries = (_Placing(groups, shares, rng) for _ in range(_TRIES if len(groups) < _TRIES_BELOW else 1))
+    count = min(_MOST_TRIES, 1 + _PLACINGS // len(groups))
+    tries = (_Placing(groups, shares, rng) for _ in range(count))
     best = min(tries, key=lambda placing: placing.cost())  # the first of equals
     return {group.name: int(place) for group, place in zip(groups, best.places, strict=True)}
 
