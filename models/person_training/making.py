@@ -13,7 +13,7 @@ from models.person_training.card import NETWORK_FILE, PersonCard, PersonFigures,
 from models.person_training.evaluation import Matched
 from models.person_training.ground_truth import annotated_pictures, annotated_video
 from models.person_training.recipe import PersonRecipe, Pictures, Say
-from models.person_training.report import Choice, choose, figures, table, write_figures
+from models.person_training.report import KEPT_CONFIDENCES, Choice, choose, figures, table, write_figures
 from pipeline.cpu import file_sha256
 
 LARGEST_BYTES = 6_000_000
@@ -60,8 +60,8 @@ def make(recipe: PersonRecipe, shared: Path, output: Path, texts: CardTexts, say
     held_out = {share: steps.measure(file, steps.on_val(recipe, pictures), recipe) for share, file in files.items()}
     say("held-out pictures, labelled by the teacher:\n" + table({f"{share:.2f}": m for share, m in held_out.items()}))
     choice = choose(held_out)
-    start, chosen = steps.one_class_start(recipe), files[choice.share]
-    networks = {"start": start, "chosen": chosen}
+    chosen = steps.with_old_confidences(recipe, files[choice.share], choice.rescoring)
+    networks = {"start": steps.one_class_start(recipe), "chosen": chosen}
     measured = {
         name: {which: steps.measure(file, given, recipe) for which, file in networks.items()}
         for name, given in final.items()
@@ -114,12 +114,13 @@ def _store(
 def _provenance(recipe: PersonRecipe, choice: Choice) -> str:
     witness = f", confirmed by {recipe.witness.name} (sha256 {file_sha256(recipe.witness)})" if recipe.witness else ""
     points = ", ".join(f"{share:.2f}: {score:.4f}" for share, score in sorted(choice.average_precisions.items()))
-    tuning = recipe.tuning
+    tuning, (weak, strong) = recipe.tuning, KEPT_CONFIDENCES
     return (
         f"{recipe.start.name} (sha256 {file_sha256(recipe.start)}) reduced to its class person; fine-tuned for "
         f"{tuning.epochs} epochs at {tuning.image_size} with the first {tuning.freeze} layers and all batch "
         f"statistics fixed, learning rate {tuning.learning_rate:g}, batch {tuning.batch}, on boxes that the start "
         f"found at input sizes {', '.join(map(str, recipe.teacher_sizes))}{witness} and by the given tracks; "
         f"{choice.share:.2f} of the way from start to fine-tuned, chosen by average precision on held-out source "
-        f"videos ({points})."
+        f"videos ({points}); its logits times {choice.rescoring[0]:.3f} plus {choice.rescoring[1]:.3f}, so that on "
+        f"those it reports as many detections from {weak:g} and from {strong:g} on as its start."
     )

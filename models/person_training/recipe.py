@@ -16,7 +16,7 @@ from models.data.manifest import Split
 from models.person_training import yolo
 from models.person_training.evaluation import Matched, TruePeople, match
 from models.person_training.pictures import collect_votes, labelled, write_pictures
-from models.person_training.surgery import between, everybody, only_person
+from models.person_training.surgery import between, everybody, only_person, rescored
 from models.person_training.teacher import Teacher, View
 from models.person_training.videos import Picture, find_videos, store_frames
 from pipeline.cpu import file_sha256
@@ -112,6 +112,13 @@ def mixtures(recipe: PersonRecipe, tuned: Path) -> dict[float, Path]:
         yolo.write_network(between(one, other, share), path, f"{share:.2f} of the way from start to fine-tuned")
         files[share] = path
     return files
+
+
+def with_old_confidences(recipe: PersonRecipe, network: Path, rescoring: tuple[float, float]) -> Path:
+    """The chosen network with its logits scaled and moved (``models.person_training.report.rescoring``)."""
+    path = recipe.work / "mixtures" / "person-chosen.pt"
+    yolo.write_network(rescored(yolo.read_network(network), *rescoring), path, "weights/person of Actoscope")
+    return path
 
 
 def _key(*parts: object) -> str:

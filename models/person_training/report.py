@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from models.data.manifest import write_atomically
 from models.person_training.card import PersonFigures
 from models.person_training.evaluation import Matched
 
 CONFIDENCES = (0.1, 0.25, 0.3, 0.4, 0.5, 0.6)
+KEPT_CONFIDENCES = (0.1, 0.6)  # pipeline.tracker.TrackerConfig: weak, strong
 STATED_CONFIDENCE = 0.25  # of the figures in the card: what ultralytics takes when nothing is said
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen point and how every point did on the held-out pictures: average precision by share."""
+    """The chosen point, how every point did on the held-out pictures (average precision by share), and its scores."""
 
     share: float
     average_precisions: Mapping[float, float]
+    rescoring: tuple[float, float]  # scale and offset of its logits
 
 
 def choose(matched: Mapping[float, Matched]) -> Choice:
-    """The share of the fine-tuned network, above 0, with the best average precision on held-out pictures."""
+    """The share of the fine-tuned network, above 0, with the best average precision on held-out pictures.
+
+    ``matched`` holds the start as share 0.
+    """
     scores = {share: found.at(STATED_CONFIDENCE).average_precision for share, found in matched.items()}
-    return Choice(max((share for share in scores if share > 0), key=scores.__getitem__), scores)
+    best = max((share for share in scores if share > 0), key=scores.__getitem__)
+    return Choice(best, scores, rescoring(matched[0.0], matched[best]))
+
+
+def rescoring(start: Matched, tuned: Matched) -> tuple[float, float]:
+    """Scale and offset of the logits with which ``tuned`` reports as many detections as ``start`` did.
+
+    Fine-tuning moves confidences as a whole; the tracker's thresholds (``KEPT_CONFIDENCES``: weak and strong) must go
+    on meaning what they meant. Both were measured on the same held-out pictures. An order of detections never changes.
+    """
+    wanted = [_logit(confidence) for confidence in KEPT_CONFIDENCES]
+    counts = [int((start.confidences >= confidence).sum()) for confidence in KEPT_CONFIDENCES]
+    ordered = np.sort(tuned.confidences)[::-1]
+    if counts[1] < 1 or counts[0] <= counts[1] or len(ordered) <= counts[0]:
+        return 1.0, 0.0  # too few detections to tell
+    low, high = (_logit(float(ordered[count - 1] + ordered[count]) / 2) for count in counts)
+    if high - low < 1e-3:
+        return 1.0, 0.0
+    scale = (wanted[1] - wanted[0]) / (high - low)
+    return scale, wanted[0] - scale * low
+
+
+def _logit(probability: float) -> float:
+    inside = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(inside / (1 - inside))
 
 
 def figures(matched: Matched, image_size: int, confidence: float = STATED_CONFIDENCE) -> PersonFigures:

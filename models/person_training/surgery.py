@@ -57,6 +57,18 @@ def between(start: Any, tuned: Any, share: float) -> Any:
     return result
 
 
+def rescored(network: Any, scale: float, offset: float) -> Any:
+    """A copy of a one-class network whose person logits are ``scale`` · logit + ``offset``; its boxes stay."""
+    if scale <= 0:
+        raise TrainingError(f"scores must stay in their order: expected a scale above 0, got {scale:g}")
+    result = copy.deepcopy(network)
+    with torch.no_grad():
+        for branch in result.model[-1].cv3:
+            branch[-1].weight.mul_(scale)
+            branch[-1].bias.mul_(scale).add_(offset)
+    return result
+
+
 def _row(layer: Any, index: int) -> Any:
     """A 1×1 convolution with one of the output channels of ``layer``."""
     single = nn.Conv2d(layer.in_channels, 1, layer.kernel_size, layer.stride, layer.padding)

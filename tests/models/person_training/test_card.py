@@ -18,7 +18,7 @@ from models.person_training.card import PersonCard, read_person_card, write_pers
 from models.person_training.evaluation import Matched
 from models.person_training.making import CardTexts, make
 from models.person_training.recipe import PersonRecipe
-from models.person_training.report import choose, figures, table, write_figures
+from models.person_training.report import KEPT_CONFIDENCES, choose, figures, rescoring, table, write_figures
 from pipeline.cpu import file_sha256
 from service.cli_train_person import add, command_line
 
@@ -104,6 +104,23 @@ def test_choose_takes_the_best_fine_tuned_one_never_the_start() -> None:
     choice = choose(tried)
     assert choice.share == 0.5
     assert choice.average_precisions[0.0] == pytest.approx(0.75)
+    assert choice.rescoring == (1.0, 0.0)  # too few detections to tell
+
+
+def test_rescoring_gives_back_the_start_counts_at_both_thresholds() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 400)
+    right = np.ones(400, bool)
+
+    def sigmoid(values: np.ndarray) -> np.ndarray:
+        return (1 / (1 + np.exp(-values))).astype(np.float32)
+
+    start, tuned = Matched(sigmoid(logits), right, 400), Matched(sigmoid(0.5 * logits + 1), right, 400)
+    scale, offset = rescoring(start, tuned)
+    again = sigmoid(scale * (0.5 * logits + 1) + offset)
+    for confidence in KEPT_CONFIDENCES:
+        assert abs((again >= confidence).sum() - (start.confidences >= confidence).sum()) <= 1
+    assert scale == pytest.approx(2, rel=0.1)
 
 
 def test_table_and_json_say_the_same(tmp_path: Path) -> None:

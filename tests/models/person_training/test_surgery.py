@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingError
-from models.person_training.surgery import between, everybody, only_person
+from models.person_training.surgery import between, everybody, only_person, rescored
 
 
 def answers(network: Any, seed: int = 0) -> np.ndarray:
@@ -70,3 +70,13 @@ def test_between_mixes_every_weight_and_statistic(network: Any) -> None:
 def test_between_two_architectures_is_refused(network: Any) -> None:
     with pytest.raises(TrainingError, match="one architecture"):
         between(network, only_person(network), 0.5)
+
+
+def test_rescored_changes_the_logits_as_told_and_no_box(network: Any) -> None:
+    one = only_person(network)
+    before, after = answers(one), answers(rescored(one, 1.5, -0.7))
+    np.testing.assert_array_equal(after[:4], before[:4])
+    logits = np.log(before[4] / (1 - before[4]))
+    np.testing.assert_allclose(after[4], 1 / (1 + np.exp(-(1.5 * logits - 0.7))), rtol=1e-3)
+    with pytest.raises(TrainingError, match="scale above 0"):
+        rescored(one, 0.0, 1.0)

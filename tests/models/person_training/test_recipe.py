@@ -1,0 +1,89 @@
+"""From videos to a weights folder that the serving code loads, on a few frames of the sample video."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.data.manifest import Split
+from models.person_training import yolo
+from models.person_training.card import read_person_card
+from models.person_training.making import CardTexts, make
+from models.person_training.pictures import labelled
+from models.person_training.recipe import PersonRecipe
+from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+START = REPOSITORY.parent / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+SAMPLE = REPOSITORY / "samples" / "street.mp4"
+
+
+def cut(target: Path, first: int, frames: int) -> None:
+    """Some frames of the sample video as a video of their own."""
+    capture, writer = cv2.VideoCapture(str(SAMPLE)), None
+    for number in range(first + frames):
+        _, bgr = capture.read()
+        if number >= first:
+            size = (bgr.shape[1], bgr.shape[0])
+            writer = writer or cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
+            writer.write(bgr)
+    capture.release()
+    assert writer is not None
+    writer.release()
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder as ``../shared/data``: one training and one validation video, and a little PETS."""
+    if not START.is_file():
+        pytest.skip("../shared/weights/yolo11n-coco is not here")
+    shared = tmp_path / "shared"
+    (shared / "cameras").mkdir(parents=True)
+    (shared / "pets").mkdir()
+    cut(shared / "cameras" / "one.avi", 0, 8)
+    cut(shared / "cameras" / "two.avi", 30, 8)
+    cut(shared / "pets" / "vtest.avi", 60, 2)
+    (shared / "cameras" / "clips.csv").write_text("clip,source_group,split\none,0,train\ntwo,1,val\n")
+    (shared / "pets" / "gt_every10.txt").write_text("1,1,10,10,20,40,1\n2,1,10,10,20,40,1\n")
+    return shared
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler:UserWarning", "ignore::DeprecationWarning:torch")
+def test_make_from_videos_to_a_folder_that_the_service_loads(shared: Path, tmp_path: Path) -> None:
+    yolo.quiet(tmp_path / "settings")
+    tuning = yolo.FineTuning(epochs=1, image_size=64, batch=2)
+    recipe = PersonRecipe(
+        shared / "cameras",
+        START,
+        tmp_path / "work",
+        tuning=tuning,
+        teacher_sizes=(320,),
+        shares=(0.0, 1.0),
+        image_size=320,
+    )
+    said: list[str] = []
+    output = tmp_path / "weights" / "person"
+    card = make(recipe, shared, output, CardTexts("a sample", "a test"), said.append)
+    assert read_person_card(output) == card
+    assert card.share == 1.0
+    assert set(card.metrics) == set(card.start_metrics) == {"PETS09-S2L1"}
+    assert START.name in card.provenance
+    assert sum(len(people.boxes_xyxy) for _, people in labelled(tmp_path / "work" / "pictures", Split.TRAIN)) > 2
+    assert any("epoch 1 of 1" in line for line in said)
+    _check_serving(output, tmp_path)
+
+
+def _check_serving(output: Path, tmp_path: Path) -> None:
+    """The new network is the default, and finds about the people that its start finds."""
+    assert resolve_person_weights(output.parent) == output / "person.pt"
+    config = DetectorConfig(image_size=320, confidence=0.3, cache_dir=tmp_path / "work" / "cache", device="cpu")
+    image = np.ascontiguousarray(cv2.VideoCapture(str(SAMPLE)).read()[1][..., ::-1])
+    new, old = PersonDetector.load(output / "person.pt", config), PersonDetector.load(START, config)
+    assert abs(len(new.detect([image])[0]) - len(old.detect([image])[0])) <= 2
+    shutil.rmtree(output)
