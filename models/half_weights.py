@@ -11,7 +11,7 @@ import io
 import zipfile
 from pathlib import Path
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from models.errors import TrainingError

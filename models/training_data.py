@@ -22,7 +22,9 @@ Batch = tuple[Inputs, NDArray[np.float32]]  # inputs and one-hot (or mixed) targ
 class Source(Protocol):
     """One split of the data."""
 
-    targets: Sequence[int]
+    @property
+    def targets(self) -> Sequence[int]:
+        """Class index of each clip."""
 
     def batches(self, epoch: int | None) -> Iterator[Batch]:
         """The batches of an epoch, shuffled and augmented; None: in order, without augmentation."""

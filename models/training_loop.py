@@ -6,6 +6,7 @@ carries over is in the checkpoint, so a resumed training follows the curve it wo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,9 +90,10 @@ def predict(model: Any, source: Source) -> Logits:
 
 
 def training_key(config: TrainConfig, splits: Splits) -> str:
-    """Names a training: all of its configuration but what people write about it, and the number of its clips."""
+    """Names a training: all of its configuration but what people write about it, and the classes of its clips."""
     bare = replace(config, description="", dataset="", card=type(config.card)())
-    return f"{bare!r} {len(splits.train.targets)} {len(splits.val.targets) if splits.val else 0}"
+    targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
+    return hashlib.sha256(f"{bare!r} {targets}".encode()).hexdigest()
 
 
 def weights_of(model: Any) -> Arrays:

@@ -51,10 +51,11 @@ def save_checkpoint(path: Path, state: Checkpoint) -> None:
     groups = (state.weights, state.optimizer, state.average)
     counts = (len(state.weights), len(state.optimizer), len(state.average))
     meta = _Meta(state.key, state.epochs, state.best_epoch, state.stopped, counts, state.history)
-    arrays = {f"{index:05d}": array for index, array in enumerate(array for group in groups for array in group)}
+    arrays: dict[str, Any] = {f"{i:05d}": array for i, array in enumerate(array for group in groups for array in group)}
+    arrays["meta"] = np.array(json.dumps(asdict(meta)))
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as stream:
-        np.savez(stream, meta=np.array(json.dumps(asdict(meta))), **arrays)
+        np.savez(stream, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)

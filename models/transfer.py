@@ -71,26 +71,33 @@ def build_stream(config: NetworkConfig, stream: Mode, labels: Sequence[str], siz
 
 
 def copy_weights(model: Any, start: Start, keep_head: bool) -> None:
-    """Give ``model`` every weight of ``start`` that fits, the output layer's and hidden nodes' unless ``keep_head``.
+    """Give ``model`` every layer of ``start`` that fits; its own output and hidden nodes stay with ``keep_head``.
 
     A stem made for three colours is averaged over them for flow (Wang et al. 2016, "Temporal Segment Networks",
     cross-modality initialisation). Raises TrainingError where a convolution or its statistics do not fit: half a
     start is no start.
     """
     wrong = []
-    for weight in model.weights:
-        owner = weight.path.split("/")[0]
-        if _is_seed(weight) or (keep_head and owner in {LOGITS_CONV, HIDDEN_CONV}):
+    for layer in model.layers:
+        weights = [weight for weight in layer.weights if not _is_seed(weight)]
+        if keep_head and layer.name in {LOGITS_CONV, HIDDEN_CONV}:
             continue
-        value = start.weights.get(weight.path)
-        if value is not None and weight.path == STEM_KERNEL and value.shape[3] != weight.shape[3]:
-            value = _over_colour(value, weight.shape[3])
-        if value is not None and value.shape == tuple(weight.shape):
-            weight.assign(value)
-        elif not owner.endswith("_se") and owner not in {LOGITS_CONV, HIDDEN_CONV}:
-            wrong.append(f"{weight.path} {tuple(weight.shape)}, found {None if value is None else value.shape}")
+        values = [_fitting(start, weight) for weight in weights]
+        if all(value is not None for value in values):
+            for weight, value in zip(weights, values, strict=True):
+                weight.assign(value)
+        elif not is_new(layer):  # of a gate, all or nothing: half of it would no longer be the identity
+            wrong.append(layer.name)
     if wrong:
-        raise TrainingError(f"the start weights do not fit the network: {'; '.join(wrong[:3])}")
+        raise TrainingError(f"the start weights do not fit the network's layers {', '.join(wrong[:5])}")
+
+
+def _fitting(start: Start, weight: Any) -> np.ndarray[Any, Any] | None:
+    """→ the start's value for ``weight``, None where there is none of its shape."""
+    value = start.weights.get(weight.path)
+    if value is not None and weight.path == STEM_KERNEL and value.shape[3] != weight.shape[3]:
+        value = _over_colour(value, weight.shape[3])
+    return value if value is not None and value.shape == tuple(weight.shape) else None
 
 
 def _over_colour(kernel: np.ndarray[Any, np.dtype[np.float32]], channels: int) -> np.ndarray[Any, Any]:

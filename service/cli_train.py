@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -65,7 +65,7 @@ class _Bars:
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -75,7 +75,8 @@ class _Bars:
             self.close()
             self._what = what
             self._bar = tqdm(total=total, desc=what, disable=not self._enabled, leave=False, file=sys.stderr)
-        self._bar.update(done - self._bar.n)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
 
     def line(self, text: str) -> None:
         self.close()

@@ -51,10 +51,11 @@ class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras ship
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
         """Before each update: ``inner`` counts as we do; before the first one the slow weights are taken."""
         self.inner._iterations.assign(self._iterations)
-        fresh = keras.ops.equal(self._iterations, 0)
+        ops = keras.ops
+        fresh = ops.equal(self._iterations, 0)
         for variable in trainable_variables:
             slow = self._slow[self._get_variable_index(variable)]
-            slow.assign(keras.ops.where(fresh, keras.ops.convert_to_tensor(variable), slow))
+            slow.assign(ops.where(fresh, ops.convert_to_tensor(variable), ops.convert_to_tensor(slow)))
         super()._backend_apply_gradients(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -64,8 +65,9 @@ class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras ship
         slow = self._slow[self._get_variable_index(variable)]
         sync = ops.equal((self.iterations + 1) % self.sync_period, 0)
         fast = ops.convert_to_tensor(variable)
-        moved = slow + self.slow_step * (fast - slow)
-        self.assign(slow, ops.where(sync, moved, slow))
+        behind = ops.convert_to_tensor(slow)
+        moved = behind + self.slow_step * (fast - behind)
+        self.assign(slow, ops.where(sync, moved, behind))
         self.assign(variable, ops.where(sync, moved, fast))
 
     def get_config(self) -> dict[str, Any]:
