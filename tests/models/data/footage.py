@@ -29,11 +29,13 @@ def street(count: int = 24, size: int = 64) -> NDArray[np.uint8]:
     return clip
 
 
-def sliding(count: int, size: int = 64, step_xy: tuple[int, int] = (2, 0), seed: int = 0) -> NDArray[np.uint8]:
-    """uint8 (count, size, size, 3): a soft texture of which every pixel moves by ``step_xy`` a picture."""
+def sliding(
+    count: int, size: int = 64, step_xy: tuple[int, int] = (2, 0), seed: int = 0, sigma: float = 2.0
+) -> NDArray[np.uint8]:
+    """uint8 (count, size, size, 3): a texture, ``sigma`` soft, of which every pixel moves by ``step_xy``."""
     room = size + 2 * count * max(map(abs, step_xy)) + 2
     noise = np.random.default_rng(seed).integers(0, 256, (room, room, 3), dtype=np.uint8)
-    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), sigma), None, 0, 255, cv2.NORM_MINMAX)
     tops = [room // 2 - size // 2 - step_xy[1] * index for index in range(count)]
     lefts = [room // 2 - size // 2 - step_xy[0] * index for index in range(count)]
     return np.stack([texture[top : top + size, left : left + size] for top, left in zip(tops, lefts, strict=True)])
