@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from models.metrics import Floats, Ints
+from models.metrics import Floats, Ints, Value
 
 SAMPLES = 2000
 LEVEL = 0.95
 
 
-class Interval(BaseModel):
+class Interval(Value):
     """A figure and the range in which it lies with ``level`` confidence, given the groups there are."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float
     low: float

@@ -12,21 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from models.cards import CARD_FILE, ModelCard
 from models.data.manifest import write_atomically
 from models.errors import CardError
-from models.metrics import Floats, Ints, check, ratio
+from models.metrics import Floats, Ints, Value, check, ratio
 
 BINS = 15  # as in the paper
 TEMPERATURES = (0.05, 20.0)  # limits of the search; separable examples would drive T to 0
 
 
-class ReliabilityBin(BaseModel):
+class ReliabilityBin(Value):
     """The predictions whose confidence lies in (``low``, ``high``]. Empty bins have means of 0."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: float
     high: float
@@ -35,10 +33,8 @@ class ReliabilityBin(BaseModel):
     accuracy: float
 
 
-class Calibration(BaseModel):
+class Calibration(Value):
     """How well probabilities fit. ``nll``: mean negative log-likelihood; ``ece``: expected calibration error, 0..1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float
     nll: float

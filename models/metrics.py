@@ -16,11 +16,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """A figure, or a table of them, that is written as JSON."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ClassMetrics(_Value):
+class ClassMetrics(Value):
     """One class. Undefined figures (no example, or never predicted) are 0 for precision, recall, F1, else None."""
 
     label: str
@@ -33,7 +35,7 @@ class ClassMetrics(_Value):
     average_precision: float | None = None
 
 
-class Metrics(_Value):
+class Metrics(Value):
     """``macro_f1`` is the mean over the classes that have examples; ``confusion`` has truth in rows (C, C)."""
 
     count: int
@@ -44,7 +46,7 @@ class Metrics(_Value):
     confusion: tuple[tuple[int, ...], ...]
 
 
-class Curve(_Value):
+class Curve(Value):
     """One class against the others. ``x``, ``y``: false-positive and true-positive rate, or recall and precision."""
 
     label: str
@@ -58,27 +60,43 @@ def measure(scores: Floats, targets: Ints, labels: Sequence[str]) -> Metrics:
     check(scores, targets, len(labels))
     confusion = confusion_matrix(scores.argmax(axis=1), targets, len(labels))
     counts = counts_of(confusion)
-    precision, recall, f1 = class_scores(counts)
+    areas = [
+        {
+            "roc_auc": _roc_auc(scores[:, index], targets == index),
+            "average_precision": _average_precision(scores[:, index], targets == index),
+        }
+        for index in range(len(labels))
+    ]
     return Metrics(
         count=len(targets),
         top1=float(accuracy(counts)),
         top5=float(in_top(scores, targets, 5).mean()) if len(labels) > 5 else None,
         macro_f1=float(macro_f1(counts)),
         classes=tuple(
-            ClassMetrics(
-                label=label,
-                support=int(confusion[index].sum()),
-                predicted=int(confusion[:, index].sum()),
-                precision=float(precision[index]),
-                recall=float(recall[index]),
-                f1=float(f1[index]),
-                roc_auc=_roc_auc(scores[:, index], targets == index),
-                average_precision=_average_precision(scores[:, index], targets == index),
-            )
-            for index, label in enumerate(labels)
+            item.model_copy(update=area) for item, area in zip(class_table(counts, labels), areas, strict=True)
         ),
-        confusion=tuple(tuple(int(value) for value in row) for row in confusion),
+        confusion=to_rows(confusion),
     )
+
+
+def class_table(counts: Floats, labels: Sequence[str]) -> tuple[ClassMetrics, ...]:
+    """(C, 3) of ``counts_of`` → the figures of each class that rest on counts."""
+    precision, recall, f1 = class_scores(counts)
+    return tuple(
+        ClassMetrics(
+            label=label,
+            support=int(counts[index, 2]),
+            predicted=int(counts[index, 1]),
+            precision=float(precision[index]),
+            recall=float(recall[index]),
+            f1=float(f1[index]),
+        )
+        for index, label in enumerate(labels)
+    )
+
+
+def to_rows(confusion: Ints) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(int(value) for value in row) for row in confusion)
 
 
 def check(scores: Floats, targets: Ints, classes: int) -> None:

@@ -25,7 +25,7 @@ from pipeline.errors import SourceError
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker
+from pipeline.tracker import PersonTracker, TrackerConfig
 from service.inference import EngineConfig, InferenceEngine, LocalInference
 from service.run_recorder import RecordingInference, RunRecorder
 from service.stream import Stages, run_stream
@@ -42,6 +42,7 @@ class VideoJob:
     engine: EngineConfig
     hop: int = 16
     provisional_from: int = 24
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
 
 
@@ -129,7 +130,7 @@ def clip_config(card: ModelCard, hop: int, provisional_from: int) -> ClipConfig:
 def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
     """All that the outcome depends on besides the video: a stored run with other settings is made again."""
     detector = job.engine.detector or resolve_person_weights(job.engine.weights_dir)
-    smoother = {f"smoother.{key}": _plain(value) for key, value in asdict(job.smoother).items()}
+    parts = {"tracker": asdict(job.tracker), "smoother": asdict(job.smoother)}
     return {
         "model_sha256": card.sha256[MODEL_FILE],
         "temperature": card.temperature,
@@ -142,7 +143,7 @@ def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
         "detector_image_size": job.engine.detector_image_size,
         "detector_confidence": job.engine.detector_confidence,
         "appearance": job.engine.appearance.name if job.engine.appearance else None,
-        **smoother,
+        **{f"{part}.{key}": _plain(value) for part, fields in parts.items() for key, value in fields.items()},
     }
 
 
@@ -181,7 +182,7 @@ def _check_videos(videos: Sequence[Path]) -> None:
 def _stages(job: VideoJob, card: ModelCard) -> Stages:
     numbers: Iterator[int] = iter(range(1, 2**62))
     return Stages(
-        tracker=PersonTracker(),
+        tracker=PersonTracker(job.tracker),
         clip_buffer=ClipBuffer(clip_config(card, job.hop, job.provisional_from)),
         smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
         stride=StrideController(adaptive=False),
