@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cpu import CpuNetwork, converted, file_sha256, precision_notes, run_python, takes_uint8
-from pipeline.entities import Floats, Image
+from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
 
@@ -87,6 +87,18 @@ class AppearanceEncoder:
         right, bottom = max(left + 1, min(width, int(box_xyxy[2]))), max(top + 1, min(height, int(box_xyxy[3])))
         size_wh = (self._size_hw[1], self._size_hw[0])
         return np.asarray(cv2.resize(image[top:bottom, left:right], size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def with_features(encoder: AppearanceEncoder, image: Image, found: Detections, expected_xyxy: Floats) -> Detections:
+    """The detections of ``image`` with features where association needs them, rows of NaN elsewhere.
+
+    ``expected_xyxy``: (M, 4) boxes where the tracker expects people (``PersonTracker.expected``).
+    """
+    features = np.full((len(found), encoder.dimension), np.nan, np.float32)
+    wanted = needs_appearance(found.boxes_xyxy, expected_xyxy)
+    if wanted.any():
+        features[wanted] = encoder.encode(image, found.boxes_xyxy[wanted])
+    return Detections(found.boxes_xyxy, found.confidences, features)
 
 
 def needs_appearance(

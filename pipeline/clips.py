@@ -121,9 +121,7 @@ class ClipBuffer:
 
     def _sample(self, buffer: _TrackBuffer, frame: Frame, track: Track) -> None:
         """Fills the grid up to this frame: missed samples repeat the newest crop, the others show this frame."""
-        position = (frame.time_s - buffer.origin_s) * self._config.rate_hz
-        first_here = max(buffer.taken, math.ceil(position - 0.5 - _GRID_SLACK))
-        end = math.floor(position + 0.5 + _GRID_SLACK) + 1
+        first_here, end = due_samples(frame.time_s - buffer.origin_s, buffer.taken, self._config.rate_hz)
         if end <= buffer.taken:
             return
         if first_here > buffer.taken:
@@ -146,6 +144,29 @@ class ClipBuffer:
             filled=filled,
             provisional=filled < length,
         )
+
+
+def due_samples(offset_s: float, taken: int, rate_hz: float) -> tuple[int, int]:
+    """Which samples of a grid are due at the frame ``offset_s`` after its begin; ``taken`` of them were taken before.
+
+    → (first, end): this frame is shown by the samples ``first`` … ``end`` - 1; those from ``taken`` to ``first`` - 1
+    were missed and repeat what came before. With ``end`` <= ``taken`` the frame is not needed.
+    """
+    position = offset_s * rate_hz
+    return max(taken, math.ceil(position - 0.5 - _GRID_SLACK)), math.floor(position + 0.5 + _GRID_SLACK) + 1
+
+
+def sample_grid(times_s: Sequence[float], rate_hz: float) -> list[int]:
+    """Media times of one track's frames, rising → for each sample of its grid the index of the frame that it shows.
+
+    The same samples that ``ClipBuffer`` takes when the frames come one by one; the grid begins at the first of them.
+    """
+    shown: list[int] = []
+    for index, time_s in enumerate(times_s):
+        first_here, end = due_samples(time_s - times_s[0], len(shown), rate_hz)
+        if end > len(shown):
+            shown += shown[-1:] * (first_here - len(shown)) + [index] * (end - first_here)
+    return shown
 
 
 def back_and_forth(filled: int, length: int) -> list[int]:

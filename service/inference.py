@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.classifier import ActionClassifier
-from pipeline.appearance import AppearanceConfig, AppearanceEncoder, needs_appearance
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.errors_base import ServiceError
@@ -31,7 +31,7 @@ class EngineConfig:
 
     weights_dir: Path
     cache_dir: Path
-    model: str = "i3d-kinetics400"
+    model: str = "surveillance"
     runtime: str = "auto"
     detector: Path | None = None
     detector_image_size: int = 640
@@ -92,12 +92,11 @@ class InferenceEngine:
             return [self._with_features(*item) for item in zip(images, found, expected_xyxy, strict=True)]
 
     def _with_features(self, image: Image, detections: Detections, expected_xyxy: Floats) -> Detections:
-        features = np.full((len(detections), self._encoder.dimension), np.nan, np.float32)
-        wanted = needs_appearance(detections.boxes_xyxy, expected_xyxy)
-        if wanted.any():
-            features[wanted] = self._encoder.encode(image, detections.boxes_xyxy[wanted])
-            self.measures.count("appearance_features_total", int(wanted.sum()))
-        return Detections(detections.boxes_xyxy, detections.confidences, features)
+        described = with_features(self._encoder, image, detections, expected_xyxy)
+        computed = 0 if described.features is None else int(np.isfinite(described.features[:, 0]).sum())
+        if computed:
+            self.measures.count("appearance_features_total", computed)
+        return described
 
     def classify(self, model: str, clips: Sequence[Clip]) -> list[ActionScores]:
         """Clips of any tracks → their scores, in order."""

@@ -71,6 +71,11 @@ def read_clip(path: Path) -> Clip:
     return np.stack(pictures)
 
 
+def encoder_settings(form: ClipFormat) -> tuple[str, str, dict[str, str]]:
+    """→ codec, pixel format and options of a clip file."""
+    return _CODECS[form]
+
+
 def _read_video(path: Path) -> list[Clip]:
     try:
         with av.open(str(path)) as container:
@@ -101,7 +106,7 @@ def write_picture(path: Path, picture: Clip) -> None:
 
 
 def _write_video(path: Path, clip: Clip, rate_hz: float, form: ClipFormat) -> None:
-    codec, pixels, options = _CODECS[form]
+    codec, pixels, options = encoder_settings(form)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=max(1, round(rate_hz)), options=options)
         stream.height, stream.width = clip.shape[1:3]

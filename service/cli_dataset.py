@@ -1,0 +1,273 @@
+"""``actoscope dataset extract | group | oversample | clips | label``: own videos → a data set of per-person clips."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.data.extract import Extracted
+    from models.data.group import GroupConfig
+    from models.data.labelled_examples import Collected
+    from models.data.people import PeopleSource
+
+EXIT_FAILED = 1
+_SHOWN = 20  # lines of a long list
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``actoscope dataset`` with all its steps."""
+    from service import cli_dataset_augment, cli_dataset_prepare  # noqa: PLC0415
+
+    dataset = commands.add_parser("dataset", help="videos → data sets: extract, label, group, clips, prepare, split …")
+    steps = dataset.add_subparsers(required=True, metavar="STEP")
+    _add_extract(steps)
+    _add_label(steps)
+    _add_clips(steps)
+    cli_dataset_prepare.add(steps)
+    cli_dataset_augment.add(steps)
+
+
+def _add_extract(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    extract = steps.add_parser("extract", help="videos → crops of every person, numbered by frame")
+    extract.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="a video file, or a folder of them")
+    extract.add_argument("--work", type=Path, required=True, help="working folder; made, or gone on with")
+    extract.add_argument("--tracks", type=Path, help="given tracks (MOTChallenge .txt, CVAT .xml): a file or a folder")
+    extract.add_argument("--fill", type=int, default=25, metavar="FRAMES", help="longest hole filled in them (25)")
+    extract.add_argument("--margin", type=float, default=0.2, help="around a person's box, of its longer side (0.2)")
+    extract.add_argument("--size", type=int, default=224, help="side of a crop in pixels (224)")
+    extract.add_argument("--format", choices=("jpeg", "h264", "ffv1"), default="jpeg", help="ffv1 is lossless (jpeg)")
+    extract.add_argument("--overwrite", action="store_true", help="extract finished videos again")
+    _finish(extract, _extract)
+
+
+def _add_label(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    label = steps.add_parser("label", help="contact sheets of every track, and a table to fill or import into")
+    label.add_argument("work", type=Path, help="working folder of `extract`")
+    label.add_argument("--import", dest="imports", type=Path, nargs="+", default=(), metavar="FILE",
+                       help="tables of actions (.csv) or CVAT files (.xml)")  # fmt: skip
+    label.add_argument("--every", type=float, metavar="SECONDS", help="a row for each so long piece of a track")
+    _finish(label, _label)
+
+
+def _add_clips(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    clips = steps.add_parser("clips", help="labelled examples → a data set to train on")
+    clips.add_argument("work", type=Path, help="working folder of `extract`")
+    clips.add_argument("--output", type=Path, help="folder of the data set (WORK/dataset)")
+    clips.add_argument("--whole", action="store_true", help="one clip an example, as long as it is")
+    clips.add_argument("--classes", type=_names, default=(), metavar="A,B,…", help="the classes in their order")
+    clips.add_argument("--exclude", type=_names, default=(), metavar="A,B,…", help="labels to leave out")
+    clips.add_argument("--format", choices=("h264", "ffv1", "jpeg"), default="h264", help="of the clips (h264)")
+    clips.add_argument("--description", default="", help="origin and licence of the videos, for the model's card")
+    clips.add_argument("--overwrite", action="store_true", help="write clips again that are there")
+    _add_grouping(clips)
+    _finish(clips, _clips)
+
+
+def _add_grouping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--length", type=int, default=64, help="samples of a full example (64)")
+    parser.add_argument("--longest", type=int, default=80, help="samples of the longest example (80)")
+    parser.add_argument("--shortest", type=int, default=8, help="samples below which a piece is left out (8)")
+    parser.add_argument("--rate", type=float, default=25.0, help="samples a second of media time (25)")
+    parser.add_argument("--native", action="store_true", help="take every frame instead")
+    parser.add_argument("--gap", type=float, default=1.0, help="seconds of loss that split an example (1)")
+
+
+def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _extract(arguments: argparse.Namespace) -> int:
+    from models.data.clip_file import ClipFormat  # noqa: PLC0415
+    from models.data.extract import ExtractConfig, extract, find_videos  # noqa: PLC0415
+
+    config = ExtractConfig(arguments.margin, arguments.size, ClipFormat(arguments.format), arguments.overwrite)
+    videos = find_videos(arguments.videos)
+    done: list[Extracted] = []
+    try:
+        with _Bar(arguments.quiet, "frame") as bar:
+            done.extend(extract(videos, arguments.work, _people(arguments, videos), config, bar.report))
+    finally:
+        _show_extracted(done, len(videos), arguments.work)
+    return EXIT_FAILED if any(item.failed for item in done) else 0
+
+
+def _people(arguments: argparse.Namespace, videos: Sequence[Path]) -> PeopleSource:
+    from models.data.people import given_people, pipeline_people  # noqa: PLC0415
+
+    if arguments.tracks is not None:
+        return given_people(arguments.tracks, videos, arguments.fill)
+    from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: PLC0415
+    from service.inference import EngineConfig, load_detector  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    engine = EngineConfig(
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.data_dir / "cache",
+        detector=settings.detector,
+        detector_image_size=settings.detector_image_size,
+        detector_confidence=settings.detector_confidence,
+        appearance=settings.appearance,
+    )
+    detector = load_detector(engine)
+    encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
+    # not the runtime: a video that was begun on a GPU may be gone on with on a CPU
+    return pipeline_people(detector, encoder, f"{detector.description.split()[0]} at {engine.detector_image_size}")
+
+
+def _show_extracted(done: Sequence[Extracted], wanted: int, work: Path) -> None:
+    rows = [("video", "frames", "people", "crops", "")]
+    noted = [item for item in done if item.note not in ("", "already there")]
+    rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in _cut(noted or done)]
+    rows.append(("all", *(sum(getattr(item, name) for item in done) for name in ("frames", "people", "crops")), ""))
+    _show_table(rows)
+    already = sum(item.note.startswith("already there") for item in done)
+    failed = sum(item.failed for item in done)
+    print(f"{len(done) - failed} of {wanted} videos in {work / 'tracks'} ({already} were there), {failed} failed")
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    from models.data.labelled_examples import read_videos  # noqa: PLC0415
+    from models.data.labels_csv import (  # noqa: PLC0415
+        LABELS_FILE,
+        add_missing,
+        empty_rows,
+        merge_actions,
+        read_actions,
+        read_labels,
+        write_labels,
+    )
+
+    table = arguments.work / LABELS_FILE
+    imported = [row for path in arguments.imports for row in read_actions(path)]
+    with _Bar(arguments.quiet, "video") as bar:
+        videos = read_videos(arguments.work, bar.report)
+    rows = read_labels(table) if table.exists() else ()
+    merged = merge_actions(rows, imported, videos)
+    rows = add_missing(merged.rows, empty_rows(videos, arguments.every))
+    write_labels(table, rows)
+    _show_list("conflicts, the table's label stays", merged.conflicts)
+    _show_list("not taken over", merged.left_out)
+    counts = Counter(row.label or "(no label yet)" for row in rows)
+    _show_table([("label", "rows"), *sorted(counts.items()), ("all", len(rows))])
+    print(f"{len(imported)} rows imported, {merged.taken} taken → {table}")
+    return 0
+
+
+def _clips(arguments: argparse.Namespace) -> int:
+    from models.data.clip_file import ClipFormat  # noqa: PLC0415
+    from models.data.clips import DATASET_FOLDER, ClipsConfig, make_clips  # noqa: PLC0415
+    from models.data.labelled_examples import from_tracks, input_of, read_videos  # noqa: PLC0415
+    from models.data.labels_csv import LABELS_FILE, read_labels  # noqa: PLC0415
+
+    table = arguments.work / LABELS_FILE
+    rows = read_labels(table) if table.exists() else None
+    grouping = _group_config(arguments, whole=arguments.whole)
+    with _Bar(arguments.quiet, "clip") as bar:
+        videos = read_videos(arguments.work, bar.report)
+        found = from_tracks(videos, rows, arguments.exclude, grouping)
+        config = ClipsConfig(
+            input_of(videos, grouping.full, grouping.rate_hz),
+            arguments.whole,
+            ClipFormat(arguments.format),
+            arguments.classes,
+            arguments.description,
+            arguments.overwrite,
+        )
+        data = make_clips(found.examples, arguments.output or arguments.work / DATASET_FOLDER, config, bar.report)
+    _show_left_out(found)
+    _show_splits(data)
+    return 0
+
+
+def _group_config(arguments: argparse.Namespace, *, whole: bool = False) -> GroupConfig:
+    from models.data.group import GroupConfig  # noqa: PLC0415
+
+    rate_hz = None if arguments.native else arguments.rate
+    return GroupConfig(arguments.length, arguments.longest, arguments.shortest, rate_hz, arguments.gap, whole)
+
+
+def _show_left_out(found: Collected) -> None:
+    _show_list("conflicts, the folder's class is taken", found.conflicts)
+    for reason, count in sorted(found.left_out.items()):
+        print(f"left out, {reason}: {count}")
+
+
+def _show_splits(data: Any) -> None:
+    """Clips of each class and split."""
+    counts = Counter((record.label, record.split.value or "no split") for record in data.records)
+    splits = sorted({split for _, split in counts})
+    rows = [("class", "index", *splits, "all")]
+    for index, label in enumerate(data.labels):
+        numbers = [counts[label, split] for split in splits]
+        rows.append((label, index, *numbers, sum(numbers)))
+    _show_table(rows)
+    print(f"{len(data.records)} clips → {data.folder}")
+    if "no split" in splits:
+        print(f"no split yet: `actoscope dataset split {data.folder}` makes one", file=sys.stderr)
+
+
+def _show_list(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        print(f"{title}: {len(lines)}", file=sys.stderr)
+    for line in _cut(lines):
+        print(f"  {line}", file=sys.stderr)
+
+
+def _cut(lines: Sequence[Any]) -> Sequence[Any]:
+    return lines[:_SHOWN]
+
+
+def _show_table(rows: Sequence[Sequence[object]]) -> None:
+    """Columns of equal width; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        line = (
+            cell.rjust(width) if cell.isdecimal() else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        )
+        print("  ".join(line).rstrip())
+
+
+class _Bar:
+    """One progress bar for each thing that ``report`` tells of, one after the other."""
+
+    def __init__(self, quiet: bool, unit: str) -> None:
+        self._quiet = quiet
+        self._unit = unit
+        self._bar: Any = None
+        self._item = ""
+
+    def report(self, item: str, done: int, total: int | None) -> None:
+        from tqdm import tqdm  # noqa: PLC0415
+
+        if self._bar is None or item != self._item:
+            self.__exit__(None, None, None)
+            self._bar = tqdm(
+                desc=item, total=total, unit=self._unit, disable=self._quiet, leave=False, dynamic_ncols=True
+            )
+            self._item = item
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
