@@ -52,6 +52,9 @@ class JudgeConfig:
     seed: int = 0
 
 
+DEFAULT_JUDGING = JudgeConfig()
+
+
 class Mistake(Value):
     """A clip that was called something else. ``path`` is absolute; times are media time in ``video``."""
 
@@ -80,6 +83,7 @@ class CalibrationPart(Value):
 
     temperature: float
     fitted_on: str  # the split, with its count of clips
+    fitted: bool  # False: there was nothing to fit it on
     raw: Calibration
     scaled: Calibration
     held_out: Calibration | None = None
@@ -101,7 +105,7 @@ class Judgement(Value):
 
 
 def judge(
-    split: Split, predictions: Predictions, validation: Predictions | None, config: JudgeConfig = JudgeConfig()
+    split: Split, predictions: Predictions, validation: Predictions | None, config: JudgeConfig = DEFAULT_JUDGING
 ) -> Judgement:
     """``validation``: answers to the validation split, on which the temperature is fitted; None: it stays at 1.
 
@@ -131,7 +135,7 @@ def judge(
     )
 
 
-def judge_part(predictions: Predictions, config: JudgeConfig = JudgeConfig()) -> Part:
+def judge_part(predictions: Predictions, config: JudgeConfig = DEFAULT_JUDGING) -> Part:
     """Figures and their intervals, groups drawn with replacement."""
     labels = predictions.labels
     counts = group_counts(predictions.logits.argmax(axis=1), predictions.targets, len(labels), predictions.groups)
@@ -174,8 +178,9 @@ def _mistake(predictions: Predictions, logs: Floats, row: int) -> Mistake:
 def _calibrate(
     split: Split, predictions: Predictions, validation: Predictions | None, config: JudgeConfig
 ) -> CalibrationPart:
-    fitted = validation is not None and len(validation) > 0
-    temperature = fit_temperature(validation.logits, validation.targets) if fitted and validation else 1.0
+    known = validation if validation is not None and len(validation) else None
+    fitted = known is not None
+    temperature = fit_temperature(known.logits, known.targets) if known is not None else 1.0
     logits, targets = predictions.logits, predictions.targets
     honest: float | Floats = temperature
     held_out = None
@@ -186,7 +191,8 @@ def _calibrate(
     sums = group_sums(bin_sums(probabilities(logits / each[:, None]), targets), predictions.groups)
     return CalibrationPart(
         temperature=temperature,
-        fitted_on=f"{Split.VAL.value} ({len(validation)} clips)" if fitted and validation else "nothing",
+        fitted_on=f"{Split.VAL.value} ({len(known)} clips)" if known is not None else "nothing",
+        fitted=fitted,
         raw=calibration(logits, targets),
         scaled=calibration(logits, targets, temperature),
         held_out=held_out,

@@ -24,7 +24,7 @@ def confusion_plot(metrics: Metrics) -> str | None:
     counts = np.asarray(metrics.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.55 * len(labels)
-    figure, axes = _figure(side + 0.6, side)
+    figure, axes = figure_of(side + 0.6, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
@@ -34,14 +34,14 @@ def confusion_plot(metrics: Metrics) -> str | None:
         if counts[row, column]:
             ink = "white" if shares[row, column] > 0.55 else "#222"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink)
-    return _uri(figure)
+    return svg_of(figure)
 
 
 def curve_plot(curves: Sequence[Curve], x_name: str, y_name: str, area_name: str, diagonal: bool) -> str | None:
     """ROC (with the diagonal of guessing) or precision-recall; None without a curve."""
     if not curves:
         return None
-    figure, axes = _figure(4.4, 4.0)
+    figure, axes = figure_of(4.4, 4.0)
     if diagonal:
         axes.plot([0, 1], [0, 1], color="#adb5bd", linestyle=":", linewidth=1)
     for index, curve in enumerate(curves):
@@ -49,12 +49,12 @@ def curve_plot(curves: Sequence[Curve], x_name: str, y_name: str, area_name: str
         axes.plot(curve.x, curve.y, label=f"{curve.label} ({area_name} {curve.area:.3f})", linewidth=1.6, **style)
     axes.set(xlabel=x_name, ylabel=y_name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(fontsize=8, frameon=False, loc="lower right" if diagonal else "lower left")
-    return _uri(figure)
+    return svg_of(figure)
 
 
 def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
     """Accuracy against confidence by bin, one panel a calibration; below, how many predictions each bin holds."""
-    figure, panels = _figure(3.6 * len(parts), 4.2, rows=2, columns=len(parts))
+    figure, panels = figure_of(3.6 * len(parts), 4.2, rows=2, columns=len(parts))
     for column, (name, part) in enumerate(parts):
         top, bottom = panels[0][column], panels[1][column]
         bins = [item for item in part.bins if item.count]
@@ -69,10 +69,10 @@ def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
         if column == 0:
             top.set_ylabel("accuracy")
             bottom.set_ylabel("clips")
-    return _uri(figure)
+    return svg_of(figure)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
+def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
     """A figure of its own, without pyplot's global state; → figure, axes (one, or [rows][columns])."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - only reports need it
 
@@ -87,7 +87,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any
     return figure, panels
 
 
-def _uri(figure: Any) -> str:
+def svg_of(figure: Any) -> str:
     """Figure → ``data:image/svg+xml;base64,…``, the same bytes for the same figure."""
     from matplotlib import rc_context  # noqa: PLC0415
 
