@@ -67,6 +67,14 @@ def _add_cutting(parser: argparse.ArgumentParser, min_s: float) -> None:
     parser.add_argument("--min-seconds", type=float, default=min_s, help=f"leave out shorter ones (default {min_s:g})")
     parser.add_argument("--piece-seconds", type=float, default=10.0, help="longer videos become several clips")
     parser.add_argument("--format", choices=("h264", "ffv1", "jpeg"), default="h264", help="(default h264)")
+    people = parser.add_argument_group("clips of people instead of whole frames")
+    people.add_argument("--per-person", action="store_true", help="every tracked person gets the video's label")
+    people.add_argument("--people", type=_count, metavar="N", help="only the N in view longest (default all)")
+    people.add_argument("--margin", type=float, default=0.2, help="around a person's box (default 0.2)")
+    people.add_argument("--tracks", type=Path, help="given tracks: a folder of MOTChallenge .txt or CVAT .xml")
+    people.add_argument(
+        "--fill", type=int, default=25, metavar="FRAMES", help="longest hole filled in them (default 25)"
+    )
     parser.add_argument("--jobs", type=_count, default=max(1, (os.cpu_count() or 2) // 2), help="videos at a time")
     parser.add_argument("--description", default="", help="origin and licence, for the model's card")
     parser.add_argument("--drop-leaks", action="store_true", help="keep leaking groups only in their last split")
@@ -91,7 +99,7 @@ def _add_split(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_hashing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=_count, default=5, help="pictures hashed of each clip (default 5)")
-    parser.add_argument("--max-bits", type=int, default=8, help="of 64 that may differ in alike pictures (default 8)")
+    parser.add_argument("--max-bits", type=int, default=12, help="of 64 that may differ in alike pictures (default 12)")
     parser.add_argument("--min-share", type=float, default=0.6, help="of a clip's pictures alike (default 0.6)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -149,21 +157,33 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from models.data.clip_file import ClipFormat  # noqa: PLC0415
     from models.data.prepare import LEFT_OUT_FILE, PrepareConfig, prepare  # noqa: PLC0415
 
-    cutter = _cutter(arguments)
     layout = arguments.read(arguments)
-    form = ClipFormat(arguments.format)
-    config = PrepareConfig(form, arguments.jobs, arguments.description, arguments.drop_leaks)
+    cutter = _person_cutter(arguments, layout) if arguments.per_person else _frame_cutter(arguments)
+    jobs = 1 if arguments.per_person else arguments.jobs  # one set of networks
+    config = PrepareConfig(ClipFormat(arguments.format), jobs, arguments.description, arguments.drop_leaks)
     with _Bar("video", arguments.quiet) as bar:
         done = prepare(layout, arguments.output, cutter, config, bar)
     _show_prepared(done, layout, arguments.output / LEFT_OUT_FILE)
     return 0
 
 
-def _cutter(arguments: argparse.Namespace) -> Cutter:
+def _frame_cutter(arguments: argparse.Namespace) -> Cutter:
     from models.data.whole_frame import WholeFrameCutter  # noqa: PLC0415
 
     short_side = arguments.short_side or round(arguments.size * 256 / 224)
-    return WholeFrameCutter(arguments.size, short_side, arguments.rate, arguments.min_seconds, arguments.piece_seconds)
+    times = (arguments.rate, arguments.min_seconds, arguments.piece_seconds)
+    return WholeFrameCutter(arguments.size, short_side, *times)
+
+
+def _person_cutter(arguments: argparse.Namespace, layout: Layout) -> Cutter:
+    from models.data.per_person import PerPersonCutter  # noqa: PLC0415
+    from models.data.prepare import SCRATCH_FOLDER  # noqa: PLC0415
+    from service.cli_dataset import people_source  # noqa: PLC0415
+
+    people = people_source(arguments, [video.path.resolve() for video in layout.videos])
+    times = (arguments.rate, arguments.min_seconds, arguments.piece_seconds)
+    scratch = arguments.output / SCRATCH_FOLDER
+    return PerPersonCutter(people, scratch, arguments.size, arguments.margin, *times, arguments.people)
 
 
 def _show_prepared(done: Prepared, layout: Layout, left_out_file: Path) -> None:

@@ -37,11 +37,13 @@ Hashes = NDArray[np.uint64]  # (pictures,)
 class HashConfig:
     """``pictures`` of each clip are hashed; two are alike when at most ``max_bits`` of 64 differ.
 
-    ``min_share`` of the pictures of one of two clips must have a like in the other.
+    ``min_share`` of the pictures of one of two clips must have a like in the other. Measured on 239 surveillance clips
+    of 36 cameras (whole frames, 112 pixels): the defaults find 99 of the 1060 pairs of one camera and none of the 27381
+    of two; 8 bits find 53, and 14 bits call 2 pairs of two cameras alike.
     """
 
     pictures: int = 5
-    max_bits: int = 8
+    max_bits: int = 12
     min_share: float = 0.6
 
     def __post_init__(self) -> None:

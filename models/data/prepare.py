@@ -11,7 +11,7 @@ import io
 import itertools
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from models.cards import ModelInput
 from models.data.balance import refuse_balanced
 from models.data.clip_file import ClipFormat, clip_name, write_clip
-from models.data.journal import Journal, stamp_of
+from models.data.journal import Journal
 from models.data.leaks import LeakError, leaking
 from models.data.manifest import (
     DATASET_FILE,
@@ -38,6 +38,7 @@ from models.data.whole_frame import Piece
 from models.errors import DatasetError
 
 JOURNAL_FILE, LEFT_OUT_FILE, CLIPS_FOLDER = "prepare.jsonl", "left_out.csv", "clips"
+SCRATCH_FOLDER = "scratch.part"  # a cutter may use it; removed at the end
 _WAITING_PER_JOB = 2
 _EDITION = "edition"  # no video's key: those hold a stroke
 _Outcome = tuple[ClipRecord, ...] | LeftOut
@@ -52,7 +53,10 @@ class Cutter(Protocol):
     def input(self) -> ModelInput: ...
 
     def describe(self) -> dict[str, Any]:
-        """Everything that the clips depend on, as JSON values."""
+        """Everything that all clips depend on, as JSON values."""
+
+    def stamp(self, path: Path) -> str:
+        """What changes when the clips of this video would. Raises FileNotFoundError."""
 
     def cut(self, path: Path) -> Iterator[Piece]:
         """Raises DatasetError, whose text says why the video cannot be used."""
@@ -126,9 +130,10 @@ class _Work:
         """→ the records of its clips, or why there are none. Raises OSError when a clip cannot be written."""
         key = f"{video.label}/{video.name}"
         try:
-            stamp = stamp_of(video.path)
+            stamp = self.cutter.stamp(video.path)
             clips = self._known(key, stamp)
             if clips is None:
+                self._discard(self.journal.done.get(key, {}).get("clips", ()))  # of a file that was another
                 clips = self._write(video)
                 self.journal.note(key, stamp, clips=clips)
         except DatasetError as error:
@@ -155,10 +160,13 @@ class _Work:
                 times = {"start_s": piece.start_s, "end_s": piece.end_s}
                 clips.append({"path": path.as_posix(), "track_id": piece.track_id, **times, "filled": len(piece.clip)})
         except BaseException:
-            for clip in clips:
-                _remove(self.folder / clip["path"])
+            self._discard(clips)
             raise
         return clips
+
+    def _discard(self, clips: Iterable[dict[str, Any]]) -> None:
+        for clip in clips:
+            _remove(self.folder / clip["path"])
 
     def _record(self, video: SourceVideo, clip: dict[str, Any]) -> ClipRecord:
         known = {**clip, "path": self.folder / clip["path"]}
@@ -213,7 +221,8 @@ def _with_old_splits(records: Sequence[ClipRecord], before: Sequence[ClipRecord]
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed runs left half-written."""
+    """Remove what killed runs left half-written, and what the cutter left."""
+    _remove(folder / SCRATCH_FOLDER)
     for path in list((folder / CLIPS_FOLDER).glob("*/.*.part*")):
         _remove(path)
 

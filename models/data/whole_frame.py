@@ -17,6 +17,7 @@ import numpy as np
 
 from models.cards import ModelInput
 from models.data.clip_file import Clip
+from models.data.journal import stamp_of
 from models.errors import DatasetError
 from pipeline.clips import due_samples
 from pipeline.crops import crop_person
@@ -65,6 +66,9 @@ class WholeFrameCutter:
 
     def describe(self) -> dict[str, Any]:
         return {"clips": "whole frames", **asdict(self)}
+
+    def stamp(self, path: Path) -> str:
+        return stamp_of(path)
 
     def cut(self, path: Path) -> Iterator[Piece]:
         """One piece at a time. Raises DatasetError when the video is too short or cannot be decoded to its end."""

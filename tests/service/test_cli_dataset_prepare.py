@@ -173,3 +173,15 @@ def test_stats_shows_table_and_writes_plots(data: Path, capsys: pytest.CaptureFi
         "groups.png",
         "durations.png",
     }
+
+
+def test_prepare_per_person_with_given_tracks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "videos" / "walk" / "v.mp4", 20)
+    (tmp_path / "tracks").mkdir()
+    lines = [f"{frame},1,4,4,16,30,1,1,1" for frame in range(1, 21)]
+    (tmp_path / "tracks" / "v.txt").write_text("\n".join(lines))
+    command = ("prepare", "folders", tmp_path / "videos", "--output", tmp_path / "data", "--per-person")
+    assert actoscope(*command, "--tracks", tmp_path / "tracks", "--margin", 0.4, *SMALL) == 0
+    data = read_dataset(tmp_path / "data")
+    assert [(record.track_id, record.filled) for record in data.records] == [(1, 20)]
+    assert data.info.input.margin == 0.4

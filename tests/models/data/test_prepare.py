@@ -39,6 +39,9 @@ class Counting:
     def describe(self) -> dict[str, object]:
         return SMALL.describe()
 
+    def stamp(self, path: Path) -> str:
+        return SMALL.stamp(path)
+
     def cut(self, path: Path) -> Iterator[Piece]:
         if len(self.cut_videos) == self._stop_after:
             raise KeyboardInterrupt
@@ -155,6 +158,16 @@ def test_prepare_again_cuts_only_what_changed_or_was_lost(tmp_path: Path, tree: 
     assert sorted(again.cut_videos) == ["0.mp4", "3.mp4"]
     assert len(done.dataset.records) == 6
     assert not done.left_out
+
+
+def test_prepare_video_that_became_shorter_leaves_no_old_clip(tmp_path: Path) -> None:
+    cutter = WholeFrameCutter(size=32, short_side=36, piece_s=1.0)
+    video = write_video(tmp_path / "tree" / "walk" / "v.mp4", 60)
+    run(read_folders(tmp_path / "tree"), tmp_path / "data", cutter)
+    assert len(list((tmp_path / "data" / "clips" / "walk").iterdir())) == 2
+    write_video(video, 20)
+    run(read_folders(tmp_path / "tree"), tmp_path / "data", cutter)
+    assert [path.name for path in (tmp_path / "data" / "clips" / "walk").iterdir()] == ["v.mp4"]
 
 
 def test_prepare_with_other_options_in_the_same_folder_is_refused(tmp_path: Path, tree: Path) -> None:
