@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from models.cards import ModelInput
     from models.data.extract import Extracted
     from models.data.group import GroupConfig
     from models.data.labelled_examples import Collected
+    from models.data.labels_csv import LabelRow
     from models.data.people import PeopleSource
 
 EXIT_FAILED = 1
@@ -28,6 +30,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     steps = dataset.add_subparsers(required=True, metavar="STEP")
     _add_extract(steps)
     _add_label(steps)
+    _add_group(steps)
+    _add_oversample(steps)
     _add_clips(steps)
     cli_dataset_prepare.add(steps)
     cli_dataset_augment.add(steps)
@@ -51,14 +55,32 @@ def _add_label(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     label.add_argument("work", type=Path, help="working folder of `extract`")
     label.add_argument("--import", dest="imports", type=Path, nargs="+", default=(), metavar="FILE",
                        help="tables of actions (.csv) or CVAT files (.xml)")  # fmt: skip
+    label.add_argument("--pictures", type=int, default=12, help="on a contact sheet; 0: no sheets (12)")
     label.add_argument("--every", type=float, metavar="SECONDS", help="a row for each so long piece of a track")
     _finish(label, _label)
+
+
+def _add_group(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = steps.add_parser("group", help="tracks → examples of 64 to 80 samples, to look at and to sort by hand")
+    group.add_argument("work", type=Path, help="working folder of `extract`")
+    group.add_argument("--sort", action="store_true", help="put labelled examples into class folders")
+    _add_grouping(group)
+    _finish(group, _group)
+
+
+def _add_oversample(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    oversample = steps.add_parser("oversample", help="short examples are played back and forth to full length")
+    oversample.add_argument("work", type=Path, help="working folder of `extract`")
+    oversample.add_argument("--length", type=int, default=64, help="samples of a full example (64)")
+    _finish(oversample, _oversample)
 
 
 def _add_clips(steps: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     clips = steps.add_parser("clips", help="labelled examples → a data set to train on")
     clips.add_argument("work", type=Path, help="working folder of `extract`")
     clips.add_argument("--output", type=Path, help="folder of the data set (WORK/dataset)")
+    clips.add_argument("--from", dest="origin", choices=("tracks", "examples"),
+                       help="cut them by the table, or take what `group` wrote (default: where it did)")  # fmt: skip
     clips.add_argument("--whole", action="store_true", help="one clip an example, as long as it is")
     clips.add_argument("--classes", type=_names, default=(), metavar="A,B,…", help="the classes in their order")
     clips.add_argument("--exclude", type=_names, default=(), metavar="A,B,…", help="labels to leave out")
@@ -96,13 +118,13 @@ def _extract(arguments: argparse.Namespace) -> int:
     done: list[Extracted] = []
     try:
         with _Bar(arguments.quiet, "frame") as bar:
-            done.extend(extract(videos, arguments.work, _people(arguments, videos), config, bar.report))
+            done.extend(extract(videos, arguments.work, people_source(arguments, videos), config, bar.report))
     finally:
         _show_extracted(done, len(videos), arguments.work)
     return EXIT_FAILED if any(item.failed for item in done) else 0
 
 
-def _people(arguments: argparse.Namespace, videos: Sequence[Path]) -> PeopleSource:
+def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> PeopleSource:
     from models.data.people import given_people, pipeline_people  # noqa: PLC0415
 
     if arguments.tracks is not None:
@@ -138,6 +160,7 @@ def _show_extracted(done: Sequence[Extracted], wanted: int, work: Path) -> None:
 
 
 def _label(arguments: argparse.Namespace) -> int:
+    from models.data.contact_sheet import SHEETS_FOLDER, write_sheets  # noqa: PLC0415
     from models.data.labelled_examples import read_videos  # noqa: PLC0415
     from models.data.labels_csv import (  # noqa: PLC0415
         LABELS_FILE,
@@ -145,18 +168,19 @@ def _label(arguments: argparse.Namespace) -> int:
         empty_rows,
         merge_actions,
         read_actions,
-        read_labels,
         write_labels,
     )
 
     table = arguments.work / LABELS_FILE
     imported = [row for path in arguments.imports for row in read_actions(path)]
-    with _Bar(arguments.quiet, "video") as bar:
+    with _Bar(arguments.quiet, "sheet") as bar:
         videos = read_videos(arguments.work, bar.report)
-    rows = read_labels(table) if table.exists() else ()
-    merged = merge_actions(rows, imported, videos)
-    rows = add_missing(merged.rows, empty_rows(videos, arguments.every))
-    write_labels(table, rows)
+        merged = merge_actions(_table(arguments.work) or (), imported, videos)
+        proposed = empty_rows(videos, arguments.every)
+        rows = add_missing(merged.rows, proposed)
+        write_labels(table, rows)
+        if arguments.pictures:
+            write_sheets(videos, proposed, arguments.work / SHEETS_FOLDER, arguments.pictures, bar.report)
     _show_list("conflicts, the table's label stays", merged.conflicts)
     _show_list("not taken over", merged.left_out)
     counts = Counter(row.label or "(no label yet)" for row in rows)
@@ -165,30 +189,80 @@ def _label(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _group(arguments: argparse.Namespace) -> int:
+    from models.data.example_folders import EXAMPLES_FOLDER, write_examples  # noqa: PLC0415
+    from models.data.example_manifest import GroupFacts  # noqa: PLC0415
+    from models.data.group import plan_examples  # noqa: PLC0415
+    from models.data.labelled_examples import format_of, input_of, read_videos  # noqa: PLC0415
+
+    grouping, rows = _group_config(arguments), _table(arguments.work)
+    with _Bar(arguments.quiet, "example") as bar:
+        videos = read_videos(arguments.work, bar.report)
+        plans = [(video, plan_examples(video, rows, grouping)) for video in videos]
+        facts = GroupFacts(
+            input=input_of(videos, 64, grouping.rate_hz), grouping=str(grouping), format=format_of(videos)
+        )
+        pairs = [(video, example) for video, plan in plans for example in plan.examples]
+        done = write_examples(arguments.work / EXAMPLES_FOLDER, pairs, facts, arguments.sort, bar.report)
+    full = sum(row.filled >= grouping.full for row in done.rows)
+    _show_table([
+        ("examples", "full", "shorter", "written", "were there", "removed", "too short"),
+        (len(done.rows), full, len(done.rows) - full, done.written, len(done.rows) - done.written, done.removed,
+         sum(plan.too_short for _, plan in plans)),
+    ])  # fmt: skip
+    print(f"→ {arguments.work / EXAMPLES_FOLDER}: sort them into class folders there, or label them in the table")
+    return 0
+
+
+def _oversample(arguments: argparse.Namespace) -> int:
+    from models.data.example_folders import EXAMPLES_FOLDER, oversample  # noqa: PLC0415
+
+    with _Bar(arguments.quiet, "example") as bar:
+        extended, count = oversample(arguments.work / EXAMPLES_FOLDER, arguments.length, bar.report)
+    _show_table([("examples", "extended", "long enough"), (count, extended, count - extended)])
+    return 0
+
+
 def _clips(arguments: argparse.Namespace) -> int:
     from models.data.clip_file import ClipFormat  # noqa: PLC0415
     from models.data.clips import DATASET_FOLDER, ClipsConfig, make_clips  # noqa: PLC0415
-    from models.data.labelled_examples import from_tracks, input_of, read_videos  # noqa: PLC0415
-    from models.data.labels_csv import LABELS_FILE, read_labels  # noqa: PLC0415
 
-    table = arguments.work / LABELS_FILE
-    rows = read_labels(table) if table.exists() else None
-    grouping = _group_config(arguments, whole=arguments.whole)
     with _Bar(arguments.quiet, "clip") as bar:
-        videos = read_videos(arguments.work, bar.report)
-        found = from_tracks(videos, rows, arguments.exclude, grouping)
+        found, form = _collect(arguments, bar)
+        form_of_clips = ClipFormat(arguments.format)
         config = ClipsConfig(
-            input_of(videos, grouping.full, grouping.rate_hz),
-            arguments.whole,
-            ClipFormat(arguments.format),
-            arguments.classes,
-            arguments.description,
-            arguments.overwrite,
+            form, arguments.whole, form_of_clips, arguments.classes, arguments.description, arguments.overwrite
         )
+        _show_left_out(found)
         data = make_clips(found.examples, arguments.output or arguments.work / DATASET_FOLDER, config, bar.report)
-    _show_left_out(found)
     _show_splits(data)
     return 0
+
+
+def _collect(arguments: argparse.Namespace, bar: _Bar) -> tuple[Collected, ModelInput]:
+    """The labelled examples, and the form of clips made of them."""
+    from models.data.example_folders import EXAMPLES_FOLDER, from_folders  # noqa: PLC0415
+    from models.data.example_manifest import read_group_facts  # noqa: PLC0415
+    from models.data.labelled_examples import from_tracks, input_of, read_videos  # noqa: PLC0415
+
+    rows, root = _table(arguments.work), arguments.work / EXAMPLES_FOLDER
+    origin = arguments.origin or ("examples" if root.is_dir() else "tracks")
+    print(f"clips are made from {arguments.work / origin}")
+    if origin == "examples":
+        form = read_group_facts(root).input.model_copy(update={"frames": arguments.length})
+        return from_folders(root, rows or (), arguments.exclude), form
+    grouping = _group_config(arguments, whole=arguments.whole)
+    videos = read_videos(arguments.work, bar.report)
+    form = input_of(videos, grouping.full, grouping.rate_hz)
+    return from_tracks(videos, rows, arguments.exclude, grouping), form
+
+
+def _table(work: Path) -> tuple[LabelRow, ...] | None:
+    """The table of labels; None where there is none."""
+    from models.data.labels_csv import LABELS_FILE, read_labels  # noqa: PLC0415
+
+    path = work / LABELS_FILE
+    return read_labels(path) if path.exists() else None
 
 
 def _group_config(arguments: argparse.Namespace, *, whole: bool = False) -> GroupConfig:
@@ -232,13 +306,12 @@ def _cut(lines: Sequence[Any]) -> Sequence[Any]:
 def _show_table(rows: Sequence[Sequence[object]]) -> None:
     """Columns of equal width; numbers to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(cell.isdecimal() for cell in column[1:] if cell) and len(column) > 1 for column in columns]
     for row in cells:
-        line = (
-            cell.rjust(width) if cell.isdecimal() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        )
-        print("  ".join(line).rstrip())
+        aligned = zip(row, widths, numeric, strict=True)
+        print("  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in aligned).rstrip())
 
 
 class _Bar:

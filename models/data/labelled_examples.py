@@ -9,19 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from models.cards import ModelInput
-from models.data.clip_file import Clip
+from models.data.clip_file import Clip, ClipFormat
 from models.data.clips import LabelledExample
 from models.data.group import Example, GroupConfig, plan_examples
 from models.data.labels_csv import LabelRow
 from models.data.mot_import import raise_problems
 from models.data.track_folders import (
     MANIFEST_FILE,
-    VideoFacts,
     VideoTracks,
     list_videos,
     median_fps,
     read_crops,
-    read_facts,
     read_video,
 )
 from models.errors import DatasetError
@@ -97,6 +95,9 @@ def input_of(videos: Sequence[VideoTracks], frames: int, rate_hz: float | None) 
     return ModelInput(frames=frames, height=size, width=size, rate_hz=rate, margin=margin)
 
 
-def facts_of(work: Path) -> VideoFacts:
-    """How the first video of a working folder was cut."""
-    return read_facts(list_videos(work)[0])
+def format_of(videos: Sequence[VideoTracks]) -> ClipFormat:
+    """How the crops of these videos are stored. Raises DatasetError when it is not the same for all."""
+    forms = {video.facts.format for video in videos}
+    if len(forms) > 1:
+        raise DatasetError(f"videos were extracted as {', '.join(sorted(form.value for form in forms))}; expected one")
+    return forms.pop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
@@ -127,7 +128,12 @@ def read_actions(path: Path) -> tuple[LabelRow, ...]:
 
 
 def empty_rows(videos: Iterable[VideoTracks], every_s: float | None = None) -> tuple[LabelRow, ...]:
-    """A row without label for each track, or for each piece of at most ``every_s`` seconds of it; group = video."""
+    """A row without label for each track, or for each piece of at most ``every_s`` seconds of it; group = video.
+
+    Raises DatasetError for a length that is none.
+    """
+    if every_s is not None and every_s <= 0:
+        raise DatasetError(f"expected pieces longer than 0 s, got {every_s}")
     return tuple(
         LabelRow(video.name, track.track_id, start, end, "", video.name)
         for video in videos
@@ -137,9 +143,12 @@ def empty_rows(videos: Iterable[VideoTracks], every_s: float | None = None) -> t
 
 
 def _pieces(frames: Sequence[int], times_s: Sequence[float], every_s: float | None) -> list[tuple[int, int]]:
+    """First and last frame of pieces that last equally long."""
+    span_s = times_s[-1] - times_s[0]
+    count = max(1, math.ceil(span_s / every_s - 1e-6)) if every_s else 1
     pieces: dict[int, list[int]] = defaultdict(list)
     for frame, time_s in zip(frames, times_s, strict=True):
-        pieces[int((time_s - times_s[0]) / every_s + 1e-6) if every_s else 0].append(frame)
+        pieces[min(count - 1, int((time_s - times_s[0]) / span_s * count)) if span_s else 0].append(frame)
     return [(piece[0], piece[-1]) for piece in pieces.values()]
 
 
