@@ -57,13 +57,16 @@ class ClipAugmenter:
 
 
 def augment_clip(clip: Clip, draw: ClipDraw) -> Clip:
-    """Apply one draw to every picture: uint8 (T, H, W, 3) RGB → the same. Raises DatasetError for another array."""
+    """Apply one draw to every picture: uint8 (T, H, W, 3) RGB → the same. Raises DatasetError for another array.
+
+    In the order of the real thing: lens and sensor, stream, and then the crop, whose padding no night darkens.
+    """
     if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or len(clip) == 0:
         raise DatasetError(f"expected a uint8 (T, H, W, 3) clip with pictures in it, got {clip.dtype} {clip.shape}")
-    clip = _apply([*_geometry(draw, PADDING_VALUE), *_optics(draw, clip.shape[2])], clip)
+    clip = _apply(_optics(draw, clip.shape[2]), clip)
     if draw.low_light is not None:
         clip = _dim(clip, draw.low_light)
-    return _apply(_transmission(draw), clip)
+    return _apply([*_transmission(draw), *_geometry(draw, PADDING_VALUE)], clip)
 
 
 def augment_flow(flow: Flow, draw: ClipDraw) -> Flow:

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -118,7 +119,7 @@ def batches(records: Sequence[ClipRecord], targets: Sequence[int], config: Input
         return (inputs if config.stream is Stream.BOTH else inputs[config.stream.value]), one_hot
 
     wanted = tf.constant(np.asarray(targets, np.int64))
-    workers = config.workers or len(os.sched_getaffinity(0))
+    workers = config.workers or os.cpu_count() or 1
     dataset = tf.data.Dataset.from_tensor_slices(order)
     dataset = dataset.map(shaped, num_parallel_calls=workers, deterministic=True)
     return dataset.batch(config.batch).map(scaled).prefetch(1)
@@ -227,5 +228,6 @@ def import_tensorflow() -> Any:
     import tensorflow as tf  # noqa: PLC0415
 
     if keras.config.backend() != "tensorflow":
-        tf.config.set_visible_devices([], "GPU")
+        with suppress(RuntimeError):  # too late where somebody has used it already
+            tf.config.set_visible_devices([], "GPU")
     return tf
