@@ -1,4 +1,4 @@
-"""The command ``actoscope``: serve, annotate, weights, settings."""
+"""The command ``actoscope``: serve, annotate, weights, dataset, train, train-person, evaluate, compare, settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from service import cli_dataset, cli_evaluate, cli_train, cli_train_person
 from service.errors_base import ServiceError
-
-if TYPE_CHECKING:
-    pass
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -28,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (PipelineError, ModelsError, ServiceError, OSError) as error:
         print(f"actoscope: {error}", file=sys.stderr)
         return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        print(f"actoscope: this command needs more packages: pip install -e '.[train]' ({error})", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -40,6 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_annotate(commands)
     _add_weights(commands)
+    for part in (cli_dataset, cli_train, cli_train_person, cli_evaluate):
+        part.add(commands)
     settings = commands.add_parser("settings", help="print every setting, its default and its meaning")
     settings.set_defaults(run=_settings)
     return parser
