@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bootstrap import SAMPLES, Interval, interval
+from models.bootstrap import SAMPLES, Interval, bootstrap, group_sums, interval, resample
 from models.data.manifest import Split
-from models.metrics import Curve, Floats, Value, balanced_accuracy, best_threshold, roc_curves
+from models.metrics import Curve, Floats, Value, balanced_accuracy, best_threshold, ratio, roc_curves
 
 
 class VideoDecision(Value):
@@ -76,7 +76,7 @@ def decide(peaks: Sequence[Peak], split: Split, label: str, smoothed: bool, seed
             "threshold": threshold,
             "threshold_videos": len(train),
             "threshold_accuracy": balanced_accuracy(known, truth, threshold),
-            "accuracy": _by_group(right.astype(np.float64), groups, seed),
+            "accuracy": _share_right(right, groups, seed),
             "balanced_accuracy": balanced_accuracy(values, positive, threshold),
             "confusion": tuple(
                 tuple(int(((positive == row) & (called == column)).sum()) for column in (False, True))
@@ -91,24 +91,21 @@ def _columns(peaks: Sequence[Peak]) -> tuple[Floats, NDArray[np.bool_], list[str
     return values, np.asarray([peak.positive for peak in peaks], bool), [peak.group for peak in peaks]
 
 
-def _draws(groups: Sequence[str], seed: int) -> list[Floats]:
-    """``SAMPLES`` times the rows of as many groups, drawn with replacement, as there are."""
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    rows = [np.flatnonzero(index == place) for place in range(len(names))]
-    rng = np.random.default_rng(seed)
-    return [np.concatenate([rows[at] for at in rng.integers(0, len(rows), len(rows))]) for _ in range(SAMPLES)]
-
-
-def _by_group(values: Floats, groups: Sequence[str], seed: int) -> Interval:
-    replicates = np.asarray([values[rows].mean() for rows in _draws(groups, seed)])
-    return interval(float(values.mean()), replicates, len(set(groups)))
+def _share_right(right: NDArray[np.bool_], groups: Sequence[str], seed: int) -> Interval:
+    sums = group_sums(np.stack([right, np.ones(len(right))], axis=1), groups)
+    return bootstrap(sums, lambda each: ratio(each[..., 0], each[..., 1]), SAMPLES, seed)
 
 
 def _auc_interval(values: Floats, positive: NDArray[np.bool_], groups: Sequence[str], seed: int) -> Interval:
-    """Replicates that drew one side only say nothing of the area and are left out."""
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - only evaluation needs it
+    """The area is the share of pairs (yes, no) in the right order, ties half (Mann-Whitney): a sum over pairs.
 
-    draws = [rows for rows in _draws(groups, seed) if positive[rows].any() and not positive[rows].all()]
-    replicates = np.asarray([roc_auc_score(positive[rows], values[rows]) for rows in draws])
-    whole = float(roc_auc_score(positive, values))
-    return interval(whole, replicates if len(replicates) else np.asarray([whole]), len(set(groups)))
+    Replicates that drew one side only say nothing of the area and are left out.
+    """
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    drawn = resample(np.eye(len(names)), SAMPLES, seed)[:, index]  # (B, N): how often each video was drawn
+    yes, no = values[positive][:, None], values[~positive][None]
+    order = (yes > no) + 0.5 * (yes == no)  # (Y, N)
+    pairs = drawn[:, positive].sum(axis=1) * drawn[:, ~positive].sum(axis=1)
+    areas = ratio(((drawn[:, positive] @ order) * drawn[:, ~positive]).sum(axis=1), pairs)[pairs > 0]
+    whole = float(order.mean())
+    return interval(whole, areas if len(areas) else np.asarray([whole]), len(names))
