@@ -51,11 +51,11 @@ class FocalLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no type
         return {**super().get_config(), **config}
 
 
-def balanced_class_weights(targets: Sequence[int], classes: int) -> list[float]:
-    """→ C factors ``n / (C · n_c)``: every class weighs the same in sum, the mean factor over the clips is 1.
+def balanced_class_weights(targets: Sequence[int], classes: int, power: float = 1.0) -> list[float]:
+    """→ C factors in proportion to ``1 / n_c^power``, whose mean over the clips is 1.
 
-    A class without clips gets 1 (it never comes up).
+    With ``power`` 1 every class weighs the same in sum. A class without clips gets 1 (it never comes up).
     """
     counts = [sum(1 for target in targets if target == index) for index in range(classes)]
-    present = sum(1 for count in counts if count)
-    return [len(targets) / (present * count) if count else 1.0 for count in counts]
+    total = sum(count ** (1 - power) for count in counts if count)  # Σ n_c · n_c^-power
+    return [len(targets) / total / count**power if count else 1.0 for count in counts]

@@ -17,7 +17,7 @@ from models.errors import TrainingError
 from models.feature_cache import cached_features
 from models.learning_curves import draw_curves
 from models.losses import balanced_class_weights
-from models.train_config import Mode, TrainConfig
+from models.train_config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training_checks import check_training, needs_start
 from models.training_data import ClipSource, FeatureSource, Source, input_config
 from models.training_log import CURVES_FILE, TrainingLog
@@ -177,8 +177,8 @@ class Job:
     def _class_weights(self, records: Sequence[ClipRecord]) -> list[float] | None:
         wanted = self.config.loss.class_weights
         if isinstance(wanted, str):
-            targets = self.dataset.targets(records)
-            return balanced_class_weights(targets, len(self.dataset.labels)) if wanted else None
+            power = CLASS_WEIGHTS[wanted]
+            return balanced_class_weights(self.dataset.targets(records), len(self.dataset.labels), power)
         return [float(wanted.get(label, 1.0)) for label in self.dataset.labels]
 
 

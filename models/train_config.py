@@ -18,6 +18,7 @@ from models.data.flow import FlowMethod
 from models.errors import TrainingError
 
 NEW_LAYERS, ALL_LAYERS = "new", "all"
+CLASS_WEIGHTS: Mapping[str, float] = {"": 0.0, "root": 0.5, "balanced": 1.0}  # powers of the number of clips
 
 
 class Mode(str, Enum):
@@ -91,7 +92,9 @@ class TransferConfig:
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """``class_weights``: ``balanced`` (inverse to the clips of a class), a factor by class name, or empty for none."""
+    """``class_weights``: ``balanced`` (inverse to the clips of a class), ``root`` (to their square root), a factor by
+    class name, or empty for none.
+    """
 
     kind: LossKind = LossKind.CROSS_ENTROPY
     label_smoothing: float = 0.0
@@ -103,7 +106,8 @@ class LossConfig:
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
     """``lookahead``: k updates of the fast weights for each of the slow ones, 0 for none. ``accumulate``: batches whose
-    gradients are averaged for one update. ``weight_decay`` is decoupled from the gradient.
+    gradients are averaged for one update. ``weight_decay`` is decoupled from the gradient. ``output_rate``: how many
+    times faster the output layer and hidden nodes learn, which start anew where the rest is pretrained.
     """
 
     kind: OptimizerKind = OptimizerKind.ADAMW
@@ -113,6 +117,7 @@ class OptimizerConfig:
     lookahead_step: float = 0.5
     accumulate: int = 1
     clip_norm: float = 0.0  # of all gradients together, 0 for none
+    output_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

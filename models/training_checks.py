@@ -13,7 +13,7 @@ from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import DatasetError, TrainingError
 from models.registry import GATES
 from models.schedules import Decay
-from models.train_config import Mode, TrainConfig
+from models.train_config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training_scores import HIGHER_IS_BETTER
 from models.transfer import endpoint_order, find_weights
 
@@ -95,8 +95,8 @@ def data_problems(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
         foreign = sorted(set(config.loss.class_weights) - set(dataset.labels))
         if foreign:
             yield f"loss.class_weights names classes the data set lacks: {', '.join(foreign)}"
-    elif config.loss.class_weights not in {"", "balanced"}:
-        yield f"loss.class_weights must be balanced, empty, or a factor by class, got {config.loss.class_weights!r}"
+    elif config.loss.class_weights not in CLASS_WEIGHTS:
+        yield f"loss.class_weights must be balanced, root, empty, or by class; got {config.loss.class_weights!r}"
     yield from _fold_problems(config, (*train, *val))
 
 

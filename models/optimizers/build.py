@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from models.i3d import HIDDEN_CONV, LOGITS_CONV
+from models.optimizers.layer_rates import LayerRates
 from models.optimizers.lookahead import Lookahead
 from models.optimizers.radam import RAdam
 from models.schedules import PlannedRate
@@ -29,6 +31,8 @@ def build_optimizer(config: TrainConfig, steps: int, epoch: int = 0) -> Any:
         global_clipnorm=wanted.clip_norm or None,
         gradient_accumulation_steps=wanted.accumulate if wanted.accumulate > 1 else None,
     )
+    if wanted.output_rate != 1:
+        optimizer = LayerRates(optimizer, dict.fromkeys((LOGITS_CONV, HIDDEN_CONV), wanted.output_rate))
     if wanted.lookahead:
         optimizer = Lookahead(optimizer, wanted.lookahead, wanted.lookahead_step)
     if wanted.weight_decay:

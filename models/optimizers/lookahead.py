@@ -6,20 +6,11 @@ from typing import Any
 
 import keras
 
-_TAKEN_OVER = (
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "ema_momentum",
-    "ema_overwrite_frequency",
-    "gradient_accumulation_steps",
-)
+from models.optimizers.wrapped import WrappedOptimizer
 
 
 @keras.saving.register_keras_serializable(package="actoscope")
-class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras ships no types
+class Lookahead(WrappedOptimizer):
     """Algorithm 1 of Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back" (NeurIPS 2019).
 
     ``inner`` moves the fast weights, which are the model's. After every ``sync_period`` (k) updates the slow weights
@@ -30,27 +21,18 @@ class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras ship
     def __init__(self, inner: Any, sync_period: int = 5, slow_step: float = 0.5, name: str = "lookahead") -> None:
         if sync_period < 1 or not 0 < slow_step <= 1:
             raise ValueError(f"expected sync_period >= 1 and slow_step in (0, 1], got {sync_period} and {slow_step}")
-        rate = inner._learning_rate  # a schedule, or a variable that belongs to ``inner``
-        rate = rate if callable(rate) else float(keras.ops.convert_to_numpy(rate))
-        super().__init__(learning_rate=rate, name=name, **{key: getattr(inner, key) for key in _TAKEN_OVER})
-        self.inner = inner
+        super().__init__(inner, name)
         self.sync_period, self.slow_step = sync_period, slow_step
 
     def build(self, variables: list[Any]) -> None:
         """One slow copy a weight beside the state of ``inner``."""
         if self.built:
             return
-        self.inner.build(variables)
         super().build(variables)
         self._slow = self.add_optimizer_variables(variables, "slow")
 
-    @property
-    def variables(self) -> list[Any]:
-        return [*self._variables, *self.inner.variables]
-
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        """Before each update: ``inner`` counts as we do; before the first one the slow weights are taken."""
-        self.inner._iterations.assign(self._iterations)
+        """Before the first update the slow weights are taken."""
         ops = keras.ops
         fresh = ops.equal(self._iterations, 0)
         for variable in trainable_variables:
@@ -64,17 +46,10 @@ class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras ship
         self.inner.update_step(gradient, variable, learning_rate)
         slow = self._slow[self._get_variable_index(variable)]
         sync = ops.equal((self.iterations + 1) % self.sync_period, 0)
-        fast = ops.convert_to_tensor(variable)
-        behind = ops.convert_to_tensor(slow)
+        fast, behind = ops.convert_to_tensor(variable), ops.convert_to_tensor(slow)
         moved = behind + self.slow_step * (fast - behind)
         self.assign(slow, ops.where(sync, moved, behind))
         self.assign(variable, ops.where(sync, moved, fast))
 
     def get_config(self) -> dict[str, Any]:
-        inner = keras.saving.serialize_keras_object(self.inner)
-        return {"inner": inner, "sync_period": self.sync_period, "slow_step": self.slow_step, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Lookahead:
-        inner = keras.saving.deserialize_keras_object(config["inner"], custom_objects=custom_objects)
-        return cls(**{**config, "inner": inner})
+        return {**super().get_config(), "sync_period": self.sync_period, "slow_step": self.slow_step}

@@ -62,3 +62,10 @@ def test_focal_loss_with_impossible_values_is_refused(arguments: dict[str, float
 def test_balanced_class_weights_give_every_class_the_same_sum() -> None:
     assert balanced_class_weights([0, 0, 0, 1], 2) == [4 / 6, 2.0]
     assert balanced_class_weights([0, 0, 2], 3) == [0.75, 1.0, 1.5]
+
+
+def test_class_weights_by_the_root_lie_between_and_keep_the_mean() -> None:
+    weights = balanced_class_weights([0, 0, 0, 0, 1], 2, power=0.5)
+    assert weights == pytest.approx([5 / 6, 5 / 3])
+    assert (4 * weights[0] + weights[1]) / 5 == pytest.approx(1)
+    assert balanced_class_weights([0, 0, 1], 2, power=0) == [1, 1]

@@ -64,6 +64,11 @@ def decayed(rule: Rule, decay: float) -> Rule:
     return lambda weights, g, t: rule(weights * (1 - RATE * decay), g, t)
 
 
+def faster(rule: Rule, factor: float) -> Rule:
+    """Another learning rate: all these rules move in proportion to it."""
+    return lambda weights, g, t: weights + factor * (rule(weights, g, t) - weights)
+
+
 def sgd_rule(weights: Vector, g: Vector, t: int) -> Vector:
     return weights - RATE * g
 
@@ -93,7 +98,7 @@ def optimizers() -> dict[str, Any]:
     """What is run on every backend."""
     import keras
 
-    from models.optimizers import Lookahead, RAdam
+    from models.optimizers import LayerRates, Lookahead, RAdam
 
     def radam(**kwargs: Any) -> Any:
         return RAdam(RATE, BETA_1, BETA_2, EPSILON, **kwargs)
@@ -104,6 +109,8 @@ def optimizers() -> dict[str, Any]:
         "lookahead_sgd": Lookahead(keras.optimizers.SGD(RATE), 3, 0.4),
         "lookahead_radam": Lookahead(radam(), 5, 0.5),
         "lookahead_radam_decay": Lookahead(radam(weight_decay=0.2), 5, 0.5),
+        "layer_rates_radam": LayerRates(radam(), {"kernel": 3.0}),
+        "lookahead_layer_rates_radam": Lookahead(LayerRates(radam(), {"kernel": 3.0}), 5, 0.5),
     }
 
 
@@ -115,6 +122,8 @@ def rules() -> dict[str, Rule]:
         "lookahead_sgd": lookahead_rule(sgd_rule, 3, 0.4),
         "lookahead_radam": lookahead_rule(radam_rule(), 5, 0.5),
         "lookahead_radam_decay": lookahead_rule(decayed(radam_rule(), 0.2), 5, 0.5),
+        "layer_rates_radam": faster(radam_rule(), 3.0),
+        "lookahead_layer_rates_radam": lookahead_rule(faster(radam_rule(), 3.0), 5, 0.5),
     }
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.optimizers import Lookahead, RAdam
+from models.optimizers import LayerRates, Lookahead, RAdam
 from tests.models.conftest import REPOSITORY
 from tests.models.optimizers.rules import RATE, START, by_keras, by_rule, gradient, optimizers, rules
 
@@ -59,6 +59,15 @@ def test_optimizer_restored_from_config_and_variables_goes_on_alike(name: str) -
         target.assign(keras.ops.convert_to_numpy(source))
     rest = by_keras(second, steps=5, first=8, variable=again)
     np.testing.assert_allclose(rest, by_rule(rules()[name])[7:], rtol=2e-4, atol=2e-5)
+
+
+def test_layer_rates_leave_other_layers_alone() -> None:
+    variables = [keras.Variable(START.astype(np.float32), name=name) for name in ("Logits", "Mixed_5c")]
+    optimizer = LayerRates(keras.optimizers.SGD(RATE), {"Logits": 10.0})
+    optimizer.apply([keras.ops.convert_to_tensor(gradient(1).astype(np.float32))] * 2, variables)
+    fast, slow = (keras.ops.convert_to_numpy(variable) for variable in variables)
+    np.testing.assert_allclose(fast, START - 10 * RATE * gradient(1), rtol=1e-5)
+    np.testing.assert_allclose(slow, START - RATE * gradient(1), rtol=1e-5)
 
 
 def test_lookahead_in_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
