@@ -37,6 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--stop-after", type=int, default=0, help="end the schedule after so many epochs (0: do not)")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--image-size", type=int, default=640)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
@@ -54,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     tuning = yolo.FineTuning(
         epochs=arguments.epochs,
+        stop_after=arguments.stop_after,
         image_size=arguments.image_size,
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
@@ -79,7 +81,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         words += ["--extra", *map(_short, arguments.extra)]
     if arguments.witness:
         words += ["--witness", _short(arguments.witness)]
-    for name in ("epochs", "batch", "image_size", "learning_rate", "freeze", "seed"):
+    for name in ("epochs", "stop_after", "batch", "image_size", "learning_rate", "freeze", "seed"):
         words += [f"--{name.replace('_', '-')}", f"{getattr(arguments, name):g}"]
     return shlex.join(words)
 

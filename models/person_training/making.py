@@ -117,10 +117,11 @@ def _provenance(recipe: PersonRecipe, choice: Choice) -> str:
     tuning, (weak, strong) = recipe.tuning, KEPT_CONFIDENCES
     return (
         f"{recipe.start.name} (sha256 {file_sha256(recipe.start)}) reduced to its class person; fine-tuned for "
-        f"{tuning.epochs} epochs at {tuning.image_size} with the first {tuning.freeze} layers and all batch "
-        f"statistics fixed, learning rate {tuning.learning_rate:g}, batch {tuning.batch}, on boxes that the start "
-        f"found at input sizes {', '.join(map(str, recipe.teacher_sizes))}{witness} and by the given tracks; "
-        f"{choice.share:.2f} of the way from start to fine-tuned, chosen by average precision on held-out source "
-        f"videos ({points}); its logits times {choice.rescoring[0]:.3f} plus {choice.rescoring[1]:.3f}, so that on "
-        f"those it reports as many detections from {weak:g} and from {strong:g} on as its start."
+        f"{tuning.last_epoch} of {tuning.epochs} planned epochs at {tuning.image_size}, the first {tuning.freeze} "
+        f"layers and all batch statistics fixed, learning rate {tuning.learning_rate:g}, batch {tuning.batch}, on "
+        f"boxes that the start found at input sizes {', '.join(map(str, recipe.teacher_sizes))}{witness} and by the "
+        f"given tracks; {choice.share:.2f} of the way from start to fine-tuned, chosen by average precision on "
+        f"held-out source videos ({points}); its logits times {choice.rescoring[0]:.3f} plus "
+        f"{choice.rescoring[1]:.3f}, so that on those it reports as many detections from {weak:g} and from {strong:g} "
+        "on as its start."
     )

@@ -17,7 +17,7 @@ from models.person_training import yolo
 from models.person_training.evaluation import Matched, TruePeople, match
 from models.person_training.pictures import collect_votes, labelled, write_pictures
 from models.person_training.surgery import between, everybody, only_person, rescored
-from models.person_training.teacher import Teacher, View
+from models.person_training.teacher import RULES, Teacher, View
 from models.person_training.videos import Picture, find_videos, store_frames
 from pipeline.cpu import file_sha256
 from pipeline.detector import DetectorConfig, PersonDetector
@@ -44,32 +44,42 @@ class PersonRecipe:
     frames_per_video: int = 40
     teacher_sizes: Sequence[int] = (640, 960, 1280)
     tuning: yolo.FineTuning = field(default_factory=yolo.FineTuning)
-    shares: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    shares: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
     image_size: int = 640
 
 
 def make_pictures(recipe: PersonRecipe, say: Say) -> Path:
-    """Frames and their labels → the folder of labelled pictures."""
+    """Frames and their labels → the folder of labelled pictures; nothing is done when it is whole already."""
     videos = find_videos(recipe.data, recipe.extra)
+    seen_by = _key(recipe.start, recipe.witness, recipe.teacher_sizes)
+    chosen = [(video.name, video.split.value) for video in videos]
+    target = recipe.work / f"pictures-{_key(seen_by, RULES, recipe.seconds_between, recipe.frames_per_video, chosen)}"
+    if target.is_dir():
+        return target
     pictures: list[Picture] = []
     for video in videos:
         folder = recipe.work / "frames" / video.split.value
         pictures += store_frames(video, folder, recipe.seconds_between, recipe.frames_per_video)
     say(f"{len(pictures)} frames of {len(videos)} videos")
-    count = 0
-
-    def tell(_: Path) -> None:
-        nonlocal count
-        count += 1
-        if count % 50 == 0:
-            say(f"looked at {count} of {len(pictures)}")
-
-    votes = recipe.work / f"votes-{_key(recipe.start, recipe.witness, recipe.teacher_sizes)}"
-    collect_votes(pictures, make_teacher(recipe), votes, tell)
-    target = recipe.work / "pictures"
-    shutil.rmtree(target, ignore_errors=True)
-    say(f"{write_pictures(pictures, votes, target)} people in them")
+    votes = recipe.work / f"votes-{seen_by}"
+    collect_votes(pictures, make_teacher(recipe), votes, _Counter(len(pictures), say))
+    part = recipe.work / "pictures.part"
+    shutil.rmtree(part, ignore_errors=True)
+    say(f"{write_pictures(pictures, votes, part)} people in them")
+    part.rename(target)
     return target
+
+
+class _Counter:
+    """Says every fiftieth picture."""
+
+    def __init__(self, total: int, say: Say) -> None:
+        self._count, self._total, self._say = 0, total, say
+
+    def __call__(self, _: Path) -> None:
+        self._count += 1
+        if self._count % 50 == 0:
+            self._say(f"looked at {self._count} of {self._total}")
 
 
 def make_teacher(recipe: PersonRecipe) -> Teacher:
@@ -104,10 +114,10 @@ def train(recipe: PersonRecipe, pictures: Path, say: Say) -> Path:
 
 
 def mixtures(recipe: PersonRecipe, tuned: Path) -> dict[float, Path]:
-    """The networks between start and ``tuned``, one file for each of ``shares``."""
+    """The networks between start and ``tuned``, one file for each of ``shares``; the start always."""
     one, other = yolo.read_network(one_class_start(recipe)), yolo.read_network(tuned)
-    files = {}
-    for share in recipe.shares:
+    files = {0.0: one_class_start(recipe)}
+    for share in sorted(set(recipe.shares) - {0.0}):
         path = recipe.work / "mixtures" / f"person-{round(100 * share):03d}.pt"
         yolo.write_network(between(one, other, share), path, f"{share:.2f} of the way from start to fine-tuned")
         files[share] = path

@@ -24,12 +24,14 @@ Network = Any  # an ultralytics DetectionModel: torch.nn.Module with ``names``, 
 @dataclass(frozen=True)
 class FineTuning:
     """How the network is trained. The first ``freeze`` layers (YOLO11: 11 = the backbone) and every batch
-    normalisation keep their values; ``batch`` pictures of ``image_size`` make one step.
+    normalisation keep their values; ``batch`` pictures of ``image_size`` make one step. ``epochs`` sets the schedule of
+    the learning rate; ``stop_after`` ends it early (0: not).
     """
 
-    epochs: int = 6
+    epochs: int = 5
+    stop_after: int = 0
     image_size: int = 640
-    batch: int = 8
+    batch: int = 16
     learning_rate: float = 5e-4
     freeze: int = 11
     seed: int = 1
@@ -41,6 +43,12 @@ class FineTuning:
         wrong = [name for name in ("epochs", "batch", "learning_rate") if getattr(self, name) <= 0]
         if wrong:
             raise TrainingError(f"must be above 0: {', '.join(wrong)}")
+        if not 0 <= self.stop_after <= self.epochs:
+            raise TrainingError(f"stop_after must lie between 0 and {self.epochs} epochs, got {self.stop_after}")
+
+    @property
+    def last_epoch(self) -> int:
+        return self.stop_after or self.epochs
 
 
 def quiet(settings_dir: Path) -> None:
@@ -132,12 +140,13 @@ def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, 
     """
     last = work / "weights" / "last.pt"
     checkpoint = _checkpoint(last) if last.is_file() else None
-    if checkpoint is not None and checkpoint["epoch"] + 1 >= config.epochs:
+    if checkpoint is not None and checkpoint["epoch"] + 1 >= config.last_epoch:
         return checkpoint["ema"].float().eval()
     trainer = _trainer_class()(overrides=_overrides(work, config))
     trainer.given = _Given(copy.deepcopy(network), pictures, config.seed, checkpoint)
     trainer.data = trainer.get_dataset()
     trainer.add_callback("on_train_epoch_end", lambda run: progress(_epoch_line(run)))
+    trainer.add_callback("on_train_epoch_end", lambda run: setattr(run, "stop", run.epoch + 1 >= config.last_epoch))
     trainer.train()
     return trainer.ema.ema.float().eval()
 
