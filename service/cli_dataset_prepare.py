@@ -209,6 +209,7 @@ def _show_left_out(left_out: Sequence[LeftOut], file: Path) -> None:
 
 def _split(arguments: argparse.Namespace) -> int:
     from models.data.balance import refuse_balanced  # noqa: PLC0415
+    from models.data.clips import refresh_lists  # noqa: PLC0415
     from models.data.leaks import check_leaks  # noqa: PLC0415
     from models.data.manifest import Split, read_dataset, write_dataset  # noqa: PLC0415
     from models.data.split import missing_classes  # noqa: PLC0415
@@ -220,6 +221,7 @@ def _split(arguments: argparse.Namespace) -> int:
         refuse_balanced(arguments.data)
         data = _with_records(data, _new_splits(data.records, arguments))
         write_dataset(data)
+        refresh_lists(data)
     _show_stats(data)
     used = [split for split in Split if split is not Split.NONE and data.of(split)]
     for line in missing_classes(data.records, used):
@@ -252,6 +254,7 @@ def _split_config(arguments: argparse.Namespace) -> SplitConfig:
 
 def _balance(arguments: argparse.Namespace) -> int:
     from models.data.balance import BalanceConfig, Resample, balance_dataset, restore  # noqa: PLC0415
+    from models.data.clips import refresh_lists  # noqa: PLC0415
 
     if arguments.undo:
         data = restore(arguments.data)
@@ -259,6 +262,7 @@ def _balance(arguments: argparse.Namespace) -> int:
         resample = Resample(arguments.resample)
         config = BalanceConfig(arguments.target, _splits(arguments.splits), resample, arguments.seed)
         data = balance_dataset(arguments.data, config)
+    refresh_lists(data)
     _show_stats(data)
     return 0
 

@@ -213,6 +213,12 @@ def write_lists(dataset: Dataset) -> None:
         write_atomically(path, "".join(rows))
 
 
+def refresh_lists(dataset: Dataset) -> None:
+    """Write the lists again where there are some, after a change of splits."""
+    if (dataset.folder / LIST_FILES[Split.TRAIN]).is_file():
+        write_lists(dataset)
+
+
 def _sweep(before: Dataset | None, now: Dataset) -> None:
     """Remove clips that an earlier run wrote and this one does not have: their label or range was changed."""
     kept = {record.path for record in now.records}

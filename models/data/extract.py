@@ -6,6 +6,7 @@ People come from the serving pipeline's detector and tracker or from given track
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -102,15 +103,17 @@ def _is_same(video: Path, facts: VideoFacts) -> bool:
 def _distinct(videos: Sequence[Path], used: set[str]) -> list[str]:
     """Names that differ from each other and from ``used``, made of as little of the paths as will do."""
     depth = max(len(video.parts) for video in videos)
-    for parts in range(1, depth + 1):
-        stems = [
-            safe_name("-".join([*video.parts[:-1][-parts + 1 :], video.stem] if parts > 1 else [video.stem]))
-            for video in videos
-        ]
-        lowered = {stem.lower() for stem in stems}
+    for suffix, parents in itertools.product((False, True), range(depth)):  # a suffix tells clip.avi from clip.mp4
+        names = [_path_name(video, parents, suffix) for video in videos]
+        lowered = {name.lower() for name in names}
         if len(lowered) == len(videos) and not lowered & used:
-            return stems
-    return [_numbered(safe_name(video.name), used) for video in videos]  # clip.avi beside clip.mp4
+            return names
+    return [_numbered(safe_name(video.name), used) for video in videos]
+
+
+def _path_name(video: Path, parents: int, suffix: bool) -> str:
+    last = video.name if suffix else video.stem
+    return safe_name("-".join([*video.parts[:-1][len(video.parts) - 1 - parents :], last]))
 
 
 def _numbered(name: str, used: set[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth
+from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth, sample_grid
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
 
 SMALL = ClipConfig(size=2, margin=0.0)
@@ -296,3 +296,17 @@ def test_any_course_keeps_what_a_clip_promises(course: list[tuple[float, set[int
             assert index_in(clip.crops[-1]) <= index
         assert len(buffer.fill()) <= 3
         assert all(1 <= count <= 8 for count in buffer.fill().values())
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 15.0, 25.0, 29.97, 60.0])
+def test_sample_grid_gives_what_the_buffer_takes_frame_by_frame(rate_hz: float) -> None:
+    jitter = np.random.default_rng(5).uniform(-0.01, 0.01, 200)
+    times_s = [7.0 + max(0.0, index / rate_hz + jitter[index]) for index in range(200) if index % 23 not in (4, 5, 6)]
+    times_s.sort()
+    config = ClipConfig(size=2, margin=0.0, length=64, hop=1, provisional_from=64)
+    newest = play(ClipBuffer(config), times_s)[-1]
+    assert indices(newest) == sample_grid(times_s, 25.0)[-64:]
+
+
+def test_sample_grid_of_nothing_is_empty() -> None:
+    assert sample_grid([], 25.0) == []
