@@ -192,7 +192,7 @@ def _show_prepared(done: Prepared, layout: Layout, left_out_file: Path) -> None:
     empty = [label for label in layout.labels if label not in done.dataset.info.class2label]
     if empty:
         print(f"classes without a clip, not in the data set: {', '.join(empty)}")
-    print(f"{len(done.dataset.records)} clips of {len(done.dataset.labels)} classes → {done.dataset.folder}")
+    print(f"{len(done.dataset.records)} clips, {len(done.dataset.labels)} classes → {done.dataset.folder}")
 
 
 def _show_left_out(left_out: Sequence[LeftOut], file: Path) -> None:

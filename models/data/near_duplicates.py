@@ -143,7 +143,7 @@ def _likeness(
     differing = np.bitwise_count(mine[:, None] ^ others)  # (P, pictures of all others)
     nearest = np.minimum.reduceat(differing, starts, axis=1)  # (P, N)
     of_mine = (nearest <= max_bits).mean(axis=0)
-    sizes = np.diff([*starts, len(others)])
+    sizes = np.diff(starts, append=len(others))
     of_theirs = np.add.reduceat(differing.min(axis=0) <= max_bits, starts, dtype=int) / sizes
     return np.maximum(of_mine, of_theirs), nearest.min(axis=0)
 

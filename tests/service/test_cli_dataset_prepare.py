@@ -50,7 +50,7 @@ def test_prepare_folders_shows_table_and_what_was_left_out(
     out = capsys.readouterr().out
     assert "left out: 1" in out
     assert "walk/cam9_0.avi: it cannot be decoded" in out
-    assert f"12 clips of 2 classes → {folder}" in out
+    assert f"12 clips, 2 classes → {folder}" in out
     data = read_dataset(folder)
     assert len(data.records) == 12
     assert data.info.description == "own videos"
