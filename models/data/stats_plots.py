@@ -49,7 +49,7 @@ def _bars(title: str, labels: Sequence[str], counts: Sequence[Mapping[Split, int
     axes.invert_yaxis()
     axes.set_xlabel(title)
     if left.any():
-        axes.legend()
+        figure.legend(loc="outside upper right", ncols=len(Split))
     return figure
 
 
@@ -64,7 +64,7 @@ def _durations(dataset: Dataset) -> Figure:
         names = [split.value or "undecided" for split in present]
         colours = [_COLOURS[split] for split in present]
         axes.hist(list(present.values()), bins=_BINS, stacked=True, color=colours, label=names)
-        axes.legend()
+        figure.legend(loc="outside upper right", ncols=len(Split))
     axes.set_xlabel("duration of a clip (s)")
     axes.set_ylabel("clips")
     return figure
