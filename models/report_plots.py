@@ -46,7 +46,16 @@ def curve_plot(curves: Sequence[Curve], x_name: str, y_name: str, area_name: str
         axes.plot([0, 1], [0, 1], color="#adb5bd", linestyle=":", linewidth=1)
     for index, curve in enumerate(curves):
         style = {"color": _COLOURS[index % len(_COLOURS)], "linestyle": "-" if index < len(_COLOURS) else "--"}
-        axes.plot(curve.x, curve.y, label=f"{curve.label} ({area_name} {curve.area:.3f})", linewidth=1.6, **style)
+        # Average precision is the area under steps, ROC's under straight lines.
+        steps = "default" if diagonal else "steps-post"
+        axes.plot(
+            curve.x,
+            curve.y,
+            drawstyle=steps,
+            label=f"{curve.label} ({area_name} {curve.area:.3f})",
+            linewidth=1.6,
+            **style,
+        )
     axes.set(xlabel=x_name, ylabel=y_name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(fontsize=8, frameon=False, loc="lower right" if diagonal else "lower left")
     return svg_of(figure)
