@@ -107,7 +107,8 @@ def write_picture(path: Path, picture: Clip) -> None:
 
 def _write_video(path: Path, clip: Clip, rate_hz: float, form: ClipFormat) -> None:
     codec, pixels, options = encoder_settings(form)
-    with av.open(str(path), "w") as container:
+    # Without it Matroska gets a random number, and equal clips would be different files: caches go by content.
+    with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=max(1, round(rate_hz)), options=options)
         stream.height, stream.width = clip.shape[1:3]
         stream.pix_fmt = pixels
