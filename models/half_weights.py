@@ -29,10 +29,11 @@ def halve(archive: Path) -> None:
             for member in old.infolist():
                 content = old.read(member)
                 new.writestr(member, half_weights(content) if member.filename == WEIGHTS_MEMBER else content)
+        part.replace(archive)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        part.unlink(missing_ok=True)
         raise TrainingError(f"{archive} cannot be rewritten: {error}") from error
-    part.replace(archive)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def half_weights(content: bytes) -> bytes:

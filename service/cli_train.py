@@ -80,7 +80,7 @@ class _Bars:
 
     def line(self, text: str) -> None:
         self.close()
-        print(text, flush=True)  # noqa: T201 - this is the command's output
+        print(text, flush=True)  # the command's output
 
     def close(self) -> None:
         if self._bar is not None:
