@@ -194,11 +194,16 @@ def _group(arguments: argparse.Namespace) -> int:
     from models.data.example_manifest import GroupFacts  # noqa: PLC0415
     from models.data.group import plan_examples  # noqa: PLC0415
     from models.data.labelled_examples import format_of, input_of, read_videos  # noqa: PLC0415
+    from models.data.labels_csv import rows_by_clip  # noqa: PLC0415
 
     grouping, rows = _group_config(arguments), _table(arguments.work)
     with _Bar(arguments.quiet, "example") as bar:
         videos = read_videos(arguments.work, bar.report)
-        plans = [(video, plan_examples(video, rows, grouping)) for video in videos]
+        by_clip = None if rows is None else rows_by_clip(rows)
+        plans = [
+            (video, plan_examples(video, None if by_clip is None else by_clip[video.name], grouping))
+            for video in videos
+        ]
         facts = GroupFacts(
             input=input_of(videos, 64, grouping.rate_hz), grouping=str(grouping), format=format_of(videos)
         )

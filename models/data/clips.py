@@ -6,7 +6,8 @@ back and forth. With ``whole`` an example becomes one clip as long as it is, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -222,9 +223,8 @@ def refresh_lists(dataset: Dataset) -> None:
 def _sweep(before: Dataset | None, now: Dataset) -> None:
     """Remove clips that an earlier run wrote and this one does not have: their label or range was changed."""
     kept = {record.path for record in now.records}
-    for path in _gone(before.records if before else (), kept):
-        path.unlink(missing_ok=True)
-
-
-def _gone(records: Iterable[ClipRecord], kept: set[Path]) -> list[Path]:
-    return [record.path for record in records if record.path not in kept and record.path.is_file()]
+    for path in {record.path for record in before.records} - kept if before else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

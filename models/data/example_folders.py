@@ -31,7 +31,7 @@ from models.data.example_manifest import (
 )
 from models.data.group import Example, label_of
 from models.data.labelled_examples import Collected
-from models.data.labels_csv import LabelRow
+from models.data.labels_csv import LabelRow, rows_by_clip
 from models.data.manifest import write_atomically
 from models.data.mot_import import raise_problems
 from models.data.track_folders import MANIFEST_FILE, VideoTracks, picture_path, read_crops, safe_name
@@ -241,12 +241,13 @@ def from_folders(root: Path, rows: Sequence[LabelRow], exclude: Collection[str])
     """The examples as they lie there → with labels. A class folder wins over the table; contradictions are listed."""
     entries = {row.name: row for row in read_rows(root)}
     placed = locate(root, entries)
+    by_clip = rows_by_clip(rows)
     labels = {safe_name(row.label): row.label for row in rows if row.label}
     left_out, conflicts = Counter({"removed by hand": len(entries) - len(placed)}), list[str]()
     found: list[LabelledExample] = []
     for name, place in placed.items():
         example = _example(entries[name])
-        row = label_of(example, rows)
+        row = label_of(example, by_clip.get(example.video, ()))
         by_hand = labels.get(place.folder, place.folder)
         label = by_hand or (row.label if row else "")
         if by_hand and row and by_hand != row.label:

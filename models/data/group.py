@@ -157,13 +157,11 @@ def _example(video: VideoTracks, track: PersonTrack, row: LabelRow, indices: lis
 
 
 def label_of(example: Example, rows: Iterable[LabelRow]) -> LabelRow | None:
-    """The row that most of an example's frames lie in; None where no row covers half of them."""
-    frames = np.arange(example.start_frame, example.end_frame + 1)
-    best, most = None, len(frames) / 2
+    """The labelled row that most of an example's frames lie in; None where no row covers half of them."""
+    best, most = None, (example.end_frame - example.start_frame + 1) / 2
     for row in rows:
-        if (row.clip, row.track) != (example.video, example.track_id):
-            continue
-        covered = int(sum(row.covers(int(frame)) for frame in frames))
-        if covered >= most and row.label:
-            best, most = row, covered
+        if (row.clip, row.track) == (example.video, example.track_id) and row.label:
+            covered = row.covered(example.start_frame, example.end_frame)
+            if covered >= most:
+                best, most = row, covered
     return best

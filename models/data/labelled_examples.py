@@ -12,7 +12,7 @@ from models.cards import ModelInput
 from models.data.clip_file import Clip, ClipFormat
 from models.data.clips import LabelledExample
 from models.data.group import Example, GroupConfig, plan_examples
-from models.data.labels_csv import LabelRow
+from models.data.labels_csv import LabelRow, rows_by_clip
 from models.data.mot_import import raise_problems
 from models.data.track_folders import (
     MANIFEST_FILE,
@@ -57,8 +57,9 @@ def from_tracks(
     left_out.update(f"excluded: {row.label}" for row in rows if row.label in exclude)
     left_out["no label"] = sum(not row.label for row in rows)
     found: list[LabelledExample] = []
+    by_clip = rows_by_clip(chosen)
     for video in videos:
-        plan = plan_examples(video, chosen, config)
+        plan = plan_examples(video, by_clip.get(video.name, ()), config)
         found += [_from_track(video, example) for example in plan.examples]
         left_out["too short"] += plan.too_short
     return Collected(tuple(found), +left_out)

@@ -43,6 +43,10 @@ class LabelRow:
     def covers(self, frame: int) -> bool:
         return self.start <= frame <= (self.end or _LAST_FRAME)
 
+    def covered(self, start: int, end: int) -> int:
+        """How many of the frames ``start`` … ``end`` lie in this row."""
+        return max(0, min(end, self.end or _LAST_FRAME) - max(start, self.start) + 1)
+
     def overlaps(self, other: LabelRow) -> bool:
         mine, theirs = self.end or _LAST_FRAME, other.end or _LAST_FRAME
         same_track = (self.clip, self.track) == (other.clip, other.track)
@@ -125,6 +129,14 @@ def read_actions(path: Path) -> tuple[LabelRow, ...]:
     clip = Path(annotated.source).stem or path.stem
     rows = (LabelRow(clip, item.track_id, item.start, item.end, item.label) for item in annotated.actions)
     return tuple(rows)
+
+
+def rows_by_clip(rows: Iterable[LabelRow]) -> dict[str, list[LabelRow]]:
+    """The rows of each video, so that a large table is not searched for every track."""
+    found: dict[str, list[LabelRow]] = defaultdict(list)
+    for row in rows:
+        found[row.clip].append(row)
+    return found
 
 
 def empty_rows(videos: Iterable[VideoTracks], every_s: float | None = None) -> tuple[LabelRow, ...]:

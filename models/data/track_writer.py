@@ -120,7 +120,7 @@ class _VideoSink:
 
     def __init__(self, path: Path, form: ClipFormat) -> None:
         codec, self._pixels, options = encoder_settings(form)
-        self._container = av.open(str(path), "w")
+        self._container = av.open(str(path), "w", container_options={"fflags": "+bitexact"})
         self._stream = self._container.add_stream(codec, rate=CLIP_RATE_HZ, options=options)
         self._stream.codec_context.thread_count = 1
 

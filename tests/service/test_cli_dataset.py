@@ -78,6 +78,23 @@ def test_hand_sorted_examples_become_a_data_set(
     assert {len(read_clip(item.path)) for item in data.records} == {64}
 
 
+def test_cvat_file_gives_tracks_and_actions(tmp_path: Path, videos: Path) -> None:
+    box = (
+        '<box frame="{}" outside="0" xtl="40" ytl="20" xbr="70" ybr="80"><attribute name="action">{}</attribute></box>'
+    )
+    boxes = "".join(box.format(frame, action) for frame, action in ((0, "Walking"), (30, "Fighting"), (79, "Fighting")))
+    (tmp_path / "a.xml").write_text(f'<annotations><track id="0" label="person">{boxes}</track></annotations>')
+    work = tmp_path / "work"
+    assert run("extract", videos / "a.mp4", "--work", work, "--tracks", tmp_path / "a.xml", "--size", 32) == 0
+    assert run("label", work, "--import", tmp_path / "a.xml") == 0
+    assert run("clips", work, "--format", "jpeg") == 0
+    records = read_dataset(work / "dataset").records
+    assert [(item.label, item.track_id, item.filled, item.path.is_dir()) for item in records] == [
+        ("Walking", 1, 30, True),
+        ("Fighting", 1, 50, True),
+    ]
+
+
 def test_label_without_import_waits_for_a_person(tmp_path: Path, videos: Path) -> None:
     work = tmp_path / "work"
     run("extract", videos, "--work", work, "--tracks", tmp_path / "mot", "--size", 32)

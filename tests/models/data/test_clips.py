@@ -74,9 +74,11 @@ def test_make_clips_again_writes_only_what_changed(tmp_path: Path) -> None:
     assert [record.path.stat().st_mtime == 1000 for record in first] == [True, False]
 
 
-def test_make_clips_removes_clips_that_nothing_asks_for_any_more(tmp_path: Path) -> None:
-    before = make_clips([numbered(10), numbered(12, "Standing")], tmp_path, CONFIG, quiet).records
-    after = make_clips([numbered(10, "Standing"), numbered(12)], tmp_path, CONFIG, quiet).records
+@pytest.mark.parametrize("form", [ClipFormat.FFV1, ClipFormat.JPEG])
+def test_make_clips_removes_clips_that_nothing_asks_for_any_more(tmp_path: Path, form: ClipFormat) -> None:
+    config = replace(CONFIG, format=form)
+    before = make_clips([numbered(10), numbered(12, "Standing")], tmp_path, config, quiet).records
+    after = make_clips([numbered(10, "Standing"), numbered(12)], tmp_path, config, quiet).records
     assert sorted(tmp_path.glob("clips/*/*")) == sorted(record.path for record in after)
     assert not {record.path for record in before} & {record.path for record in after}
 
