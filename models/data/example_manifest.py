@@ -47,6 +47,8 @@ def read_group_facts(root: Path) -> GroupFacts:
     """Raises DatasetError."""
     try:
         return GroupFacts.model_validate_json((root / GROUP_FILE).read_bytes())
+    except FileNotFoundError:
+        raise DatasetError(f"{root / GROUP_FILE} does not exist; `actoscope dataset group` makes it") from None
     except (OSError, ValidationError) as error:
         raise DatasetError(f"{root / GROUP_FILE} cannot be read: {error}") from error
 

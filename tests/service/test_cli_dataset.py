@@ -120,5 +120,5 @@ def test_steps_before_extract_say_what_is_missing(tmp_path: Path) -> None:
         run("label", tmp_path)
     with pytest.raises(DatasetError, match="dataset extract"):
         run("group", tmp_path)
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match="`actoscope dataset group` makes it"):
         run("oversample", tmp_path)
