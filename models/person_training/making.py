@@ -57,13 +57,16 @@ def make(recipe: PersonRecipe, shared: Path, output: Path, texts: CardTexts, say
         raise TrainingError(f"neither pets nor mot17-mini in {shared}: the network could not be measured")
     pictures = steps.make_pictures(recipe, say)
     files = steps.mixtures(recipe, steps.train(recipe, pictures, say))
-    held_out = {share: steps.measure(file, steps.on_val(recipe, pictures), recipe) for share, file in files.items()}
+    held_out = {
+        share: steps.measure(file, pictures.name, steps.on_val(recipe, pictures), recipe)
+        for share, file in files.items()
+    }
     say("held-out pictures, labelled by the teacher:\n" + table({f"{share:.2f}": m for share, m in held_out.items()}))
     choice = choose(held_out)
     chosen = steps.with_old_confidences(recipe, files[choice.share], choice.rescoring)
     networks = {"start": steps.one_class_start(recipe), "chosen": chosen}
     measured = {
-        name: {which: steps.measure(file, given, recipe) for which, file in networks.items()}
+        name: {which: steps.measure(file, name, given, recipe) for which, file in networks.items()}
         for name, given in final.items()
     }
     rows = {f"{name}, {which}": found for name, of in measured.items() for which, found in of.items()}

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.data.manifest import Split
 from models.person_training import yolo
 from models.person_training.evaluation import Matched, TruePeople, match
@@ -137,10 +139,22 @@ def _key(*parts: object) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
-def measure(network: Path, pictures: Pictures, recipe: PersonRecipe) -> Matched:
-    """Everything the network finds at the serving size, by the serving code (OpenVINO on a CPU)."""
+def measure(network: Path, name: str, pictures: Pictures, recipe: PersonRecipe) -> Matched:
+    """Everything the network finds at the serving size, by the serving code (OpenVINO on a CPU).
+
+    What was measured once on the pictures called ``name`` is kept in the working folder.
+    """
+    path = recipe.work / "measured" / f"{_key(network, name, recipe.image_size, MEASURED_FROM)}.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            return Matched(stored["confidences"], stored["right"], int(stored["people"]))
     detector = _detector(network, recipe.image_size, recipe, MEASURED_FROM)
-    return match(pictures(), lambda image: detector.detect([image])[0])
+    found = match(pictures(), lambda image: detector.detect([image])[0])
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(f".{path.stem}.part.npz")
+    np.savez(part, confidences=found.confidences, right=found.right, people=found.people)
+    part.replace(path)
+    return found
 
 
 def on_val(recipe: PersonRecipe, pictures: Path) -> Pictures:
