@@ -194,6 +194,8 @@ class TrainConfig:
 
 def load_config(path: Path) -> TrainConfig:
     """Run the Python file ``path`` and take its ``CONFIG``. Raises TrainingError saying what the file lacks."""
+    if not path.is_file():
+        raise TrainingError(f"there is no file {path}; models/configs/quick.py is one to start from")
     try:
         names = runpy.run_path(str(path))
     except Exception as error:  # the file is the user's program: it may raise anything

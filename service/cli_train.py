@@ -29,18 +29,20 @@ def _train(arguments: argparse.Namespace) -> int:
     from models.data.manifest import read_dataset  # noqa: PLC0415 - commands load only what they need
     from models.errors import TrainingError  # noqa: PLC0415
     from models.pretrained import weights_dir  # noqa: PLC0415
-    from models.train import Places, Teller, train  # noqa: PLC0415
     from models.train_config import load_config  # noqa: PLC0415
 
     config = load_config(arguments.config)
     folder = arguments.data or (Path(config.dataset) if config.dataset else None)
     if folder is None:
         raise TrainingError(f"{arguments.config} names no data set: give --data DIR")
+    dataset = read_dataset(folder)
+    from models.train import Places, Teller, train  # noqa: PLC0415 - takes seconds, which a typing error need not
+
     output = arguments.output or weights_dir() / config.name
     places = Places(output, arguments.run_folder or Path("runs") / config.name, arguments.cache)
     bars = _Bars(enabled=not arguments.quiet)
     try:
-        train(config, read_dataset(folder), places, Teller(bars, bars.line), _command(arguments), arguments.resume)
+        train(config, dataset, places, Teller(bars, bars.line), _command(arguments), arguments.resume)
     finally:
         bars.close()
     return 0
