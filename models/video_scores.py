@@ -8,7 +8,7 @@ tried on the same run; the smoother is the service's own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.metrics import Floats
-from models.video_run import NO_LABEL, ClipRun, EventRun, TrackRun, VideoRun, probabilities
+from models.video_run import NO_LABEL, ClipRun, EventRun, Setting, TrackRun, VideoRun, probabilities
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.entities import ActionEvent, ActionScores, EventKind, Track, TrackLabel, TrackState
 
@@ -51,6 +51,34 @@ def shown_scores(run: VideoRun, config: SmootherConfig | None = None) -> RunScor
     if run.times_s:
         events += _ended(smoother.finish(run.times_s[-1], 0.0))
     return RunScores(scores, tuple(events))
+
+
+def restudied(run: VideoRun, temperature: float, config: SmootherConfig, settings: Mapping[str, Setting]) -> VideoRun:
+    """The run as another temperature and smoother would have made it, from its raw answers: no network is asked.
+
+    ``settings`` are those that the outcome is stored with.
+    """
+    clips = tuple(_rescaled(clip, run.temperature / temperature) for clip in run.clips)
+    base = run.model_copy(update={"clips": clips, "temperature": temperature, "settings": dict(settings)})
+    said = shown_scores(base, config)
+    tracks = tuple(
+        track.model_copy(
+            update={
+                "shown": tuple(winners(said.scores[track.track_id]).tolist()),
+                "confidence": tuple(np.nan_to_num(said.scores[track.track_id]).max(axis=1).round(4).tolist()),
+            }
+        )
+        for track in run.tracks
+    )
+    return base.model_copy(update={"tracks": tracks, "events": said.events})
+
+
+def _rescaled(clip: ClipRun, power: float) -> ClipRun:
+    """Logits divided by T are probabilities to the power of 1 / T, made to sum to 1 again."""
+    if power == 1:
+        return clip
+    chances = np.asarray(clip.probabilities, np.float64) ** power
+    return clip.model_copy(update={"probabilities": tuple((chances / chances.sum()).tolist())})
 
 
 def hindsight_scores(run: VideoRun) -> RunScores:

@@ -2,7 +2,8 @@
 
 The straight line, its stages and its settings are those of ``actoscope annotate``; only the sink differs. A video
 whose file is there and was made with the same model, detector and settings is passed over, so that an interrupted
-evaluation goes on where it stopped. One video at a time is held, as numbers: pictures are streamed.
+evaluation goes on where it stopped; another temperature or smoother is applied to the stored answers. One video at a
+time is held, as numbers: pictures are streamed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from models.cards import MODEL_FILE, ModelCard
+from models.cards import MODEL_FILE, ModelCard, read_card
 from models.errors import EvaluationError
 from models.video_run import Setting, VideoRun, read_video_run, write_video_run
+from models.video_scores import restudied
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.cpu import file_sha256
@@ -51,16 +53,20 @@ def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
 
     A video that breaks off keeps what came before, with its ``problem``; one without any picture is left out, and
     all of those are named in one EvaluationError at the end, after the others are done. Raises EvaluationError at
-    once when files are missing or two videos have the same name, ModelUnavailable when the model cannot be loaded.
+    once when files are missing or two videos have the same name, CardError or ModelUnavailable for a model that cannot
+    be loaded.
     """
     _check_videos(job.videos)
-    engine = InferenceEngine(job.engine)
-    settings = job_settings(job, engine.classifier(job.engine.model).card)
+    card = read_card(job.engine.weights_dir / job.engine.model)
+    clip_config(card, job.hop, job.provisional_from)
+    settings = job_settings(job, card)
+    engine: InferenceEngine | None = None  # loaded for the first video that needs it
     written, broken = [], []
     for number, video in enumerate(job.videos, 1):
         target = job.output / f"{video.stem}.json"
         note = f"{video.stem}: was there"
-        if not _up_to_date(target, settings):
+        if _stored(target, job, settings) is None:
+            engine = engine or InferenceEngine(job.engine)
             try:
                 run = run_video(video, job, engine, settings)
                 write_video_run(target, run)
@@ -159,14 +165,22 @@ def _fingerprint(path: Path) -> str | None:
     return sha256("".join(map(file_sha256, files)).encode()).hexdigest() if files else None
 
 
-def _up_to_date(path: Path, settings: dict[str, Setting]) -> bool:
-    """Whether a run is there and was made with these settings; a damaged one is made again."""
-    if not path.is_file():
-        return False
+def _stored(path: Path, job: VideoJob, settings: dict[str, Setting]) -> VideoRun | None:
+    """The run that is there, if it was made with these settings; a damaged one is made again.
+
+    Where only the temperature or the smoother differ, it is derived from the stored answers and written anew.
+    """
     try:
-        return dict(read_video_run(path).settings) == settings
+        run = read_video_run(path)
     except EvaluationError:
-        return False
+        return None
+    changed = {key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key)}
+    if all(key == "temperature" or key.startswith("smoother.") for key in changed):
+        if changed:
+            run = restudied(run, float(settings["temperature"] or 1.0), job.smoother, settings)
+            write_video_run(path, run)
+        return run
+    return None
 
 
 def _check_videos(videos: Sequence[Path]) -> None:

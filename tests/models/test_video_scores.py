@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.video_scores import hindsight_scores, peak, shown_scores, winners
+from models.video_scores import hindsight_scores, peak, restudied, shown_scores, winners
 from pipeline.actions import SmootherConfig
 from tests.models.scripted_run import clip, run, track
 
@@ -53,3 +53,16 @@ def test_peak_of_single_clips_and_of_smoothed_scores():
     assert 0.6 < smoothed < 0.9
     assert peak(RUN, "Fighting", SmootherConfig(thresholds={"Walking": 0.9})) == smoothed
     assert peak(run([track(1, range(5))]), "Fighting") == 0
+
+
+def test_restudied_applies_another_temperature_and_smoother_to_the_stored_answers():
+    found = restudied(RUN, 2.0, SmootherConfig(time_constant_s=1e-6), {"temperature": 2.0})
+    roots = np.sqrt([0.1, 0.8, 0.1])
+    np.testing.assert_allclose(found.clips[0].probabilities, roots / roots.sum())
+    assert (found.temperature, found.settings) == (2.0, {"temperature": 2.0})
+    assert list(found.tracks[0].shown) == [-1] * 10 + [1] * 10 + [0] * 20
+    assert found.tracks[0].confidence[0] == 0
+    assert found.tracks[0].confidence[10] == pytest.approx((roots / roots.sum()).max(), abs=1e-4)
+    back = restudied(found, 1.0, SmootherConfig(), {})
+    np.testing.assert_allclose(back.clips[2].probabilities, RUN.clips[2].probabilities)
+    assert back.events == shown_scores(RUN).events

@@ -11,9 +11,9 @@ import pytest
 
 from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.errors import EvaluationError
-from models.video_run import read_video_run
+from models.video_run import VideoRun, read_video_run
 from models.video_scores import shown_scores, winners
-from pipeline.actions import ActionSmoother
+from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer
 from pipeline.detector import resolve_person_weights
 from pipeline.entities import Frame
@@ -101,9 +101,16 @@ def cut(video: Path, target: Path, frames: int) -> Path:
     return target
 
 
-def test_run_videos_keeps_one_file_a_video_and_goes_on_where_it_stopped(tiny_weights: Path, tmp_path: Path):  # noqa: F811
-    detector = resolve_person_weights(REPOSITORY / "weights")
-    if not Path(detector).is_file():
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_run_videos_keeps_one_file_a_video_and_goes_on_where_it_stopped(
+    tiny_weights: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    converted = REPOSITORY.parent / "shared" / "weights" / "yolo11n-int8-openvino"  # ready to run, hence the faster
+    detector = converted if converted.is_dir() else resolve_person_weights(REPOSITORY / "weights")
+    if not Path(detector).exists():
         pytest.skip("no person detector: neither weights/person nor ../shared/weights is here")
     street = cut(STREET, tmp_path / "street.mp4", 36)
     (tmp_path / "broken.mp4").write_bytes(b"no video")
@@ -118,15 +125,30 @@ def test_run_videos_keeps_one_file_a_video_and_goes_on_where_it_stopped(tiny_wei
     good = replace(job, videos=(street,))
     written = read_video_run(tmp_path / "runs" / "street.json")
     check_run(written)
-    before = (tmp_path / "runs" / "street.json").stat().st_mtime_ns
-    assert run_videos(good) == [tmp_path / "runs" / "street.json"]
-    assert (tmp_path / "runs" / "street.json").stat().st_mtime_ns == before
-    run_videos(replace(good, hop=16))
-    again = read_video_run(tmp_path / "runs" / "street.json")
-    assert len(again.clips) < len(written.clips) and again.settings["hop"] == 16
+    check_goes_on(good, written, monkeypatch)
 
 
-def check_run(run) -> None:  # type: ignore[no-untyped-def]
+def check_goes_on(job: VideoJob, written: VideoRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is not made again; other smoothing is applied to it; another hop needs the networks."""
+
+    def loaded(_config: EngineConfig) -> None:
+        raise RuntimeError("networks are loaded")
+
+    monkeypatch.setattr("service.video_evaluation.InferenceEngine", loaded)
+    path = job.output / "street.json"
+    before = path.stat().st_mtime_ns
+    assert run_videos(job) == [path] and path.stat().st_mtime_ns == before
+    run_videos(replace(job, smoother=SmootherConfig(on=0.9, off=0.8)))
+    other = read_video_run(path)
+    assert other.settings["smoother.on"] == 0.9 and other.clips == written.clips
+    with pytest.raises(RuntimeError, match="networks are loaded"):
+        run_videos(replace(job, hop=16))
+    path.write_text("{")
+    with pytest.raises(RuntimeError, match="networks are loaded"):
+        run_videos(job)
+
+
+def check_run(run: VideoRun) -> None:
     """What is stored makes what was shown: replayed, the raw answers give the same labels and events."""
     assert len(run.times_s) == 36 and run.tracks and run.clips and run.problem is None
     assert run.labels == ("Fighting", "Standing", "Walking") and run.settings["detector_image_size"] == 320
