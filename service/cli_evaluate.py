@@ -269,7 +269,7 @@ def _write_card(folder: Path, evaluation: Evaluation) -> None:
 
 
 def _say(text: object) -> None:
-    print(text, flush=True)  # noqa: T201 - this is the command's output
+    print(text, flush=True)
 
 
 class _Bar:
