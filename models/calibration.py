@@ -34,11 +34,15 @@ class ReliabilityBin(Value):
 
 
 class Calibration(Value):
-    """How well probabilities fit. ``nll``: mean negative log-likelihood; ``ece``: expected calibration error, 0..1."""
+    """How well probabilities fit. ``nll``: mean negative log-likelihood; ``ece``: expected calibration error, 0..1.
+
+    Few examples make an error above 0 by chance alone: ``ece_by_chance`` is what perfect probabilities would get.
+    """
 
     temperature: float
     nll: float
     ece: float
+    ece_by_chance: float
     brier: float  # mean squared distance to the one-hot truth, 0..2
     bins: tuple[ReliabilityBin, ...]
 
@@ -107,6 +111,7 @@ def calibration(logits: Floats, targets: Ints, temperature: float | Floats = 1.0
         temperature=float(each.mean()),
         nll=negative_log_likelihood(scaled, targets),
         ece=expected_calibration_error(chances, targets, bins),
+        ece_by_chance=error_by_chance(chances, bins),
         brier=float(((chances - truth) ** 2).sum(axis=1).mean()),
         bins=reliability(chances, targets, bins),
     )
@@ -116,7 +121,7 @@ def bin_sums(chances: Floats, targets: Ints, bins: int = BINS) -> Floats:
     """→ (N, bins, 3): each example's count, confidence and hit, in the bin of its confidence; they add up."""
     confidence = chances.max(axis=1)
     hit = chances.argmax(axis=1) == targets
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    place = _bin_of(confidence, bins)
     sums = np.zeros((len(targets), bins, 3))
     sums[np.arange(len(targets)), place] = np.stack([np.ones(len(targets)), confidence, hit], axis=1)
     return sums
@@ -131,6 +136,25 @@ def error_from_sums(sums: Floats) -> Floats:
 def expected_calibration_error(chances: Floats, targets: Ints, bins: int = BINS) -> float:
     """Mean gap between confidence and accuracy over equally wide bins, weighted by their counts."""
     return float(error_from_sums(bin_sums(chances, targets, bins).sum(axis=0)[None])[0])
+
+
+def error_by_chance(chances: Floats, bins: int = BINS, draws: int = 200, seed: int = 0) -> float:
+    """The mean calibration error if these very probabilities were true: the outcomes are drawn from them."""
+    confidence = chances.max(axis=1)
+    place = _bin_of(confidence, bins)
+    counts = np.bincount(place, minlength=bins)
+    expected = np.bincount(place, confidence, bins)
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(draws):
+        hits = np.bincount(place, rng.random(len(confidence)) < confidence, bins)
+        errors.append(np.abs(hits - expected).sum() / counts.sum())
+    return float(np.mean(errors))
+
+
+def _bin_of(confidence: Floats, bins: int) -> Ints:
+    """(N,) → (N,) number of the bin (low, high] that holds it."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def reliability(chances: Floats, targets: Ints, bins: int = BINS) -> tuple[ReliabilityBin, ...]:

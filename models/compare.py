@@ -107,7 +107,7 @@ def _narrowed(candidate: Candidate, labels: Sequence[str]) -> Candidate:
 
 
 def _table(candidates: Sequence[Candidate], config: JudgeConfig) -> ComparisonTable:
-    parts = [judge_part(item.predictions, config) for item in candidates]
+    parts = [judge_part(item.predictions, config, item.temperature) for item in candidates]
     draws = [_replicates(item.predictions, config) for item in candidates]
     best = max(part.metrics.macro_f1 for part in parts)
     rows = [

@@ -114,14 +114,14 @@ def judge(
     if len(predictions) == 0:
         raise EvaluationError(f"the split {split.value!r} has no clip to judge")
     scaling = _calibrate(split, predictions, validation, config)
-    chances = probabilities(predictions.logits, scaling.temperature)
+    chances = log_probabilities(predictions.logits, scaling.temperature)
     shown = _best_known(predictions)
     return Judgement(
         split=split.value,
         count=len(predictions),
         groups=len(set(predictions.groups)),
-        whole=judge_part(predictions, config),
-        subsets=tuple(judge_part(predictions.only(labels), config) for labels in config.subsets),
+        whole=judge_part(predictions, config, scaling.temperature),
+        subsets=tuple(judge_part(predictions.only(names), config, scaling.temperature) for names in config.subsets),
         calibration=scaling,
         roc=tuple(
             curve for curve in roc_curves(chances, predictions.targets, predictions.labels) if curve.label in shown
@@ -135,8 +135,8 @@ def judge(
     )
 
 
-def judge_part(predictions: Predictions, config: JudgeConfig = DEFAULT_JUDGING) -> Part:
-    """Figures and their intervals, groups drawn with replacement."""
+def judge_part(predictions: Predictions, config: JudgeConfig = DEFAULT_JUDGING, temperature: float = 1.0) -> Part:
+    """Figures and their intervals, groups drawn with replacement. Areas under curves rank by calibrated probability."""
     labels = predictions.labels
     counts = group_counts(predictions.logits.argmax(axis=1), predictions.targets, len(labels), predictions.groups)
     figures: dict[str, Callable[[Floats], Floats]] = {"top1": accuracy, "macro_f1": macro_f1}
@@ -144,7 +144,7 @@ def judge_part(predictions: Predictions, config: JudgeConfig = DEFAULT_JUDGING) 
     figures |= {f"f1/{labels[index]}": partial(_f1_of, index) for index in present[:MOST_CURVES]}
     return Part(
         labels=labels,
-        metrics=measure(predictions.logits, predictions.targets, labels),
+        metrics=measure(log_probabilities(predictions.logits, temperature), predictions.targets, labels),
         intervals={name: bootstrap(counts, figure, config.samples, config.seed) for name, figure in figures.items()},
     )
 

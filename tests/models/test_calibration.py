@@ -8,6 +8,7 @@ import pytest
 
 from models.calibration import (
     calibration,
+    error_by_chance,
     expected_calibration_error,
     fit_by_group,
     fit_temperature,
@@ -62,6 +63,16 @@ def test_expected_calibration_error_hand_computed():
     full = next(item for item in bins if item.count == 4)
     assert (full.confidence, full.accuracy) == pytest.approx((0.9, 0.5))
     assert full.low < 0.9 <= full.high
+
+
+def test_error_by_chance_is_what_perfect_probabilities_get():
+    logits, _ = examples(60, 1.0)
+    chances = probabilities(logits)
+    rng = np.random.default_rng(5)
+    seen = [expected_calibration_error(chances, np.array([rng.choice(4, p=row) for row in chances])) for _ in range(60)]
+    assert error_by_chance(chances) == pytest.approx(np.mean(seen), abs=0.015)
+    assert error_by_chance(chances) > 0.05 > error_by_chance(probabilities(examples(5000, 1.0)[0]))
+    assert error_by_chance(np.eye(3)) == 0
 
 
 def test_probabilities_stay_finite_for_huge_logits():

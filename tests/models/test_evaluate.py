@@ -41,6 +41,7 @@ def test_judge_figures_and_the_worst_mistakes_first():
     assert top1.low < top1.value < top1.high
     assert set(found.whole.intervals) == {"top1", "macro_f1", "f1/a", "f1/b", "f1/c"}
     assert [curve.label for curve in found.roc] == list(LABELS)
+    assert [curve.area for curve in found.roc] == pytest.approx([item.roc_auc for item in found.whole.metrics.classes])
     assert found.calibration.temperature == 1 and not found.calibration.fitted
 
 
