@@ -41,15 +41,18 @@ class ModelInput(_Value):
     colour: Literal["RGB"] = "RGB"
     value_range: tuple[float, float] = (-1.0, 1.0)  # of model.keras; the runtimes take uint8 and scale inside
 
-    def clip_config(self, hop: int) -> ClipConfig:
-        """How a stream must sample its people for this network. Raises CardError when the crops are not square."""
+    def clip_config(self, hop: int, provisional_from: int = ClipConfig.provisional_from) -> ClipConfig:
+        """How a stream must sample its people for this network; ``hop`` and ``provisional_from`` count crops.
+
+        Raises CardError when the crops are not square.
+        """
         if self.height != self.width:
             raise CardError(f"crops of people are square, the network wants {self.height} × {self.width}")
         return ClipConfig(
             length=self.frames,
             hop=hop,
             rate_hz=self.rate_hz,
-            provisional_from=min(ClipConfig.provisional_from, self.frames),
+            provisional_from=min(provisional_from, self.frames),
             size=self.height,
             margin=self.margin,
         )

@@ -20,7 +20,7 @@ from models.errors import EvaluationError
 from models.video_run import Setting, VideoRun, read_video_run, write_video_run
 from models.video_scores import restudied
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer, ClipConfig
+from pipeline.clips import ClipBuffer
 from pipeline.cpu import file_sha256
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
@@ -58,7 +58,7 @@ def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
     """
     _check_videos(job.videos)
     card = read_card(job.engine.weights_dir / job.engine.model)
-    clip_config(card, job.hop, job.provisional_from)
+    card.input.clip_config(job.hop, job.provisional_from)
     settings = job_settings(job, card)
     engine: InferenceEngine | None = None  # loaded for the first video that needs it
     written, broken = [], []
@@ -115,21 +115,6 @@ def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dic
         events=tuple(sink.events),
         problem=problem,
         seconds=round(time.monotonic() - begin, 3),
-    )
-
-
-def clip_config(card: ModelCard, hop: int, provisional_from: int) -> ClipConfig:
-    """The clips that a network was trained on. ``hop`` and ``provisional_from`` count crops."""
-    given = card.input
-    if given.height != given.width:
-        raise EvaluationError(f"{card.name} takes crops of {given.height}×{given.width}; people are cut as squares")
-    return ClipConfig(
-        length=given.frames,
-        hop=hop,
-        rate_hz=given.rate_hz,
-        provisional_from=min(provisional_from, given.frames),
-        size=given.height,
-        margin=given.margin,
     )
 
 
@@ -197,7 +182,7 @@ def _stages(job: VideoJob, card: ModelCard) -> Stages:
     numbers: Iterator[int] = iter(range(1, 2**62))
     return Stages(
         tracker=PersonTracker(job.tracker),
-        clip_buffer=ClipBuffer(clip_config(card, job.hop, job.provisional_from)),
+        clip_buffer=ClipBuffer(card.input.clip_config(job.hop, job.provisional_from)),
         smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
         stride=StrideController(adaptive=False),
     )

@@ -22,7 +22,7 @@ from pipeline.tracker import PersonTracker
 from service.inference import EngineConfig
 from service.run_recorder import RecordingInference, RunRecorder
 from service.stream import Stages, run_stream
-from service.video_evaluation import VideoJob, clip_config, run_videos
+from service.video_evaluation import VideoJob, run_videos
 from tests.service.test_stream import LABELS, ScriptedInference
 from tests.service.tiny_model import tiny_weights  # noqa: F401 - a fixture
 
@@ -48,7 +48,7 @@ def scripted_frames(count: int) -> list[Frame]:
 def test_recorder_keeps_what_was_shown_and_what_it_was_made_from():
     inference, sink = RecordingInference(ScriptedInference()), RunRecorder(LABELS)
     stages = Stages(
-        PersonTracker(), ClipBuffer(clip_config(CARD, 8, 24)), ActionSmoother(), StrideController(adaptive=False)
+        PersonTracker(), ClipBuffer(CARD.input.clip_config(8)), ActionSmoother(), StrideController(adaptive=False)
     )
     run_stream(scripted_frames(90), inference, stages, sink)
     (track,) = sink.tracks()
@@ -64,15 +64,6 @@ def test_recorder_keeps_what_was_shown_and_what_it_was_made_from():
     assert (answer.filled, answer.provisional, answer.probabilities) == (24, True, (0.1, 0.9))
     (event,) = sink.events
     assert event.action == "walking" and event.end_s == pytest.approx(89 / 25)
-
-
-def test_clip_config_is_what_the_network_was_trained_on():
-    config = clip_config(CARD, 8, 48)
-    assert (config.length, config.size, config.margin, config.rate_hz) == (32, 64, 0.4, 12.5)
-    assert config.provisional_from == 32, "no more than there are"
-    wide = CARD.model_copy(update={"input": ModelInput(width=256)})
-    with pytest.raises(EvaluationError, match="224×256"):
-        clip_config(wide, 8, 24)
 
 
 def test_run_videos_refuses_missing_and_equally_named_videos(tmp_path: Path):
