@@ -114,13 +114,14 @@ def _extract(arguments: argparse.Namespace) -> int:
     from models.data.extract import ExtractConfig, extract, find_videos  # noqa: PLC0415
 
     config = ExtractConfig(arguments.margin, arguments.size, ClipFormat(arguments.format), arguments.overwrite)
-    videos = find_videos(arguments.videos)
+    videos = find_videos(arguments.videos, arguments.work)
     done: list[Extracted] = []
     try:
         with _Bar(arguments.quiet, "frame") as bar:
             done.extend(extract(videos, arguments.work, people_source(arguments, videos), config, bar.report))
     finally:
-        _show_extracted(done, len(videos), arguments.work)
+        if done:
+            _show_extracted(done, len(videos), arguments.work)
     return EXIT_FAILED if any(item.failed for item in done) else 0
 
 

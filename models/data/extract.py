@@ -55,13 +55,18 @@ class Extracted:
     failed: bool = False
 
 
-def find_videos(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Files, and every video below folders, each once → absolute paths. Raises DatasetError listing what is missing."""
+def find_videos(paths: Iterable[Path], work: Path | None = None) -> tuple[Path, ...]:
+    """Files, and every video below folders, each once → absolute paths. Raises DatasetError listing what is missing.
+
+    What lies in the working folder ``work`` is left out: crops may be stored there as clip files.
+    """
+    own = work.resolve() if work is not None else None
     found: list[Path] = []
     problems: list[str] = []
     for path in paths:
         below = list(videos_below(path)) if path.is_dir() else [path] if path.is_file() else []
-        found.extend(video.resolve() for video in below)
+        absolute = [video.resolve() for video in below]
+        found.extend(video for video in absolute if own is None or not video.is_relative_to(own))
         if not below:
             problems.append(f"{path}: " + ("a folder without videos" if path.is_dir() else "there is no such file"))
     raise_problems(problems)

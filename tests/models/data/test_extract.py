@@ -184,6 +184,9 @@ def test_find_videos_takes_folders_and_lists_what_is_missing(tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     video = write_video(tmp_path / "v.mp4", 2)
     assert find_videos([tmp_path, video]) == (video.resolve(),)
+    crops = write_video(tmp_path / "work.mp4", 2).rename(tmp_path / "empty" / "00001.mp4")
+    assert find_videos([tmp_path], work=tmp_path / "empty") == (video.resolve(),)
+    crops.unlink()
     with pytest.raises(DatasetError) as caught:
         find_videos([tmp_path / "no.mp4", video, tmp_path / "empty"])
     assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
@@ -207,6 +210,7 @@ def networks() -> tuple[PersonDetector, AppearanceEncoder]:
     return PersonDetector.load(weights, DetectorConfig(cache_dir=CACHE)), AppearanceEncoder.load(None, CACHE)
 
 
+@pytest.mark.timeout(600)  # networks are converted when first used
 def test_extracted_example_is_the_clip_that_the_service_would_classify(
     tmp_path: Path, networks: tuple[PersonDetector, AppearanceEncoder]
 ) -> None:
