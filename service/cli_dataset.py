@@ -152,7 +152,9 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
 def _show_extracted(done: Sequence[Extracted], wanted: int, work: Path) -> None:
     rows = [("video", "frames", "people", "crops", "")]
     noted = [item for item in done if item.note not in ("", "already there")]
-    rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in _cut(noted or done)]
+    rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in (noted or done)[:_SHOWN]]
+    if len(noted or done) > _SHOWN:
+        rows.append((f"… and {len(noted or done) - _SHOWN} more", "", "", "", ""))
     rows.append(("all", *(sum(getattr(item, name) for item in done) for name in ("frames", "people", "crops")), ""))
     _show_table(rows)
     already = sum(item.note.startswith("already there") for item in done)
@@ -301,12 +303,10 @@ def _show_splits(data: Any) -> None:
 def _show_list(title: str, lines: Sequence[str]) -> None:
     if lines:
         print(f"{title}: {len(lines)}", file=sys.stderr)
-    for line in _cut(lines):
+    for line in lines[:_SHOWN]:
         print(f"  {line}", file=sys.stderr)
-
-
-def _cut(lines: Sequence[Any]) -> Sequence[Any]:
-    return lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        print(f"  … and {len(lines) - _SHOWN} more", file=sys.stderr)
 
 
 def _show_table(rows: Sequence[Sequence[object]]) -> None:
