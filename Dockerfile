@@ -25,12 +25,12 @@ ENTRYPOINT ["actoscope"]
 CMD ["serve"]
 
 FROM base AS gpu
-RUN pip install -c constraints.txt -e '.[postgres]' 'tensorflow[and-cuda]' && actoscope weights pull i3d-kinetics400 \
+RUN pip install -c constraints.txt -e '.[postgres]' 'tensorflow[and-cuda]' \
     && chown -R actoscope weights
 ENV ACTOSCOPE_RUNTIME=tensorflow NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 USER actoscope
 
 FROM base AS cpu
-RUN pip install -c constraints.txt -e '.[postgres]' && actoscope weights pull i3d-kinetics400 \
+RUN pip install -c constraints.txt -e '.[postgres]' \
     && chown -R actoscope weights
 USER actoscope

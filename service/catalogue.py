@@ -26,7 +26,7 @@ class Catalogue:
         """Raises Problem 422 for an unknown network, or for labels it does not know, naming those that are alike."""
         cards = await self.cards()
         if model not in cards:
-            known = ", ".join(cards) or "none: fetch one with `actoscope weights pull i3d-kinetics400`"
+            known = ", ".join(cards) or "none: train one, or fetch one with `actoscope weights pull i3d-kinetics400`"
             raise invalid("model", f"one of the networks in the weights folder ({known})", model)
         labels = cards[model].labels
         errors = [_unknown_label(label, labels) for label in actions or () if label not in labels]

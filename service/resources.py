@@ -106,7 +106,7 @@ class Stream(BaseModel):
     id: str = Field(examples=["str_0123456789abcdef"])
     name: str = Field(examples=["Gate"])
     url: str = Field(examples=["rtsp://viewer:***@192.0.2.7:554/stream1"])
-    model: str = Field(examples=["i3d-kinetics400"])
+    model: str = Field(examples=["surveillance"])
     actions: dict[str, float] | None
     record: bool
     transport: str = Field(examples=["tcp"])
@@ -166,8 +166,8 @@ class Recording(BaseModel):
 class Model(BaseModel):
     """One action network of the weights folder."""
 
-    id: str = Field(examples=["i3d-kinetics400"])
-    name: str = Field(examples=["i3d-kinetics400"])
+    id: str = Field(examples=["surveillance"])
+    name: str = Field(examples=["surveillance"])
     kind: str = Field(description="the architecture", examples=["se-i3d"])
     labels: list[str] = Field(examples=[["abseiling", "air drumming"]])
     metrics: dict[str, float] = Field(description="measured by this project")

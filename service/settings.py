@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         4096 * 2304, ge=64 * 64, description="Largest picture (width × height) that a source may have"
     )
-    model: str = Field("i3d-kinetics400", min_length=1, description="Action network of streams that name none")
+    model: str = Field("surveillance", min_length=1, description="Action network of streams that name none")
     runtime: Literal["auto", "tensorflow", "openvino"] = Field(
         "auto", description="How networks are run; `auto`: TensorFlow on a GPU, OpenVINO on a CPU"
     )

@@ -123,8 +123,6 @@ def tells_enough(lines: list[str]) -> bool:
 
 @pytest.fixture(scope="module")
 def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    if not (REPOSITORY / "weights" / "i3d-kinetics400" / "card.json").exists():
-        pytest.skip("weights/i3d-kinetics400 is not there: run `actoscope weights pull i3d-kinetics400`")
     # Recordings are finished every 5 s, so that the tour takes less than its five minutes.
     with Service(tmp_path_factory.mktemp("service"), CACHE, segment_s="5") as running:
         yield Visitor(tmp_path_factory.mktemp("tour"), running)

@@ -20,12 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(420))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def classifier_weights() -> None:
-    if not (REPOSITORY / "weights" / "i3d-kinetics400" / "card.json").exists():
-        pytest.skip("weights/i3d-kinetics400 is not there: run `actoscope weights pull i3d-kinetics400`")
-
-
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("service"), CACHE, segment_s="10") as running:

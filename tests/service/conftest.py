@@ -22,7 +22,7 @@ from tests.service.scripted import ScriptedSupervisor
 from tests.support.service import free_port
 
 LABELS = ("push up", "squat", "playing cricket")
-MODEL = "i3d-kinetics400"
+MODEL = "surveillance"
 URL = "rtsp://viewer:c4n4ry@127.0.0.1:9/cam"
 
 
