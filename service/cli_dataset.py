@@ -150,7 +150,7 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
 
 
 def _show_extracted(done: Sequence[Extracted], wanted: int, work: Path) -> None:
-    rows = [("video", "frames", "people", "crops", "")]
+    rows: list[tuple[object, ...]] = [("video", "frames", "people", "crops", "")]
     noted = [item for item in done if item.note not in ("", "already there")]
     rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in (noted or done)[:_SHOWN]]
     if len(noted or done) > _SHOWN:
