@@ -87,6 +87,8 @@ def test_i3d_with_unknown_endpoint_is_refused() -> None:
         build_i3d(I3DConfig(), "Mixed_9z")
     with pytest.raises(ValueError, match="frames must be at least 9, got 8"):
         I3DConfig(frames=8)
+    with pytest.raises(ValueError, match="channels >= 1 and hidden >= 0, got 2 and -1"):
+        I3DConfig(channels=2, hidden=-1)
 
 
 _OTHER_BACKEND = """

@@ -27,7 +27,7 @@ from models.training_scores import scores
 from tests.models.conftest import REPOSITORY
 from tests.models.training_runs import LABELS, configs, make_dataset, places, quiet, tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*__array_wrap__:DeprecationWarning")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -214,9 +214,9 @@ def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     make_dataset(tmp_path / "data")
-    done = run_child(tmp_path, "cached", "clips", backend=backend)
+    done = run_child(tmp_path, "backend-cached", "backend-clips", backend=backend)
     assert done.returncode == 0, done.stderr[-3000:]
-    for name in ("cached", "clips"):
+    for name in ("backend-cached", "backend-clips"):
         rows = curve(tmp_path, name)
         assert len(rows) == configs()[name].epochs
         assert np.isfinite([row["loss"] for row in rows]).all()

@@ -79,6 +79,7 @@ def on_clips(config: TrainConfig) -> TrainConfig:
 
 def configs() -> dict[str, TrainConfig]:
     cached = tiny()
+    ends = TransferConfig(cache_at="Mixed_5b", draws=1, unfreeze=(Unfreeze(0, "new"), Unfreeze(1, "Mixed_5c")))
     return {
         "cached": cached,
         "clips": on_clips(cached),
@@ -86,6 +87,8 @@ def configs() -> dict[str, TrainConfig]:
         "fuse": replace(tiny(mode=Mode.FUSE), epochs=1),
         "fuse-clips": replace(on_clips(tiny(mode=Mode.FUSE)), epochs=1),
         "half": replace(cached, precision="mixed_bfloat16", epochs=1, optimizer=OptimizerConfig(accumulate=2)),
+        "backend-cached": replace(cached, transfer=ends, epochs=2, batch_size=4),
+        "backend-clips": replace(cached, transfer=replace(ends, cache_at=""), epochs=1, batch_size=4),
         "learns": replace(
             cached,
             input=replace(cached.input, augment=None),
