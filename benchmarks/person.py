@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,15 @@ from models.person_training.evaluation import Matched, match  # noqa: E402 -- af
 from models.person_training.making import final_pictures  # noqa: E402 -- after the line above
 from models.person_training.report import figures, table  # noqa: E402 -- after the line above
 from pipeline.detector import DetectorConfig, PersonDetector  # noqa: E402 -- after the line above
+from pipeline.entities import Detections, Image  # noqa: E402 -- after the line above
 
 SHARED = HERE.parents[1] / "shared"
 NETWORKS = (HERE.parent / "weights/person/person.pt", SHARED / "weights/yolo11n-coco/yolo11n-coco.pt")
+
+
+def first(detector: PersonDetector, image: Image) -> Detections:
+    """The people in one picture."""
+    return detector.detect([image])[0]
 
 
 def time_ms(detectors: dict[str, PersonDetector], rounds: int = 30) -> dict[str, float]:
@@ -53,7 +60,7 @@ def main() -> None:
     rows: dict[str, Matched] = {}
     for pictures, given in final_pictures(SHARED / "data").items():
         for name, detector in detectors.items():
-            rows[f"{pictures}, {name}"] = match(given(), lambda image, d=detector: d.detect([image])[0])
+            rows[f"{pictures}, {name}"] = match(given(), partial(first, detector))
     print(table(rows))
     speed = time_ms(detectors)
     print("  ".join(f"{name} {value:.1f} ms" for name, value in speed.items()))
