@@ -50,6 +50,11 @@ class TrackerConfig:
     refresh_s: float = 1.0  # the gallery gets a new feature this often even where position is clear
     border: float = 0.01  # of the image: an unseen person whose box comes this close to its edge has left
 
+    @classmethod
+    def starting_at(cls, confidence: float) -> TrackerConfig:
+        """The usual values, but that detections from ``confidence`` on may start a track."""
+        return cls(start=confidence, strong=min(confidence, cls.strong), weak=min(confidence, cls.weak))
+
     def __post_init__(self) -> None:
         if not 0 <= self.weak <= self.strong <= self.start <= 1:
             raise ValueError(

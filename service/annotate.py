@@ -24,7 +24,7 @@ from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker
+from pipeline.tracker import PersonTracker, TrackerConfig
 from service.errors_base import ServiceError
 from service.ids import new_id
 from service.inference import EngineConfig, InferenceEngine, LocalInference
@@ -46,6 +46,8 @@ class AnnotateJob:
     events: Path | None
     engine: EngineConfig
     hop: int = 16
+    first_clip: int = 12
+    track_confidence: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
     before models are loaded; and whatever loading the models raises. No file is written then.
     """
     source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
-    clips = read_card(job.engine.weights_dir / job.engine.model).input.clip_config(job.hop)
+    clips = read_card(job.engine.weights_dir / job.engine.model).input.clip_config(job.hop, job.first_clip)
     sink = FileSink(job, clips.length)
     interrupted = threading.Event()
     problem = None
@@ -172,7 +174,8 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
         frames = _begun(source)
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
-            run_stream(shown, LocalInference(engine, job.engine.model), _stages(clips), sink)
+            stages = _stages(clips, TrackerConfig.starting_at(job.track_confidence))
+            run_stream(shown, LocalInference(engine, job.engine.model), stages, sink)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -192,9 +195,9 @@ def _begun(source: VideoSource) -> Iterator[Frame]:
     return itertools.chain([first], frames)
 
 
-def _stages(clips: ClipConfig) -> Stages:
+def _stages(clips: ClipConfig, tracker: TrackerConfig) -> Stages:
     return Stages(
-        tracker=PersonTracker(),
+        tracker=PersonTracker(tracker),
         clip_buffer=ClipBuffer(clips),
         smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=False),

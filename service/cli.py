@@ -95,10 +95,13 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _annotate(arguments: argparse.Namespace) -> int:
     from service.annotate import AnnotateJob, annotate  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
 
     video: Path = arguments.video
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
-    job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), arguments.hop)
+    settings = load_settings()
+    how = (arguments.hop, settings.first_clip, settings.track_confidence)
+    job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), *how)
     done = annotate(job, show_progress=not arguments.quiet)
     note = " (interrupted)" if done.interrupted else ""
     print(f"{done.frames} frames{note} → {', '.join(map(str, done.written)) or 'nothing written'}", flush=True)

@@ -131,6 +131,7 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
     if arguments.tracks is not None:
         return given_people(arguments.tracks, videos, arguments.fill)
     from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: PLC0415
+    from pipeline.tracker import TrackerConfig  # noqa: PLC0415
     from service.inference import EngineConfig, load_detector  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
@@ -146,7 +147,10 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
     detector = load_detector(engine)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     # not the runtime: a video that was begun on a GPU may be gone on with on a CPU
-    return pipeline_people(detector, encoder, f"{detector.description.split()[0]} at {engine.detector_image_size}")
+    words = (
+        f"{detector.description.split()[0]} at {engine.detector_image_size}, from {settings.track_confidence}"
+    )
+    return pipeline_people(detector, encoder, words, TrackerConfig.starting_at(settings.track_confidence))
 
 
 def _show_extracted(done: Sequence[Extracted], wanted: int, work: Path) -> None:

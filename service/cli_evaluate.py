@@ -76,9 +76,9 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         help="also decide for each video whether it shows CLASS, which LABEL in clips.csv says (default: CLASS)",
     )
     group.add_argument("--iou", type=float, default=0.5, help="at which a track is an annotated person (default 0.5)")
-    group.add_argument("--hop", type=int, default=16, help="crops between two clips of a person (default 16)")
-    group.add_argument("--provisional-from", type=int, default=24, help="crops that make a first clip (default 24)")
-    group.add_argument("--track-start", type=float, help="detection confidence that starts a track")
+    group.add_argument("--hop", type=int, help="crops between two clips of a person (default: the service's)")
+    group.add_argument("--provisional-from", type=int, help="crops that make a first clip (default: the service's)")
+    group.add_argument("--track-start", type=float, help="confidence that starts a track (default: the service's)")
     group.add_argument("--detector", type=Path, help="person detector (default: what the service takes)")
 
 
@@ -193,17 +193,17 @@ def _judge_videos(
     from models.video_run import read_video_run  # noqa: PLC0415
     from models.video_truth import find_videos  # noqa: PLC0415
     from pipeline.tracker import TrackerConfig  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
     from service.video_evaluation import VideoJob, run_videos  # noqa: PLC0415
 
-    start = arguments.track_start
-    tracker = TrackerConfig() if start is None else TrackerConfig(start=start, strong=min(start, TrackerConfig.strong))
+    settings = load_settings()
     job = VideoJob(
         tuple(find_videos(arguments.videos, truths).values()),
         output / VIDEOS_FOLDER,
         _engine(folder, arguments),
-        hop=arguments.hop,
-        provisional_from=arguments.provisional_from,
-        tracker=tracker,
+        hop=arguments.hop or settings.clip_hop,
+        provisional_from=arguments.provisional_from or settings.first_clip,
+        tracker=TrackerConfig.starting_at(arguments.track_start or settings.track_confidence),
     )
     with _Bar(arguments.quiet, "video") as bar:
         paths = run_videos(job, bar)

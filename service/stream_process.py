@@ -208,7 +208,9 @@ def is_unhurried(config: Mapping[str, Any]) -> bool:
 def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
     thresholds = config.get("actions") or None
     return Stages(
-        tracker=PersonTracker(TrackerConfig(), first_track_id=int(config["first_track_id"])),
+        tracker=PersonTracker(
+            TrackerConfig.starting_at(float(config["track_confidence"])), first_track_id=int(config["first_track_id"])
+        ),
         clip_buffer=ClipBuffer(ClipConfig(**config["clip"])),
         smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=not is_unhurried(config)),

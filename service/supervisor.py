@@ -276,7 +276,8 @@ def stream_config(settings: Settings, stream: StreamRecord, socket_path: Path) -
         "hls_hosts": list(settings.hls_hosts),
         "max_pixels": settings.max_pixels,
         "inference_socket": str(socket_path),
-        "clip": asdict(clip_config(settings.weights_dir, stream.model, settings.clip_hop)),
+        "track_confidence": settings.track_confidence,
+        "clip": asdict(clip_config(settings, stream.model)),
         "tracks_hz": settings.tracks_hz,
         "recordings_dir": str((settings.data_dir / "recordings" / stream.id).resolve()),
         "segment_s": settings.segment_s,
@@ -285,17 +286,17 @@ def stream_config(settings: Settings, stream: StreamRecord, socket_path: Path) -
     }
 
 
-def clip_config(weights_dir: Path, model: str, hop: int) -> ClipConfig:
+def clip_config(settings: Settings, model: str) -> ClipConfig:
     """The clips that ``weights/<model>`` was trained on; the usual ones while that folder cannot be read.
 
     The inference process reports an unreadable folder as the stream's problem; it must not keep the stream from
     starting, since the folder may come back.
     """
     try:
-        return read_card(weights_dir / model).input.clip_config(hop)
+        return read_card(settings.weights_dir / model).input.clip_config(settings.clip_hop, settings.first_clip)
     except CardError as error:
         log.warning("model %s: %s", model, error)
-        return ClipConfig(hop=hop)
+        return ClipConfig(hop=settings.clip_hop, provisional_from=settings.first_clip)
 
 
 def _common_config(settings: Settings) -> dict[str, Any]:

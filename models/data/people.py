@@ -16,6 +16,8 @@ from pipeline.detector import PersonDetector
 from pipeline.entities import Floats, Frame, TrackState
 from pipeline.tracker import PersonTracker, TrackerConfig
 
+TRACKING = TrackerConfig()
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -46,10 +48,10 @@ class PeopleSource:
 class PipelinePeople:
     """What the service would track: confirmed people, over losses of as long as its clip buffers survive."""
 
-    def __init__(self, detector: PersonDetector, encoder: AppearanceEncoder) -> None:
+    def __init__(self, detector: PersonDetector, encoder: AppearanceEncoder, tracker: TrackerConfig) -> None:
         self._detector = detector
         self._encoder = encoder
-        self._tracker = PersonTracker()
+        self._tracker = PersonTracker(tracker)
         self._seen_s: dict[int, float] = {}
 
     def at(self, frame: Frame) -> list[Person]:
@@ -94,9 +96,11 @@ class GivenPeople:
         return frame.index + 1 >= self._last_frame[track_id]
 
 
-def pipeline_people(detector: PersonDetector, encoder: AppearanceEncoder, description: str) -> PeopleSource:
+def pipeline_people(
+    detector: PersonDetector, encoder: AppearanceEncoder, description: str, tracker: TrackerConfig = TRACKING
+) -> PeopleSource:
     """Every video with a tracker of its own, all with the same networks."""
-    return PeopleSource(lambda _video: PipelinePeople(detector, encoder), lambda _video: description)
+    return PeopleSource(lambda _video: PipelinePeople(detector, encoder, tracker), lambda _video: description)
 
 
 def given_people(tracks: Path, videos: Sequence[Path], fill_frames: int) -> PeopleSource:

@@ -1,11 +1,13 @@
 """ProcessSupervisor's dealings with reports; the processes themselves are in the end-to-end tests."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from models.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from service.segment_files import Segment
+from service.settings import Settings
 from service.store import StoreError
 from service.supervisor import ProcessSupervisor, clip_config
 
@@ -52,5 +54,7 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
         name="gym", kind="i3d", num_classes=2, input=shape, provenance="a test", licence="none", sha256=sums
     )
     (folder / "card.json").write_text(card.model_dump_json())
-    assert clip_config(tmp_path, "gym", hop=8) == ClipConfig(length=32, hop=8, size=112, margin=0.6)
-    assert clip_config(tmp_path, "missing", hop=8) == ClipConfig(hop=8)
+    settings = Settings(weights_dir=tmp_path, clip_hop=8, first_clip=12)
+    usual = ClipConfig(hop=8, provisional_from=12)
+    assert clip_config(settings, "gym") == replace(usual, length=32, size=112, margin=0.6)
+    assert clip_config(settings, "missing") == usual
