@@ -75,7 +75,6 @@ def test_shipped_network_stays_above_the_floors(clips: Path, tmp_path: Path) -> 
     classifier = ActionClassifier.load(FOLDER, cache_dir=tmp_path / "cache")
     job = ClipsJob(read_dataset(clips), tmp_path, Split.VAL, judging=JudgeConfig((LABELS[:3],)))
     found = evaluate_clips(classifier, job)
-    print({part.labels: round(part.metrics.macro_f1, 3) for part in (found.whole, *found.subsets)})
     assert found.count == 80
     assert found.whole.metrics.macro_f1 >= FLOORS["macro_f1"]
     assert found.subsets[0].metrics.macro_f1 >= FLOORS["macro_f1_fighting_standing_walking"]
