@@ -147,9 +147,7 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
     detector = load_detector(engine)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     # not the runtime: a video that was begun on a GPU may be gone on with on a CPU
-    words = (
-        f"{detector.description.split()[0]} at {engine.detector_image_size}, from {settings.track_confidence}"
-    )
+    words = f"{detector.description.split()[0]} at {engine.detector_image_size}, from {settings.track_confidence}"
     return pipeline_people(detector, encoder, words, TrackerConfig.starting_at(settings.track_confidence))
 
 

@@ -4,8 +4,9 @@
     actoscope dataset split runs/workout/data --train 0.7 --val 0.3 --test 0
     actoscope train models/configs/workout.py       # one split by source; weights that must not ship
 
-Measured (74 videos, 17 sources, each source held out once; 95 % intervals by source): network head 0.986 [0.943, 1.000],
-k-NN 0.905 [0.800, 0.986]. The settings were chosen beforehand, without a look at any result.
+Measured (74 videos, 17 sources, each source held out once; 95 % intervals by source):
+network head 0.986 [0.943, 1.000], k-NN 0.905 [0.800, 0.986]. The settings were chosen beforehand, without a look at
+any result.
 """
 
 from models.train_config import (
