@@ -209,6 +209,7 @@ def test_train_lists_everything_that_is_wrong_before_any_work(tmp_path: Path) ->
     assert not places(tmp_path, "wrong").run.exists()
 
 
+@pytest.mark.timeout(600)  # jax compiles for a minute and a half of one core
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
