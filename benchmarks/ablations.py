@@ -73,7 +73,7 @@ def main() -> int:
     )
     dataset = limited(read_dataset(options.data), options.limit)
     report = read_results(arguments.output, protocol(options, dataset)) | {"machine": machine()}
-    for name in arguments.only or ROWS:
+    for name in ROWS if arguments.only is None else arguments.only:
         if name not in report["rows"]:
             _one(name, options, report)
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".cache" / "features", help="features, shared")
     parser.add_argument("--work", type=Path, default=HERE.parent / "runs" / "ablations", help="checkpoints, logits")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "ablations.json")
-    parser.add_argument("--only", nargs="+", choices=tuple(ROWS), metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument(
+        "--only", nargs="*", choices=tuple(ROWS), metavar="ROW", help=f"none: the table only; {', '.join(ROWS)}"
+    )
     parser.add_argument("--epochs", type=int, default=BASE.epochs)
     parser.add_argument("--limit", type=int, default=0, help="clips of a class and split, to try the script")
     parser.add_argument("--write-docs", action="store_true")

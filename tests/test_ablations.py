@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from benchmarks import ablations
+from benchmarks.ablation import runs
 from benchmarks.ablation.figures import measured, paired_difference
-from benchmarks.ablation.rows import BASE, ROWS, TABLE, How
-from benchmarks.ablation.runs import Clock, Options, limited, row_config, same_features
+from benchmarks.ablation.rows import BASE, ROWS, TABLE, How, Row
+from benchmarks.ablation.runs import Clock, Options, limited, row_config, run_row, same_features
 from benchmarks.ablation.table import MARKS, markdown, with_table
 from models.cards import ModelInput
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split
 from models.predictions import Predictions
 from models.train_config import Mode
 from models.training_checks import config_problems
+from tests.models.training_runs import make_dataset, tiny
 
 LABELS = ("Fighting", "Standing", "Walking", "Other")
 
@@ -91,6 +93,22 @@ def test_paired_difference_is_unknown_for_other_groups() -> None:
     assert paired_difference(answers([0], [0], ["g1"]), answers([0], [0], ["g2"])) is None
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras 3.15
+def test_rows_run_on_real_clips_and_leave_what_others_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset(tmp_path / "data", clips=12)
+    monkeypatch.setattr(runs, "BASE", tiny())
+    monkeypatch.setattr(runs, "ROWS", {"base": Row(tiny(mode=Mode.FLOW)), "logistic": Row(tiny(), How.LOGISTIC)})
+    options = Options(dataset.folder, None, tmp_path / "cache", tmp_path / "work", epochs=2)
+    flow, logistic = run_row("base", options), run_row("logistic", options)
+    assert flow.clips == logistic.clips == len(dataset.of(Split.VAL))
+    assert flow.train_s and flow.feature_s and flow.base_feature_s and flow.epochs == 2
+    assert (options.work / "base" / "weights" / "model.keras").is_file()
+    assert logistic.macro_f1[0] == 1  # bright or dark is to be seen even by a network of random weights
+    assert logistic.difference is not None
+    assert logistic.difference[0] == pytest.approx(1 - flow.macro_f1[0], abs=1e-4)
+
+
 def test_clock_tells_the_usual_step_and_ignores_a_slow_one() -> None:
     clock = Clock(lambda _: None, [(0, 0), (9, 90), (11, 110), (13, 130)])
     assert clock.usual() == (2, 20)
@@ -122,3 +140,10 @@ def test_read_results_refuses_another_protocol(tmp_path: Path) -> None:
     assert ablations.read_results(path, {"epochs": 1})["rows"] == {"base": {}}
     with pytest.raises(ValueError, match="other data, epochs or settings"):
         ablations.read_results(path, {"epochs": 2})
+
+
+def test_committed_results_are_those_in_the_document() -> None:
+    results = Path(ablations.HERE) / "results" / "ablations.json"
+    report = json.loads(results.read_text("utf-8"))
+    assert set(report["rows"]) <= set(ROWS)
+    assert markdown(report) in ablations.DOCS.read_text("utf-8")

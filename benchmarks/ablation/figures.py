@@ -37,7 +37,7 @@ class Result:
 
 def measured(answers: Predictions, base: Predictions | None) -> Result:
     """→ the figures of ``answers``, and their difference to the base row's where that is known."""
-    three = [label for label in THREE if label in answers.labels]
+    three = [label for label in THREE if label in answers.labels] or answers.labels
     whole, part = judge_part(answers), judge_part(answers.only(three))
     ends = [(item.value, item.low, item.high) for item in (p.intervals["macro_f1"] for p in (whole, part))]
     return Result(

@@ -137,7 +137,7 @@ def _logistic(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[
     spent = time.process_time() - started[0], time.perf_counter() - started[1]
     _say(name)(f"C {search.best_params_}")
     costs = {"train_s": round(spent[0], 2), "train_wall_s": round(spent[1], 2), "notes": search.best_params_}
-    return costs, answers_of(dataset, search.decision_function(shown))
+    return costs, answers_of(dataset, search.predict_log_proba(shown))
 
 
 def _pooled(
@@ -146,10 +146,8 @@ def _pooled(
     """→ of train: float (N × draws, 1024), targets, groups; of val: float (M, 1024)."""
     from models.feature_cache import cached_features  # noqa: PLC0415
     from models.training_data import input_config  # noqa: PLC0415
-    from models.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
 
-    start = read_start(find_weights(config.network.init))
-    model = build_stream(config.network, Mode.RGB, dataset.labels, config.input.size, start)
+    model = started(config, Mode.RGB, dataset)
     train, val = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
     wanted = [*((record, config.transfer.draws) for record in train), *((record, 1) for record in val)]
     inputs = input_config(config, len(dataset.labels))
@@ -164,6 +162,16 @@ def _pooled(
     count = len(train) * config.transfer.draws
     repeated = [record for record in train for _ in range(config.transfer.draws)]
     return (pooled[:count], dataset.targets(repeated), [record.group for record in repeated]), pooled[count:]
+
+
+def started(config: TrainConfig, mode: Mode, dataset: Dataset) -> Any:
+    """→ one stream with the weights that a training of ``config`` starts from."""
+    from models.training_checks import needs_start  # noqa: PLC0415
+    from models.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
+
+    name = needs_start(config, mode)
+    start = read_start(find_weights(name)) if name else None
+    return build_stream(config.network, mode, dataset.labels, config.input.size, start)
 
 
 def pooling(model: Any, endpoint: str, shape: tuple[int, ...]) -> Any:
@@ -235,13 +243,10 @@ def same_features(config: TrainConfig, other: TrainConfig) -> bool:
 def feature_seconds(config: TrainConfig, mode: Mode, dataset: Dataset, records: Sequence[Any]) -> float:
     """CPU seconds for reading one clip (optical flow included) and running the frozen part on it, measured anew."""
     from models.feature_cache import cached_features  # noqa: PLC0415
-    from models.training_checks import needs_start  # noqa: PLC0415
     from models.training_data import input_config  # noqa: PLC0415
-    from models.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
 
     config = replace(config, input=replace(config.input, flow_folder=""))
-    start = read_start(find_weights(needs_start(config, mode)))
-    model = build_stream(config.network, mode, dataset.labels, config.input.size, start)
+    model = started(config, mode, dataset)
     times: list[float] = []
     with tempfile.TemporaryDirectory(prefix="ablations-") as folder:
         cached_features(
