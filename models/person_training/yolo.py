@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,7 @@ def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, 
     checkpoint = _checkpoint(last) if last.is_file() else None
     if checkpoint is not None and checkpoint["epoch"] + 1 >= config.last_epoch:
         return checkpoint["ema"].float().eval()
+    _leave_out_triton()
     trainer = _trainer_class()(overrides=_overrides(work, config))
     trainer.given = _Given(copy.deepcopy(network), pictures, config.seed, checkpoint)
     trainer.data = trainer.get_dataset()
@@ -149,6 +151,12 @@ def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, 
     trainer.add_callback("on_train_epoch_end", lambda run: setattr(run, "stop", run.epoch + 1 >= config.last_epoch))
     trainer.train()
     return trainer.ema.ema.float().eval()
+
+
+def _leave_out_triton() -> None:
+    """torch looks for triton when training, whose LLVM ends a process that has TensorFlow's; nothing here uses it."""
+    if "triton" not in sys.modules:
+        sys.modules["triton"] = None  # type: ignore[assignment]  # Python's way to say: not to be had
 
 
 @dataclass(frozen=True)

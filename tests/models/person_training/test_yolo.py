@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*lr_scheduler:UserWarning",  # ultralytics steps its schedule before the first accumulated step
     "ignore:.*pin_memory:UserWarning",
     "ignore::DeprecationWarning:torch",
+    "ignore:CUDA initialization:UserWarning",  # a process that has loaded TensorFlow, on a machine without a GPU
 )
 TINY = {"image_size": 64, "batch": 2, "learning_rate": 1e-3}
 
