@@ -18,7 +18,7 @@ from tests.support.service import REPOSITORY, Service, wait_for
 README = (REPOSITORY / "README.md").read_text("utf-8")
 CACHE = REPOSITORY / ".cache" / "tests"
 PORT = "127.0.0.1:8000"  # as in the README
-TRACK_LINE = re.compile(r"\d+ (None None|[a-z][^\d]* [01]\.\d+) \d+/64")
+TRACK_LINE = re.compile(r"\d+ (None None|[A-Za-z][^\d]* [01]\.\d+) \d+/64")
 EVENT_LINE = re.compile(r"event (started|updated|ended) \S.* by person \d+")
 
 
