@@ -6,6 +6,7 @@ kinetics-i3d ``i3d.py``, whose endpoint names are kept. The squeeze-and-excite b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -149,3 +150,33 @@ def _logits(config: I3DConfig, x: Any) -> Any:
     )
     pool = keras.layers.GlobalAveragePooling3D(data_format="channels_last", dtype="float32", name=LOGITS)
     return pool(conv(x))
+
+
+GATES: Mapping[str, GateAxes | None] = {
+    "i3d": None,
+    "se_i3d": GateAxes.CHANNEL,
+    "se_i3d_time": GateAxes.CHANNEL_TIME,
+}
+
+
+def make_i3d(num_classes: int, clip_shape: tuple[int, int, int, int], **options: Any) -> Any:
+    """I3D for clips of (T, H, W, channels); ``options`` are ``I3DConfig``'s. The clip length stays open."""
+    return build_i3d(_named("i3d", num_classes, clip_shape, options))
+
+
+def make_se_i3d(num_classes: int, clip_shape: tuple[int, int, int, int], **options: Any) -> Any:
+    """As ``make_i3d``, with gates on channels."""
+    return build_i3d(_named("se_i3d", num_classes, clip_shape, options))
+
+
+def make_se_i3d_time(num_classes: int, clip_shape: tuple[int, int, int, int], **options: Any) -> Any:
+    """As ``make_i3d``, with gates on channels and time."""
+    return build_i3d(_named("se_i3d_time", num_classes, clip_shape, options))
+
+
+def _named(name: str, num_classes: int, clip_shape: tuple[int, int, int, int], options: Mapping[str, Any]) -> I3DConfig:
+    frames, height, width, channels = clip_shape
+    if frames < MIN_FRAMES:
+        raise ValueError(f"clip_shape must have at least {MIN_FRAMES} frames, got {frames}")
+    given: dict[str, Any] = {"size_hw": (height, width), "channels": channels, "gate": GATES[name], **options}
+    return I3DConfig(num_classes=num_classes, **given)

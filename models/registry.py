@@ -1,35 +1,83 @@
-"""Explicit table: name of a network → how to build it."""
+"""Explicit table: name of a network → how to build it, what it reads, and where it is described.
+
+A maker is named as ``module:function`` and imported when it is asked for, so that reading the table costs no network
+library. It is called with ``(num_classes, clip_shape, **options)`` and gives a keras.Model with fresh weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from models.errors import UnknownModelError
-from models.i3d import I3DConfig, build_i3d
-from models.layers import GateAxes
 
-Builder = Callable[[int], Any]  # num_classes → keras.Model from float clips in [-1, 1] to logits
-
-GATES: Mapping[str, GateAxes | None] = {
-    "i3d": None,
-    "se_i3d": GateAxes.CHANNEL,
-    "se_i3d_time": GateAxes.CHANNEL_TIME,
-}
+ClipShape = tuple[int, int, int, int]  # (T, H, W, channels)
 
 
-def _i3d(gate: GateAxes | None) -> Builder:
-    return lambda num_classes: build_i3d(I3DConfig(num_classes=num_classes, gate=gate))
+class InputKind(str, Enum):
+    """What a network reads. Pictures are float RGB in [-1, 1], flow is float (x, y) in [-1, 1]."""
+
+    CROPS = "crops"  # one input ``clip`` (B, T, H, W, 3): crops of one person
+    CROPS_AND_FLOW = "crops_and_flow"  # ``clip`` (B, T, H, W, 3) and ``flow`` (B, T, H, W, 2) of the same crops
+    SCENE = "scene"  # ``clip`` (B, T, H, W, 3): the whole scene, and ``boxes`` (B, 4): the person, x1 y1 x2 y2 in 0..1
 
 
-BUILDERS: dict[str, Builder] = {name: _i3d(gate) for name, gate in GATES.items()}
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One row. ``clip_shape`` is the published (or usual) one; ``paper`` says where the network is described."""
+
+    name: str
+    maker: str
+    clip_shape: ClipShape
+    paper: str
+    inputs: InputKind = InputKind.CROPS
 
 
-def build(name: str, num_classes: int) -> Any:
-    """→ keras.Model with fresh weights: float (B, T, 224, 224, 3) RGB in [-1, 1] → logits (B, num_classes).
+_ROWS = (
+    Network("i3d", "models.i3d:make_i3d", (64, 224, 224, 3), "Carreira & Zisserman 2017"),
+    Network("se_i3d", "models.i3d:make_se_i3d", (64, 224, 224, 3), "Carreira & Zisserman 2017; Hu et al. 2018"),
+    Network("se_i3d_time", "models.i3d:make_se_i3d_time", (64, 224, 224, 3), "as se_i3d, gates on channels and time"),
+    Network(
+        "two_stream_i3d",
+        "models.two_stream:make_two_stream_i3d",
+        (64, 224, 224, 3),
+        "Carreira & Zisserman 2017",
+        InputKind.CROPS_AND_FLOW,
+    ),
+    Network("slowfast", "models.slowfast:make_slowfast", (32, 224, 224, 3), "Feichtenhofer et al. 2019"),
+    Network(
+        "action_transformer",
+        "models.action_transformer:make_action_transformer",
+        (64, 224, 224, 3),
+        "Girdhar et al. 2019",
+        InputKind.SCENE,
+    ),
+    Network("mobilenet_v3_3d", "models.mobilenet3d:make_mobilenet_v3_3d", (16, 112, 112, 3), "Howard et al. 2019"),
+    Network("shufflenet_v2_3d", "models.shufflenet3d:make_shufflenet_v2_3d", (16, 112, 112, 3), "Ma et al. 2018"),
+    Network("cnn_gru", "models.cnn_rnn:make_cnn_gru", (20, 299, 299, 3), "Szegedy et al. 2016; Cho et al. 2014"),
+    Network("cnn_lstm", "models.cnn_rnn:make_cnn_lstm", (20, 600, 600, 3), "Tan & Le 2019; Hochreiter et al. 1997"),
+    Network("movinet_a0_stream", "models.movinet:make_movinet_a0", (50, 172, 172, 3), "Kondratyuk et al. 2021"),
+)
+NETWORKS: Mapping[str, Network] = {row.name: row for row in _ROWS}
 
-    Raises UnknownModelError with the names there are.
+
+def network(name: str) -> Network:
+    """→ the table's row. Raises UnknownModelError with the names there are."""
+    if name not in NETWORKS:
+        raise UnknownModelError(f"no network is called {name!r}; there are {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name]
+
+
+def build(name: str, num_classes: int, clip_shape: ClipShape | None = None, **options: Any) -> Any:
+    """→ keras.Model with fresh weights: what the row's ``inputs`` says → logits float32 (B, num_classes).
+
+    ``clip_shape`` None is the row's own. ``options`` are the maker's, each documented there. Raises UnknownModelError
+    with the names there are, and ValueError for a shape or option that the network cannot have.
     """
-    if name not in BUILDERS:
-        raise UnknownModelError(f"no network is called {name!r}; there are {', '.join(sorted(BUILDERS))}")
-    return BUILDERS[name](num_classes)
+    row = network(name)
+    module, _, function = row.maker.partition(":")
+    maker = getattr(importlib.import_module(module), function)
+    return maker(num_classes, clip_shape or row.clip_shape, **options)

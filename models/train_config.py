@@ -53,7 +53,7 @@ class BatchNorm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """``kind``: a name in ``models.registry.GATES``. ``init``: a weights folder, or the name of one, to start from;
+    """``kind``: a name in ``models.i3d.GATES``. ``init``: a weights folder, or the name of one, to start from;
     empty starts at random. ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over
     colour where it was made for RGB. ``hidden`` nodes before the output.
     """

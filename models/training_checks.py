@@ -11,7 +11,7 @@ from models.cards import CARD_FILE
 from models.data.clip_file import read_clip
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import DatasetError, TrainingError
-from models.registry import GATES
+from models.i3d import GATES
 from models.schedules import Decay
 from models.train_config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training_scores import HIGHER_IS_BETTER

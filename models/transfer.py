@@ -12,10 +12,9 @@ import numpy as np
 
 from models.cards import MODEL_FILE, read_card
 from models.errors import TrainingError
-from models.i3d import HIDDEN_CONV, LOGITS, LOGITS_CONV, STAGES, I3DConfig, build_i3d
+from models.i3d import GATES, HIDDEN_CONV, LOGITS, LOGITS_CONV, STAGES, I3DConfig, build_i3d
 from models.layers import Inception3D, SqueezeExcite3D, Unit3D
 from models.pretrained import weights_dir
-from models.registry import GATES
 from models.train_config import ALL_LAYERS, NEW_LAYERS, BatchNorm, Mode, NetworkConfig
 
 ENDPOINTS = tuple(stage.endpoint for stage in STAGES)

@@ -143,6 +143,7 @@ class ClipBuffer:
             received_s=frame.received_s,
             filled=filled,
             provisional=filled < length,
+            first_sample=buffer.taken - filled,
         )
 
 

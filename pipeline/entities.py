@@ -76,7 +76,9 @@ class Clip:
     """What the classifier reads: ``T`` crops of one track, evenly spaced in media time.
 
     ``crops`` holds references into the rolling buffer; ``stack`` makes the array. A provisional clip has fewer real
-    crops than ``T`` (``filled``) and was extended by playing them back and forth.
+    crops than ``T`` (``filled``) and was extended by playing them back and forth. ``first_sample`` numbers the oldest
+    crop on the track's own time grid, so that two clips of one track tell by how many crops they are apart. ``box`` is
+    where the person is when the pictures show the whole scene: x1 y1 x2 y2 as parts of its width and height.
     """
 
     track_id: int
@@ -87,6 +89,8 @@ class Clip:
     received_s: float  # monotonic clock of the newest frame
     filled: int
     provisional: bool = False
+    first_sample: int = 0
+    box: Floats | None = None  # float32 (4,) 0..1
 
     def stack(self) -> NDArray[np.uint8]:
         """→ uint8 (T, S, S, 3) RGB."""

@@ -232,7 +232,9 @@ class InferenceClient:
         if clip is None:
             _try_send(channel, "no_clip", {"track_id": track_id})
         else:
-            _try_send(channel, "clip", {"track_id": track_id}, {"crops": clip.stack()})
+            fields = {"track_id": track_id, "first_sample": clip.first_sample, "filled": clip.filled}
+            box = {} if clip.box is None else {"box": clip.box}
+            _try_send(channel, "clip", fields, {"crops": clip.stack(), **box})
 
     def _on_scores(self, message: Message) -> None:
         track_id = int(message.fields["track_id"])

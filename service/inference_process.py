@@ -18,8 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.entities import Clip, Floats, Image
 from service.child import ControlLink, leave, start_child
 from service.inference import EngineConfig, InferenceEngine, ModelUnavailable
@@ -43,7 +41,7 @@ class Connection:
         self.stream_id = ""
         self.model = ""
         self._condition = threading.Condition()
-        self._answers: dict[int, np.ndarray[Any, Any] | None] = {}
+        self._answers: dict[int, Clip | None] = {}
         self._asked: set[int] = set()
 
     def ask(self, track_id: int) -> None:
@@ -53,10 +51,10 @@ class Connection:
             self._asked.add(track_id)
         self.channel.send("want", {"track_id": track_id})
 
-    def put_answer(self, track_id: int, crops: np.ndarray[Any, Any] | None) -> None:
+    def put_answer(self, track_id: int, clip: Clip | None) -> None:
         with self._condition:
             if track_id in self._asked:  # else it came too late, and 9.6 MB would stay for ever
-                self._answers[track_id] = crops
+                self._answers[track_id] = clip
                 self._condition.notify_all()
 
     def answer(self, track_id: int, deadline: float) -> Clip | None:
@@ -69,10 +67,7 @@ class Connection:
                     return None
                 self._condition.wait(left)
             self._asked.discard(track_id)
-            crops = self._answers.pop(track_id)
-        if crops is None:
-            return None
-        return Clip(track_id, tuple(crops), 0.0, 0.0, 0.0, 0.0, len(crops))
+            return self._answers.pop(track_id)
 
 
 class DetectQueue:
@@ -171,7 +166,7 @@ class InferenceServer:
         elif message.kind == "offer":
             self._scheduler.offer((connection.number, int(fields["track_id"])), connection.model)
         elif message.kind == "clip":
-            connection.put_answer(int(fields["track_id"]), arrays["crops"])
+            connection.put_answer(int(fields["track_id"]), _clip(fields, arrays))
         elif message.kind == "no_clip":
             connection.put_answer(int(fields["track_id"]), None)
         elif message.kind == "forget":
@@ -237,6 +232,23 @@ class InferenceServer:
         deadline = time.monotonic() + CLIP_WAIT_S
         answers = [(connection, connection.answer(track_id, deadline)) for connection, track_id in asked]
         return [(connection, clip) for connection, clip in answers if clip is not None]
+
+
+def _clip(fields: dict[str, Any], arrays: dict[str, Any]) -> Clip:
+    """The message's clip; its times stay with the stream's process, which alone needs them."""
+    crops, filled = arrays["crops"], int(fields["filled"])
+    return Clip(
+        track_id=int(fields["track_id"]),
+        crops=tuple(crops),
+        start_s=0.0,
+        end_s=0.0,
+        captured_at=0.0,
+        received_s=0.0,
+        filled=filled,
+        provisional=filled < len(crops),
+        first_sample=int(fields["first_sample"]),
+        box=arrays.get("box"),
+    )
 
 
 def _try_send(connection: Connection, kind: str, fields: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import UnknownModelError
 from models.layers import GateAxes
-from models.registry import BUILDERS, build
+from models.registry import NETWORKS, build
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ def test_registry_builds_what_the_name_says(name: str, axes: GateAxes | None) ->
 def test_registry_with_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UnknownModelError) as caught:
         build("i4d", 7)
-    assert all(name in str(caught.value) for name in BUILDERS)
+    assert all(name in str(caught.value) for name in NETWORKS)
