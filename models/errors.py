@@ -21,6 +21,10 @@ class RuntimeUnavailableError(ModelsError, RuntimeError):
     """The runtime asked for cannot run here (unknown, not installed, or the network could not be converted for it)."""
 
 
+class ExportError(ModelsError, RuntimeError):
+    """A network could not be exported, or an export is broken. The message says which, and what the converter said."""
+
+
 class PullError(ModelsError, RuntimeError):
     """Weights could not be fetched or written. The message says what a person can do about it."""
 
