@@ -20,8 +20,9 @@ from models.runtime_tensorflow import load_network, uint8_network
 def export(folder: Path, graph: Path, clip_shape: ClipShape) -> None:
     """Write ``graph`` and its .bin. Raises CardError for a broken folder."""
     network = uint8_network(load_network(read_card(folder)), clip_shape)
-    shape = tf.TensorSpec((1, *clip_shape), tf.uint8)
-    model = ov.convert_model(network.get_concrete_function(shape), input=[ov.PartialShape([1, *clip_shape])])
+    shapes = [(1, *spec.shape[1:]) for spec in network.input_signature]  # one clip, and its box where there is one
+    specs = [tf.TensorSpec(shape, spec.dtype) for shape, spec in zip(shapes, network.input_signature, strict=True)]
+    model = ov.convert_model(network.get_concrete_function(*specs), input=[ov.PartialShape(list(s)) for s in shapes])
     ov.save_model(model, graph, compress_to_fp16=False)
 
 

@@ -30,6 +30,7 @@ class Precision(str, Enum):
     AUTO = "auto"  # the fastest that this machine computes natively; each runtime documents its rule
     F32 = "f32"
     BF16 = "bf16"
+    INT8 = "int8"  # needs a network quantised beforehand: `actoscope export MODEL --format openvino-int8`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,12 @@ class Runner(Protocol):
     def preferred_batch(self) -> int:
         """How many clips a call should hold for the best throughput."""
 
-    def __call__(self, clips: Clips) -> Floats:
-        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) logits."""
+    def __call__(self, clips: Clips, boxes: Floats | None = None) -> Floats:
+        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) logits.
+
+        ``boxes`` float32 (N, 4), x1 y1 x2 y2 in 0..1 of the picture: the person that is meant, for networks that see
+        whole scenes. Raises ValueError when such a network gets none, or another network gets some.
+        """
 
 
 Loader = Callable[[ModelCard, ClipShape, RuntimeOptions], Runner]
@@ -86,6 +91,15 @@ def load_runner(
     except ImportError as error:
         raise RuntimeUnavailableError(f"runtime {name} is not installed here: {error}") from error
     return loader(card, clip_shape or card.clip_shape, options)
+
+
+def check_boxes(clips: Clips, boxes: Floats | None, wanted: bool) -> None:
+    """Raises ValueError unless ``boxes`` are there exactly when the network wants them, one for each clip."""
+    if wanted and (boxes is None or boxes.shape != (len(clips), 4)):
+        got = "none" if boxes is None else f"an array {boxes.shape}"
+        raise ValueError(f"this network wants boxes float32 ({len(clips)}, 4), one for each clip; got {got}")
+    if not wanted and boxes is not None:
+        raise ValueError("this network takes clips only, got boxes too")
 
 
 def _choose(runtime: str) -> str:

@@ -22,7 +22,7 @@ import openvino as ov
 
 from models.cards import MODEL_FILE, ModelCard
 from models.errors import CardError, RuntimeUnavailableError
-from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions
+from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
 from pipeline.cpu import file_sha256
 
 EXPORT_FORMAT = 1  # grows when the exported graph changes for the same network
@@ -58,19 +58,24 @@ class OpenVinoRunner:
 
     def __init__(self, compiled: Any, precision: Precision) -> None:
         self._request = compiled.create_infer_request()
+        self._wants_boxes = len(compiled.inputs) > 1
         self._lock = threading.Lock()
         threads = compiled.get_property("INFERENCE_NUM_THREADS")
         release = ".".join(ov.__version__.split("-")[0].split(".")[:2])
         self.description = f"OpenVINO {release} {precision.value} on CPU, {threads} threads"
         shape = tuple(compiled.input(0).shape)
-        self(np.zeros(shape, np.uint8))  # the first inference prepares kernels and memory
+        whole = np.array([[0, 0, 1, 1]], np.float32) if self._wants_boxes else None
+        self(np.zeros(shape, np.uint8), whole)  # the first inference prepares kernels and memory
 
-    def __call__(self, clips: Clips) -> Floats:
+    def __call__(self, clips: Clips, boxes: Floats | None = None) -> Floats:
+        check_boxes(clips, boxes, self._wants_boxes)
+        inputs: list[Any] = [clips] if boxes is None else [clips, boxes]
         with self._lock:
-            return np.concatenate([self._run(np.ascontiguousarray(clips[i : i + 1])) for i in range(len(clips))])
+            return np.concatenate([self._run([each[i : i + 1] for each in inputs]) for i in range(len(clips))])
 
-    def _run(self, clip: Clips) -> Floats:
-        self._request.infer([clip], share_inputs=True)
+    def _run(self, inputs: list[Any]) -> Floats:
+        """One clip uint8 (1, T, H, W, 3), read where it lies, and its box float32 (1, 4) where there is one."""
+        self._request.infer([np.ascontiguousarray(each) for each in inputs], share_inputs=True)
         return np.array(self._request.get_output_tensor(0).data, np.float32)  # a copy: the request reuses its memory
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 import models.layers  # noqa: F401  # registers the layers that saved networks name
 from models.cards import MODEL_FILE, ModelCard
 from models.errors import CardError, RuntimeUnavailableError
-from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions
+from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
 
 GPU_BATCH = 8
 
@@ -50,13 +50,18 @@ def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
 
 
 def uint8_network(model: Any, clip_shape: ClipShape) -> Any:
-    """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits, with the scaling to [-1, 1] inside the graph."""
+    """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits, with the scaling to [-1, 1] inside the graph.
 
-    def logits(clips: Any) -> Any:
+    Where the network has a second input, the function has one too: boxes float32 (N, 4).
+    """
+
+    def logits(clips: Any, *boxes: Any) -> Any:
         scaled = tf.cast(clips, tf.float32) * (2.0 / 255.0) - 1.0
-        return tf.cast(model(scaled, training=False), tf.float32)
+        return tf.cast(model([scaled, *boxes] if boxes else scaled, training=False), tf.float32)
 
     signature = [tf.TensorSpec((None, *clip_shape), tf.uint8, name="clips")]
+    if len(model.inputs) > 1:
+        signature.append(tf.TensorSpec((None, 4), tf.float32, name="boxes"))
     return tf.function(logits, input_signature=signature, autograph=False)
 
 
@@ -67,25 +72,31 @@ class TensorFlowRunner:
         self._function = function
         self._lock = threading.Lock()
         self._gpu = gpu
+        self._wants_boxes = len(function.input_signature) > 1
         self.preferred_batch = GPU_BATCH if gpu else 1
         self.description = f"TensorFlow {tf.__version__} {precision.value} on {'GPU' if gpu else 'CPU'}"
         size = self.preferred_batch
         while size >= 1:  # every batch size met later is traced and tuned now
-            self(np.zeros((size, *clip_shape), np.uint8))
+            whole = np.tile(np.array([0, 0, 1, 1], np.float32), (size, 1)) if self._wants_boxes else None
+            self(np.zeros((size, *clip_shape), np.uint8), whole)
             size //= 2
 
-    def __call__(self, clips: Clips) -> Floats:
+    def __call__(self, clips: Clips, boxes: Floats | None = None) -> Floats:
+        check_boxes(clips, boxes, self._wants_boxes)
+        inputs: list[Any] = [clips] if boxes is None else [clips, boxes]
         step = self.preferred_batch
         with self._lock:
-            parts = [self._run(clips[start : start + step]) for start in range(0, len(clips), step)]
+            parts = [self._run([each[at : at + step] for each in inputs]) for at in range(0, len(clips), step)]
         return np.concatenate(parts)
 
-    def _run(self, clips: Clips) -> Floats:
-        count = len(clips)
+    def _run(self, inputs: list[Any]) -> Floats:
+        count = len(inputs[0])
         padded = 1 << (count - 1).bit_length()
         if padded != count:
-            clips = np.concatenate([clips, np.zeros((padded - count, *clips.shape[1:]), np.uint8)])
-        return np.asarray(self._function(tf.constant(clips)).numpy()[:count], np.float32)
+            inputs = [
+                np.concatenate([each, np.zeros((padded - count, *each.shape[1:]), each.dtype)]) for each in inputs
+            ]
+        return np.asarray(self._function(*map(tf.constant, inputs)).numpy()[:count], np.float32)
 
 
 def _precision(wanted: Precision, gpu: bool) -> Precision:
