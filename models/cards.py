@@ -31,8 +31,13 @@ class _Value(BaseModel):
 
 
 class ModelInput(_Value):
-    """The clip a network was trained on: ``frames`` square crops, ``rate_hz`` of them a second of media time."""
+    """The clip a network was trained on: ``frames`` pictures, ``rate_hz`` of them a second of media time.
 
+    They are square crops of one person, or (``kind`` "scene") the whole scene stretched to ``height`` × ``width``, with
+    the person's box beside it; ``margin`` is without use there.
+    """
+
+    kind: Literal["crops", "scene"] = "crops"
     frames: int = Field(default=64, ge=9)
     height: int = Field(default=224, ge=32)
     width: int = Field(default=224, ge=32)
@@ -44,8 +49,16 @@ class ModelInput(_Value):
     def clip_config(self, hop: int, provisional_from: int = ClipConfig.provisional_from) -> ClipConfig:
         """How a stream must sample its people for this network; ``hop`` and ``provisional_from`` count crops.
 
-        Raises CardError when the crops are not square.
+        Raises CardError when crops of people are not square.
         """
+        if self.kind == "scene":
+            return ClipConfig(
+                length=self.frames,
+                hop=hop,
+                rate_hz=self.rate_hz,
+                provisional_from=min(provisional_from, self.frames),
+                scene_hw=(self.height, self.width),
+            )
         if self.height != self.width:
             raise CardError(f"crops of people are square, the network wants {self.height} × {self.width}")
         return ClipConfig(

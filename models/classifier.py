@@ -51,21 +51,45 @@ class ActionClassifier:
         """How many clips a call should hold for the best throughput."""
         return self._runner.preferred_batch
 
-    def logits(self, clips: Clips) -> Floats:
-        """uint8 (N, T, H, W, 3) RGB → float32 (N, C). Raises ValueError for another dtype or shape."""
+    @property
+    def sees_scenes(self) -> bool:
+        """Whether a clip shows the whole scene and needs a box beside it, instead of showing one person."""
+        return self.card.input.kind == "scene"
+
+    def logits(self, clips: Clips, boxes: Floats | None = None) -> Floats:
+        """uint8 (N, T, H, W, 3) RGB → float32 (N, C).
+
+        ``boxes`` float32 (N, 4), x1 y1 x2 y2 in 0..1, are for networks that see whole scenes: where the person is in
+        picture T // 2. With one clip and N boxes, N people of that clip are judged, and the scene's features computed
+        once. Raises ValueError for another dtype or shape, missing boxes, and boxes that the network has no use for.
+        """
         if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[1:] != self.clip_shape:
             expected = ", ".join(map(str, self.clip_shape))
             raise ValueError(f"clips must be uint8 (N, {expected}), got {clips.dtype} {clips.shape}")
+        self._check_boxes(len(clips), boxes)
         if len(clips) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
-        return self._runner(clips)
+        return self._runner(clips) if boxes is None else self._runner(clips, boxes)
 
-    def predict(self, clips: Clips) -> Floats:
-        """uint8 (N, T, H, W, 3) RGB → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1.
+    def predict(self, clips: Clips, boxes: Floats | None = None) -> Floats:
+        """As ``logits`` → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1.
 
         The logits are divided by the card's calibrated temperature first (Guo et al. 2017).
         """
-        return softmax(self.logits(clips) / np.float32(self.card.temperature))
+        return softmax(self.logits(clips, boxes) / np.float32(self.card.temperature))
+
+    def _check_boxes(self, count: int, boxes: Floats | None) -> None:
+        if boxes is None:
+            if self.sees_scenes:
+                raise ValueError(f"{self.card.name} sees whole scenes: it needs boxes float32 ({count}, 4), got none")
+            return
+        if not self.sees_scenes:
+            raise ValueError(f"{self.card.name} reads crops of people: it takes no boxes, got {boxes.shape}")
+        fits = boxes.ndim == 2 and boxes.shape[1] == 4 and len(boxes) > 0 and count in (1, len(boxes))
+        if boxes.dtype != np.float32 or not (fits or count == len(boxes) == 0):
+            raise ValueError(f"boxes must be float32 ({count}, 4), got {boxes.dtype} {boxes.shape}")
+        if not (np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all()):
+            raise ValueError("boxes must be x1 y1 x2 y2 as parts of the picture, within 0..1")
 
 
 def softmax(logits: Floats) -> Floats:

@@ -28,7 +28,8 @@ class ClipConfig:
 
     ``provisional_from`` crops suffice for a provisional clip. ``max_gap_s`` is the longest loss that a buffer
     survives. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track holds 9.6 MB on a camera of
-    25 fps or more.
+    25 fps or more. ``scene_hw`` asks for whole scenes of that size instead of crops (``pipeline.scene_clips``), and
+    leaves ``size`` and ``margin`` without use.
     """
 
     length: int = 64
@@ -39,6 +40,7 @@ class ClipConfig:
     size: int = 224
     margin: float = 0.2
     max_tracks: int = 64
+    scene_hw: tuple[int, int] | None = None  # (height, width)
 
     def __post_init__(self) -> None:
         if not 1 <= self.provisional_from <= self.length:
@@ -48,6 +50,8 @@ class ClipConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not (self.rate_hz > 0 and self.max_gap_s > 0 and self.margin >= 0):
             raise ValueError("rate_hz and max_gap_s must be above 0, margin not below 0")
+        if self.scene_hw is not None and min(self.scene_hw) < 1:
+            raise ValueError(f"scene_hw must be at least 1 pixel either way, got {self.scene_hw}")
 
 
 @dataclass
