@@ -69,7 +69,11 @@ class ActionClassifier:
         self._check_boxes(len(clips), boxes)
         if len(clips) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
-        return self._runner(clips) if boxes is None else self._runner(clips, boxes)
+        if boxes is None:
+            return self._runner(clips)
+        if len(clips) < len(boxes) and not getattr(self._runner, "shares_clips", False):
+            clips = np.broadcast_to(clips, (len(boxes), *clips.shape[1:]))  # no copy
+        return self._runner(clips, boxes)
 
     def predict(self, clips: Clips, boxes: Floats | None = None) -> Floats:
         """As ``logits`` → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1.

@@ -1,7 +1,8 @@
 """Convert a weights folder to an OpenVINO graph: ``python -m models.openvino_export FOLDER GRAPH.xml T H W``.
 
 Run as a process of its own by ``models.runtime_openvino``. The graph takes uint8 (1, T, H, W, 3) RGB and gives float32
-(1, C) logits; its weights are float32.
+(1, C) logits; its weights are float32. A network that sees whole scenes also takes boxes float32 (N, 4), any number of
+people of the one clip, and gives (N, C).
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from models.runtime_tensorflow import load_network, uint8_network
 def export(folder: Path, graph: Path, clip_shape: ClipShape) -> None:
     """Write ``graph`` and its .bin. Raises CardError for a broken folder."""
     network = uint8_network(load_network(read_card(folder)), clip_shape)
-    shapes = [(1, *spec.shape[1:]) for spec in network.input_signature]  # one clip, and its box where there is one
-    specs = [tf.TensorSpec(shape, spec.dtype) for shape, spec in zip(shapes, network.input_signature, strict=True)]
-    model = ov.convert_model(network.get_concrete_function(*specs), input=[ov.PartialShape(list(s)) for s in shapes])
+    clip, *boxes = network.input_signature
+    specs = [tf.TensorSpec((1, *clip_shape), clip.dtype), *boxes]
+    shapes = [ov.PartialShape([-1 if side is None else side for side in spec.shape]) for spec in specs]
+    model = ov.convert_model(network.get_concrete_function(*specs), input=shapes)
     ov.save_model(model, graph, compress_to_fp16=False)
 
 

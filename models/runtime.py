@@ -61,7 +61,8 @@ class Runner(Protocol):
         """uint8 (N, T, H, W, 3) RGB → float32 (N, C) logits.
 
         ``boxes`` float32 (N, 4), x1 y1 x2 y2 in 0..1 of the picture: the person that is meant, for networks that see
-        whole scenes. Raises ValueError when such a network gets none, or another network gets some.
+        whole scenes. A runner whose ``shares_clips`` is True also takes one clip with N boxes, N people of one scene.
+        Raises ValueError when such a network gets no boxes, or another network gets some.
         """
 
 
@@ -94,8 +95,11 @@ def load_runner(
 
 
 def check_boxes(clips: Clips, boxes: Floats | None, wanted: bool) -> None:
-    """Raises ValueError unless ``boxes`` are there exactly when the network wants them, one for each clip."""
-    if wanted and (boxes is None or boxes.shape != (len(clips), 4)):
+    """Raises ValueError unless ``boxes`` are there exactly when the network wants them, one for each clip.
+
+    One clip may have several boxes: people of the same scene.
+    """
+    if wanted and (boxes is None or boxes.ndim != 2 or boxes.shape[1] != 4 or len(clips) not in (1, len(boxes))):
         got = "none" if boxes is None else f"an array {boxes.shape}"
         raise ValueError(f"this network wants boxes float32 ({len(clips)}, 4), one for each clip; got {got}")
     if not wanted and boxes is not None:

@@ -45,7 +45,7 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Ope
         compiled = core.compile_model(graph, "CPU", properties)
     except RuntimeError as error:
         raise RuntimeUnavailableError(f"OpenVINO cannot load {graph}: {error}") from error
-    classes = compiled.output(0).shape[-1]
+    classes = compiled.output(0).partial_shape[-1].get_length()  # the number of people may be open
     if classes != card.num_classes:
         raise CardError(f"{card.folder / MODEL_FILE} has {classes} classes, its card says {card.num_classes}")
     return OpenVinoRunner(compiled, precision)
@@ -55,6 +55,7 @@ class OpenVinoRunner:
     """One inference request, one clip at a time: on CPUs a batch of clips is slower than the clips in turn."""
 
     preferred_batch = 1
+    shares_clips = True
 
     def __init__(self, compiled: Any, precision: Precision) -> None:
         self._request = compiled.create_infer_request()
@@ -71,10 +72,12 @@ class OpenVinoRunner:
         check_boxes(clips, boxes, self._wants_boxes)
         inputs: list[Any] = [clips] if boxes is None else [clips, boxes]
         with self._lock:
+            if boxes is not None and len(clips) == 1:  # several people of one scene, whose features are computed once
+                return self._run(inputs)
             return np.concatenate([self._run([each[i : i + 1] for each in inputs]) for i in range(len(clips))])
 
     def _run(self, inputs: list[Any]) -> Floats:
-        """One clip uint8 (1, T, H, W, 3), read where it lies, and its box float32 (1, 4) where there is one."""
+        """One clip uint8 (1, T, H, W, 3), read where it lies, and boxes float32 (N, 4) where it has some."""
         self._request.infer([np.ascontiguousarray(each) for each in inputs], share_inputs=True)
         return np.array(self._request.get_output_tensor(0).data, np.float32)  # a copy: the request reuses its memory
 

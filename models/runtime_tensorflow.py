@@ -68,6 +68,8 @@ def uint8_network(model: Any, clip_shape: ClipShape) -> Any:
 class TensorFlowRunner:
     """Calls one ``tf.function``. Batches are padded to powers of two, so that a GPU meets few distinct shapes."""
 
+    shares_clips = True
+
     def __init__(self, function: Any, clip_shape: ClipShape, precision: Precision, gpu: bool) -> None:
         self._function = function
         self._lock = threading.Lock()
@@ -86,17 +88,21 @@ class TensorFlowRunner:
         inputs: list[Any] = [clips] if boxes is None else [clips, boxes]
         step = self.preferred_batch
         with self._lock:
+            if boxes is not None and len(clips) == 1:  # several people of one scene, whose features are computed once
+                return self._run(inputs)
             parts = [self._run([each[at : at + step] for each in inputs]) for at in range(0, len(clips), step)]
         return np.concatenate(parts)
 
     def _run(self, inputs: list[Any]) -> Floats:
-        count = len(inputs[0])
-        padded = 1 << (count - 1).bit_length()
-        if padded != count:
-            inputs = [
-                np.concatenate([each, np.zeros((padded - count, *each.shape[1:]), each.dtype)]) for each in inputs
-            ]
-        return np.asarray(self._function(*map(tf.constant, inputs)).numpy()[:count], np.float32)
+        count = len(inputs[-1])
+        padded = [tf.constant(_padded(each)) for each in inputs]
+        return np.asarray(self._function(*padded).numpy()[:count], np.float32)
+
+
+def _padded(batch: Any) -> Any:
+    """(N, …) → the same with rows of zeros up to the next power of two."""
+    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)]) if missing else batch
 
 
 def _precision(wanted: Precision, gpu: bool) -> Precision:
@@ -114,7 +120,7 @@ def _in_mixed_bf16(model: Any) -> Any:
 
     def mixed(layer: Any) -> Any:
         config = layer.get_config()
-        if layer.name in {"clip", "Logits", "Logits_Conv3d_0c_1x1", "Predictions"}:
+        if layer.name in {"clip", "boxes", "Logits", "Logits_Conv3d_0c_1x1", "Predictions"}:
             return layer.__class__.from_config(config)
         return layer.__class__.from_config({**config, "dtype": "mixed_bfloat16"})
 
