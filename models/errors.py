@@ -51,3 +51,7 @@ class EvaluationError(ModelsError, ValueError):
 
 class FlowUnavailableError(ModelsError, RuntimeError):
     """OpenCV was built without the optical flow asked for. The message says what to install or use."""
+
+
+class OverlapUnsupportedError(ModelsError, ValueError):
+    """Overlapping clips cannot share work in this network, clip length, runtime or memory. The message says why."""
