@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from models.cards import ModelCard, read_card
+from models.errors import OverlapUnsupportedError
+from models.overlap import Place, StemReuse
 from models.runtime import Clips, ClipShape, Floats, Precision, Runner, RuntimeOptions, load_runner
 
 
@@ -17,6 +20,7 @@ class ActionClassifier:
         self.card = card
         self.labels: tuple[str, ...] = card.labels
         self._runner = runner
+        self.stems: StemReuse | None = None  # set by reuse_stems
 
     @classmethod
     def load(
@@ -63,9 +67,7 @@ class ActionClassifier:
         picture T // 2. With one clip and N boxes, N people of that clip are judged, and the scene's features computed
         once. Raises ValueError for another dtype or shape, missing boxes, and boxes that the network has no use for.
         """
-        if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[1:] != self.clip_shape:
-            expected = ", ".join(map(str, self.clip_shape))
-            raise ValueError(f"clips must be uint8 (N, {expected}), got {clips.dtype} {clips.shape}")
+        self._check(clips)
         self._check_boxes(len(clips), boxes)
         if len(clips) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
@@ -74,6 +76,29 @@ class ActionClassifier:
         if len(clips) < len(boxes) and not getattr(self._runner, "shares_clips", False):
             clips = np.broadcast_to(clips, (len(boxes), *clips.shape[1:]))  # no copy
         return self._runner(clips, boxes)
+
+    def _check(self, clips: Clips) -> None:
+        if clips.dtype != np.uint8 or clips.ndim != 5 or clips.shape[1:] != self.clip_shape:
+            expected = ", ".join(map(str, self.clip_shape))
+            raise ValueError(f"clips must be uint8 (N, {expected}), got {clips.dtype} {clips.shape}")
+
+    def reuse_stems(self, memory_bytes: int) -> None:
+        """From now on ``predict_placed`` reuses what consecutive clips of a track share (``models.overlap``).
+
+        The features kept take ``memory_bytes`` at most. Raises OverlapUnsupportedError, and stays as it was, when the
+        network or its runtime cannot.
+        """
+        overlapping = getattr(self._runner, "overlapping", None)
+        if overlapping is None:
+            raise OverlapUnsupportedError(f"{self.runtime} cannot run the stem of a network by itself")
+        self._runner = self.stems = overlapping(memory_bytes)
+
+    def predict_placed(self, clips: Clips, places: Sequence[Place | None]) -> Floats:
+        """As ``predict``; each clip with its place on its track, or None where it is provisional."""
+        if self.stems is None or len(clips) == 0:
+            return self.predict(clips)
+        self._check(clips)
+        return softmax(self.stems.run(clips, places) / np.float32(self.card.temperature))
 
     def predict(self, clips: Clips, boxes: Floats | None = None) -> Floats:
         """As ``logits`` → float32 (N, C) probabilities in the order of ``labels``; each row sums to 1.

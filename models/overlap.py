@@ -182,7 +182,7 @@ class StemReuse:
     def _logits(self, clip: Clips, place: Place | None) -> Floats:
         if place is None:
             return self._parts.rest(self._whole(clip))
-        checksums = tuple(zlib.crc32(np.ascontiguousarray(crop)) for crop in clip[0])
+        checksums = tuple(zlib.crc32(np.ascontiguousarray(crop).data) for crop in clip[0])
         kept = self._store.take(place.key)
         shift = 0 if kept is None else _shift(kept, place, checksums)
         long = next((known for known in self._parts.shifts if known >= shift > 0), None)

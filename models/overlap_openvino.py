@@ -21,7 +21,18 @@ from models.runtime import Clips, Floats
 STEM_CONVOLUTIONS = ((7, 2), (1, 1), (3, 1))  # kernel and stride in time of Conv3d_1a, 2b and 2c
 # What may stand before the cut: all of it works on each crop alone, but for the convolutions.
 _STEM_TYPES = frozenset(
-    "Parameter Convert Transpose Multiply Add Subtract Convolution Relu MaxPool FakeQuantize".split()
+    (
+        "Parameter",
+        "Convert",
+        "Transpose",
+        "Multiply",
+        "Add",
+        "Subtract",
+        "FakeQuantize",
+        "Convolution",
+        "Relu",
+        "MaxPool",
+    )
 )
 
 
@@ -41,7 +52,8 @@ class OpenVinoParts:
         self.frames = int(self._model.input(0).shape[1])
         self.shifts = usable_shifts(self.frames, shifts)
         half = properties.get("INFERENCE_PRECISION_HINT") == "bf16"
-        self._element, self._dtype = (ov.Type.bf16, np.uint16) if half else (ov.Type.f32, np.float32)
+        self._element = ov.Type.bf16 if half else ov.Type.f32
+        self._dtype: type[np.generic] = np.uint16 if half else np.float32
         self._stem = self._compile(self._stem_graph(self.frames, at_begin=True, at_end=True))
         self._head = self._compile(self._stem_graph(HEAD_CROPS, at_begin=True, at_end=False))
         self._rest = self._compile(self._rest_graph())

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ import numpy as np
 import openvino as ov
 
 from models.cards import MODEL_FILE, ModelCard
-from models.errors import CardError, RuntimeUnavailableError
+from models.errors import CardError, OverlapUnsupportedError, RuntimeUnavailableError
+from models.overlap import StemReuse
+from models.overlap_openvino import OpenVinoParts
 from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
 from pipeline.cpu import file_sha256
 
@@ -48,7 +52,15 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Ope
     classes = compiled.output(0).partial_shape[-1].get_length()  # the number of people may be open
     if classes != card.num_classes:
         raise CardError(f"{card.folder / MODEL_FILE} has {classes} classes, its card says {card.num_classes}")
-    return OpenVinoRunner(compiled, precision)
+    return OpenVinoRunner(compiled, precision, GraphSource(graph, properties))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSource:
+    """What a runner was compiled from, for those that compile parts of it."""
+
+    graph: Path
+    properties: Mapping[str, Any]
 
 
 class OpenVinoRunner:
@@ -57,7 +69,8 @@ class OpenVinoRunner:
     preferred_batch = 1
     shares_clips = True
 
-    def __init__(self, compiled: Any, precision: Precision) -> None:
+    def __init__(self, compiled: Any, precision: Precision, source: GraphSource | None = None) -> None:
+        self._source = source
         self._request = compiled.create_infer_request()
         self._wants_boxes = len(compiled.inputs) > 1
         self._lock = threading.Lock()
@@ -75,6 +88,16 @@ class OpenVinoRunner:
             if boxes is not None and len(clips) == 1:  # several people of one scene, whose features are computed once
                 return self._run(inputs)
             return np.concatenate([self._run([each[i : i + 1] for each in inputs]) for i in range(len(clips))])
+
+    def overlapping(self, memory_bytes: int) -> StemReuse:
+        """→ the same network, which reuses the stem of overlapping clips; its features take ``memory_bytes`` at most.
+
+        Raises OverlapUnsupportedError when the network has no such stem or the memory holds none.
+        """
+        if self._source is None:
+            raise OverlapUnsupportedError("this runner does not know the graph it was compiled from")
+        graph, properties = self._source.graph, self._source.properties
+        return StemReuse(OpenVinoParts(graph, properties, self.description), memory_bytes)
 
     def _run(self, inputs: list[Any]) -> Floats:
         """One clip uint8 (1, T, H, W, 3), read where it lies, and boxes float32 (N, 4) where it has some."""
