@@ -1,29 +1,43 @@
 """Keras layers, one a file. Importing this package registers them, so that saved networks load."""
 
+from models.layers.bottleneck3d import Bottleneck3D
+from models.layers.conv_norm3d import ConvNorm3D
+from models.layers.depthwise_conv3d import DepthwiseConv3D
 from models.layers.fold_time import FoldTime
 from models.layers.frame_attention import FrameAttention
 from models.layers.frame_mask import FrameMask
+from models.layers.frame_step import FrameStep
+from models.layers.hard_squeeze_excite import HardSqueezeExcite3D
 from models.layers.inception3d import Inception3D
+from models.layers.inverted_residual3d import InvertedResidual3D
 from models.layers.location_embedding import LocationEmbedding
 from models.layers.pick_frames import PickFrames
 from models.layers.query_unit import QueryUnit
 from models.layers.recolour import Recolour
 from models.layers.roi_align import RoiAlign
+from models.layers.shuffle_block3d import ShuffleBlock3D
 from models.layers.squeeze_excite import GateAxes, SqueezeExcite3D
 from models.layers.unfold_time import UnfoldTime
 from models.layers.unit3d import Unit3D
 
 __all__ = [
+    "Bottleneck3D",
+    "ConvNorm3D",
+    "DepthwiseConv3D",
     "FoldTime",
     "FrameAttention",
     "FrameMask",
+    "FrameStep",
     "GateAxes",
+    "HardSqueezeExcite3D",
     "Inception3D",
+    "InvertedResidual3D",
     "LocationEmbedding",
     "PickFrames",
     "QueryUnit",
     "Recolour",
     "RoiAlign",
+    "ShuffleBlock3D",
     "SqueezeExcite3D",
     "UnfoldTime",
     "Unit3D",
