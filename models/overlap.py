@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -105,18 +105,21 @@ class StemStore:
         self.evictions = 0
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._lent: set[Hashable] = set()  # taken and not forgotten meanwhile
         self._bytes = 0
 
     def take(self, key: Hashable) -> _Kept | None:
-        """Hands a track's features over: while they are worked on they are not in the store."""
+        """Hands a track's features over, if there are any: until ``put`` they are not in the store."""
         with self._lock:
-            kept = self._kept.pop(key, None)
-            self._bytes -= 0 if kept is None else kept.features.nbytes
-            return kept
+            self._lent.add(key)
+            return self._pop(key)
 
     def put(self, key: Hashable, kept: _Kept) -> None:
-        self.take(key)
+        """Brings back what ``take`` was called for; dropped when the key was forgotten meanwhile."""
         with self._lock:
+            if key not in self._lent:
+                return
+            self._lent.discard(key)
             while self._kept and self._bytes + kept.features.nbytes > self.limit_bytes:
                 _, dropped = self._kept.popitem(last=False)
                 self._bytes -= dropped.features.nbytes
@@ -124,9 +127,20 @@ class StemStore:
             self._kept[key] = kept
             self._bytes += kept.features.nbytes
 
-    def keys(self) -> list[Hashable]:
+    def forget(self, gone: Callable[[Any], bool]) -> None:
         with self._lock:
-            return list(self._kept)
+            self._lent = {key for key in self._lent if not gone(key)}
+            for key in [key for key in self._kept if gone(key)]:
+                self._pop(key)
+
+    def _pop(self, key: Hashable) -> _Kept | None:
+        kept = self._kept.pop(key, None)
+        self._bytes -= 0 if kept is None else kept.features.nbytes
+        return kept
+
+    @property
+    def tracks(self) -> int:
+        return len(self._kept)
 
     @property
     def memory_bytes(self) -> int:
@@ -167,17 +181,13 @@ class StemReuse:
             pairs = zip(range(len(clips)), places, strict=True)
             return np.concatenate([self._logits(clips[at : at + 1], place) for at, place in pairs])
 
-    def forget(self, key: Hashable) -> None:
-        """The track is gone. Features that are being worked on just now come back and stay until others need room."""
-        self._store.take(key)
-
-    def kept_keys(self) -> list[Hashable]:
-        """The keys whose features are held, longest unused first."""
-        return self._store.keys()
+    def forget(self, gone: Callable[[Any], bool]) -> None:
+        """Drops the features of every track whose key is ``gone``, also of one that is being worked on now."""
+        self._store.forget(gone)
 
     def stats(self) -> ReuseStats:
-        tracks, held = len(self._store.keys()), self._store.memory_bytes
-        return ReuseStats(self._reused, self._computed, self._store.evictions, tracks, held)
+        store = self._store
+        return ReuseStats(self._reused, self._computed, store.evictions, store.tracks, store.memory_bytes)
 
     def _logits(self, clip: Clips, place: Place | None) -> Floats:
         if place is None:

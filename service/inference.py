@@ -6,19 +6,25 @@ Used by the inference process for all streams (``inference_process.py``) and by 
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.classifier import ActionClassifier
+from models.errors import OverlapUnsupportedError
+from models.overlap import Place, StemReuse
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.errors_base import ServiceError
 from service.measures import BATCH_BUCKETS, Measures
+from service.scheduler import Key
+
+log = logging.getLogger(__name__)
 
 
 class ModelUnavailable(ServiceError, RuntimeError):
@@ -39,6 +45,7 @@ class EngineConfig:
     appearance: Path | None = None
     max_batch: int = 16
     max_models: int = 4
+    stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
     threads: int = 0  # of each network on a CPU; 0: as many as there are cores
 
 
@@ -75,8 +82,18 @@ class InferenceEngine:
                 )
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
+            self._reuse_stems(loaded)
             self._classifiers[name] = loaded
             return loaded
+
+    def _reuse_stems(self, classifier: ActionClassifier) -> None:
+        """Where network and runtime can (``models.overlap``); elsewhere every clip is computed whole."""
+        if self.config.stem_memory_mb == 0:
+            return
+        try:
+            classifier.reuse_stems(self.config.stem_memory_mb * 1_000_000)
+        except OverlapUnsupportedError as error:
+            log.info("model %s computes every clip whole: %s", classifier.card.name, error)
 
     def describe(self) -> dict[str, str]:
         """What runs where, for people and for the API."""
@@ -98,17 +115,43 @@ class InferenceEngine:
             self.measures.count("appearance_features_total", computed)
         return described
 
-    def classify(self, model: str, clips: Sequence[Clip]) -> list[ActionScores]:
-        """Clips of any tracks → their scores, in order."""
+    def classify(self, model: str, clips: Sequence[Clip], keys: Sequence[Key]) -> list[ActionScores]:
+        """Clips of any tracks, with the key of each track → their scores, in order."""
         classifier = self.classifier(model)
         self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
         with self.measures.timed("classify"):
-            probabilities = classifier.predict(np.stack([clip.stack() for clip in clips]))
+            stacked = np.stack([clip.stack() for clip in clips])
+            probabilities = classifier.predict_placed(
+                stacked, [_place(*pair) for pair in zip(clips, keys, strict=True)]
+            )
         self.measures.count("clips_classified_total", len(clips))
+        self._measure_stems()
         return [to_scores(*pair, classifier.labels) for pair in zip(clips, probabilities, strict=True)]
+
+    def forget(self, gone: Callable[[Key], bool]) -> None:
+        """Drops what is kept for the tracks whose key is ``gone``."""
+        for stems in self._stems():
+            stems.forget(gone)
+
+    def _stems(self) -> list[StemReuse]:
+        return [item.stems for item in list(self._classifiers.values()) if item.stems is not None]
+
+    def _measure_stems(self) -> None:
+        stats = [stems.stats() for stems in self._stems()]
+        if stats:
+            self.measures.set_counter("stem_steps_reused_total", sum(each.steps_reused for each in stats))
+            self.measures.set_counter("stem_steps_computed_total", sum(each.steps_computed for each in stats))
+            self.measures.set_counter("stem_evictions_total", sum(each.evictions for each in stats))
+            self.measures.gauge("stem_tracks", sum(each.tracks for each in stats))
+            self.measures.gauge("stem_memory_bytes", sum(each.memory_bytes for each in stats))
 
     def batch_limit(self, model: str) -> int:
         return min(self.classifier(model).preferred_batch, self.config.max_batch)
+
+
+def _place(clip: Clip, key: Key) -> Place | None:
+    """Provisional clips play their crops back and forth, so nothing in them lies where the next clip has it."""
+    return None if clip.provisional else Place(key, clip.first_sample)
 
 
 def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> ActionScores:
@@ -158,5 +201,6 @@ class LocalInference:
         limit = self._engine.batch_limit(self._model)
         scores: list[ActionScores] = []
         for begin in range(0, len(clips), limit):
-            scores += self._engine.classify(self._model, clips[begin : begin + limit])
+            batch = clips[begin : begin + limit]
+            scores += self._engine.classify(self._model, batch, [(0, clip.track_id) for clip in batch])
         return scores

@@ -157,6 +157,7 @@ class InferenceServer:
         finally:
             connection.channel.close()
             self._scheduler.forget_connection(connection.number)
+            self._engine.forget(lambda key: key[0] == connection.number)
             self._connections.pop(connection.number, None)
 
     def _handle(self, connection: Connection, message: Message) -> None:
@@ -170,7 +171,9 @@ class InferenceServer:
         elif message.kind == "no_clip":
             connection.put_answer(int(fields["track_id"]), None)
         elif message.kind == "forget":
-            self._scheduler.forget((connection.number, int(fields["track_id"])))
+            gone = (connection.number, int(fields["track_id"]))
+            self._scheduler.forget(gone)
+            self._engine.forget(lambda key: key == gone)
         elif message.kind == "hello":
             self._welcome(connection, fields)
         else:
@@ -213,7 +216,8 @@ class InferenceServer:
                 fetched = self._fetch(keys)
             if not fetched:
                 continue
-            scores = self._engine.classify(model, [clip for _, clip in fetched])
+            keys = [(connection.number, clip.track_id) for connection, clip in fetched]
+            scores = self._engine.classify(model, [clip for _, clip in fetched], keys)
             for (connection, clip), item in zip(fetched, scores, strict=True):
                 _try_send(connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities})
 
@@ -283,6 +287,7 @@ def main(argv: list[str]) -> int:
         appearance=Path(fields["appearance"]) if fields["appearance"] else None,
         max_batch=fields["max_batch"],
         threads=fields["threads"],
+        stem_memory_mb=fields["stem_memory_mb"],
     )
     try:
         engine = InferenceEngine(config, Measures())

@@ -22,6 +22,8 @@ GAUGE_HELP = {
     "clip_queue_depth": "Clips that wait for the classifier",
     "frame_queue_depth": "Frames that wait for the detector",
     "clip_oldest_wait_seconds": "How long the track that waits longest is without a new label",
+    "stem_tracks": "People whose next clip can reuse features of the last",
+    "stem_memory_bytes": "What these features take",
     "connections": "Streams connected to the inference process",
     "restarts": "Restarts of the process by the supervisor",
     "up": "1 while the stream is running",

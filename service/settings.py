@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     max_subscribers: int = Field(256, ge=1, description="How many websockets may be open")
     threads: int = Field(0, ge=0, description="CPU threads that one network uses; 0: as many as there are cores")
     batch: int = Field(8, ge=1, le=64, description="Most clips in one batch; fewer where the runtime is faster so")
+    stem_memory_mb: int = Field(
+        512,
+        ge=0,
+        description="Memory in which each network keeps what a person's next clip shares with the last; 0: none",
+    )
     stream_memory_mb: int = Field(
         4096, ge=0, description="Memory limit of one stream's process against hostile media; 0: none"
     )

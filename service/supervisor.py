@@ -257,6 +257,7 @@ def inference_config(settings: Settings, socket_path: Path) -> dict[str, Any]:
         "appearance": str(settings.appearance) if settings.appearance else None,
         "max_batch": settings.batch,
         "threads": settings.threads,
+        "stem_memory_mb": settings.stem_memory_mb,
     }
 
 

@@ -25,6 +25,8 @@ class ScriptedEngine:
     def __init__(self):
         self.measures = Measures()
         self.batches = []
+        self.keys = []
+        self.gone = []
         self.gate = threading.Event()
         self.gate.set()
 
@@ -36,13 +38,17 @@ class ScriptedEngine:
             raise ModelUnavailable(f"model {name!r} cannot be loaded: no such folder")
         return type("Classifier", (), {"labels": LABELS})
 
+    def forget(self, gone):
+        self.gone.append([key for key in self.keys if gone(key)])
+
     def detect(self, images, expected):
         boxes = [np.array([[0, 0, 1, float(image[0, 0, 0])]], np.float32) for image in images]
         return [Detections(box, np.ones(1, np.float32), np.ones((1, 2), np.float32)) for box in boxes]
 
-    def classify(self, model, clips):
+    def classify(self, model, clips, keys):
         self.gate.wait(10)
         self.batches.append([clip.track_id for clip in clips])
+        self.keys += keys
         share = [clip.stack().mean() / 255 for clip in clips]
         return [
             ActionScores(c.track_id, LABELS, np.array([1 - s, s], np.float32), 0, 0, 0, 0)
@@ -133,6 +139,22 @@ def test_forgotten_track_is_not_classified(client, engine):
     client.submit(clip(3, 0))
     wait_for(lambda: [3] in engine.batches, 5, "the third track is classified")
     assert [2] not in engine.batches
+
+
+def test_keys_of_tracks_tell_streams_apart_and_are_forgotten_with_track_and_stream(server, client, engine, tmp_path):
+    other = InferenceClient(tmp_path / "inference.sock", "str_2", "m", Measures())
+    wait_for(lambda: other.connected, 5, "the second client is connected")
+    for sender, track in ((client, 1), (client, 2), (other, 1)):
+        sender.submit(clip(track, 0))
+    wait_for(lambda: len(engine.keys) == 3, 5, "all are classified")
+    numbers = {track: {number for number, each in engine.keys if each == track} for track in (1, 2)}
+    assert len(numbers[1]) == 2 and numbers[2] < numbers[1]
+    client.forget(1)
+    (own,) = numbers[2]
+    wait_for(lambda: engine.gone == [[(own, 1)]], 5, "the track's keys are forgotten")
+    client.close()
+    wait_for(lambda: [sorted(keys) for keys in engine.gone[1:]] == [[(own, 1), (own, 2)]], 5, "the stream's keys too")
+    other.close()
 
 
 def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
