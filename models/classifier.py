@@ -88,6 +88,8 @@ class ActionClassifier:
         The features kept take ``memory_bytes`` at most. Raises OverlapUnsupportedError, and stays as it was, when the
         network or its runtime cannot.
         """
+        if self.sees_scenes:
+            raise OverlapUnsupportedError(f"{self.card.name} sees whole scenes, which its people share already")
         overlapping = getattr(self._runner, "overlapping", None)
         if overlapping is None:
             raise OverlapUnsupportedError(f"{self.runtime} cannot run the stem of a network by itself")

@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from models.cards import read_card
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer, ClipConfig
+from pipeline.clips import ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
 from pipeline.overlay import draw
+from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
@@ -198,7 +199,7 @@ def _begun(source: VideoSource) -> Iterator[Frame]:
 def _stages(clips: ClipConfig, tracker: TrackerConfig) -> Stages:
     return Stages(
         tracker=PersonTracker(tracker),
-        clip_buffer=ClipBuffer(clips),
+        clip_buffer=clip_buffer(clips),
         smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=False),
     )

@@ -116,14 +116,14 @@ class InferenceEngine:
         return described
 
     def classify(self, model: str, clips: Sequence[Clip], keys: Sequence[Key]) -> list[ActionScores]:
-        """Clips of any tracks, with the key of each track → their scores, in order."""
+        """Clips of any tracks, with the key of each track → their scores, in order.
+
+        Raises ValueError for clips that the model was not made for.
+        """
         classifier = self.classifier(model)
         self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
         with self.measures.timed("classify"):
-            stacked = np.stack([clip.stack() for clip in clips])
-            probabilities = classifier.predict_placed(
-                stacked, [_place(*pair) for pair in zip(clips, keys, strict=True)]
-            )
+            probabilities = _predict(classifier, clips, keys)
         self.measures.count("clips_classified_total", len(clips))
         self._measure_stems()
         return [to_scores(*pair, classifier.labels) for pair in zip(clips, probabilities, strict=True)]
@@ -147,6 +147,31 @@ class InferenceEngine:
 
     def batch_limit(self, model: str) -> int:
         return min(self.classifier(model).preferred_batch, self.config.max_batch)
+
+    def scene_limit(self, model: str) -> int:
+        """How many people of one scene to classify together, for nearly the price of one; 0 for models of crops."""
+        return self.config.max_batch if self.classifier(model).sees_scenes else 0
+
+
+def _predict(classifier: ActionClassifier, clips: Sequence[Clip], keys: Sequence[Key]) -> Floats:
+    """→ probabilities float32 (N, C)."""
+    if classifier.sees_scenes or any(clip.box is not None for clip in clips):
+        return _predict_scenes(classifier, clips)
+    stacked = np.stack([clip.stack() for clip in clips])
+    return classifier.predict_placed(stacked, [_place(*pair) for pair in zip(clips, keys, strict=True)])
+
+
+def _predict_scenes(classifier: ActionClassifier, clips: Sequence[Clip]) -> Floats:
+    """As ``_predict``; clips that refer to one and the same pictures go through the network together."""
+    scenes: dict[int, list[int]] = {}
+    for index, clip in enumerate(clips):
+        scenes.setdefault(id(clip.crops), []).append(index)
+    probabilities = np.empty((len(clips), len(classifier.labels)), np.float32)
+    for indices in scenes.values():
+        pictures = clips[indices[0]].stack()[None]  # uint8 (1, T, H, W, 3)
+        boxes = [box for index in indices if (box := clips[index].box) is not None]
+        probabilities[indices] = classifier.predict(pictures, np.stack(boxes) if boxes else None)
+    return probabilities
 
 
 def _place(clip: Clip, key: Key) -> Place | None:
@@ -198,7 +223,7 @@ class LocalInference:
 
     def take(self) -> list[ActionScores]:
         clips, self._waiting = self._waiting, []
-        limit = self._engine.batch_limit(self._model)
+        limit = max(self._engine.batch_limit(self._model), self._engine.scene_limit(self._model))
         scores: list[ActionScores] = []
         for begin in range(0, len(clips), limit):
             batch = clips[begin : begin + limit]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame
+from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.ipc import Channel, ChannelClosed, Message
 from service.measures import Measures
 
@@ -52,6 +53,7 @@ class InferenceClient:
         self._labels: tuple[str, ...] = ()
         self._clips: dict[int, Clip] = {}
         self._sent: dict[int, Clip] = {}
+        self._scene: tuple[Image, ...] | None = None  # the last one sent on this channel; receiving thread only
         self._scores: deque[ActionScores] = deque(maxlen=MAX_SCORES)
         self._replies: dict[int, Detections] = {}
         self._request = 0
@@ -204,17 +206,25 @@ class InferenceClient:
         elif message.kind == "welcome":
             self._on_welcome(channel, message.fields)
         elif message.kind == "problem":
-            self.problem = str(message.fields["reason"])
-            log.error("inference: %s", self.problem)
+            self._on_problem(str(message.fields["reason"]))
 
     def _on_welcome(self, channel: Channel, fields: dict[str, Any]) -> None:
         with self._condition:
             self._labels = tuple(fields["labels"])
             self._channel = channel
+            self._scene = None
             self.problem = None
             waiting = list(self._clips)
         for track_id in waiting:
             _try_send(channel, "offer", {"track_id": track_id})
+
+    def _on_problem(self, reason: str) -> None:
+        if reason != self.problem:
+            log.error("inference: %s", reason)
+        with self._condition:
+            self.problem = reason
+            self._sent.clear()  # no scores will come
+            self._condition.notify_all()
 
     def _on_detections(self, message: Message) -> None:
         arrays = message.arrays
@@ -233,8 +243,16 @@ class InferenceClient:
             _try_send(channel, "no_clip", {"track_id": track_id})
         else:
             fields = {"track_id": track_id, "first_sample": clip.first_sample, "filled": clip.filled}
-            box = {} if clip.box is None else {"box": clip.box}
-            _try_send(channel, "clip", fields, {"crops": clip.stack(), **box})
+            _try_send(channel, "clip", fields, self._clip_arrays(clip))
+
+    def _clip_arrays(self, clip: Clip) -> dict[str, NDArray[Any]]:
+        """What crosses the border; a scene's pictures cross once for all tracks that ask with them in turn."""
+        if clip.box is None:
+            return {"crops": clip.stack()}
+        if clip.crops is self._scene:
+            return {"box": clip.box}
+        self._scene = clip.crops
+        return {"crops": clip.stack(), "box": clip.box}
 
     def _on_scores(self, message: Message) -> None:
         track_id = int(message.fields["track_id"])

@@ -43,6 +43,32 @@ class Connection:
         self._condition = threading.Condition()
         self._answers: dict[int, Clip | None] = {}
         self._asked: set[int] = set()
+        self._scene: tuple[Image, ...] = ()  # the last one received; its other tracks refer to it
+
+    def read_clip(self, fields: dict[str, Any], arrays: dict[str, Any]) -> Clip:
+        """The message's clip; its times stay with the stream's process, which alone needs them.
+
+        Several tracks of one scene refer to one and the same tuple of pictures. Raises ValueError where none came yet.
+        """
+        box = arrays.get("box")
+        pictures = tuple(arrays["crops"]) if "crops" in arrays else self._scene
+        if not pictures:
+            raise ValueError("a clip without pictures")
+        if box is not None:
+            self._scene = pictures
+        filled = int(fields["filled"])
+        return Clip(
+            track_id=int(fields["track_id"]),
+            crops=pictures,
+            start_s=0.0,
+            end_s=0.0,
+            captured_at=0.0,
+            received_s=0.0,
+            filled=filled,
+            provisional=filled < len(pictures),
+            first_sample=int(fields["first_sample"]),
+            box=box,
+        )
 
     def ask(self, track_id: int) -> None:
         """Asks for the newest clip of a track; ``answer`` waits for it."""
@@ -167,7 +193,7 @@ class InferenceServer:
         elif message.kind == "offer":
             self._scheduler.offer((connection.number, int(fields["track_id"])), connection.model)
         elif message.kind == "clip":
-            connection.put_answer(int(fields["track_id"]), _clip(fields, arrays))
+            connection.put_answer(int(fields["track_id"]), connection.read_clip(fields, arrays))
         elif message.kind == "no_clip":
             connection.put_answer(int(fields["track_id"]), None)
         elif message.kind == "forget":
@@ -212,14 +238,29 @@ class InferenceServer:
             model, keys = self._scheduler.take(limit, timeout_s=0.5)
             if not keys:
                 continue
+            room = self._engine.scene_limit(model) - len(keys)
+            keys += self._scheduler.take_beside(keys[0], model, room)
             with self._measures.timed("fetch"):
                 fetched = self._fetch(keys)
-            if not fetched:
-                continue
-            keys = [(connection.number, clip.track_id) for connection, clip in fetched]
+            if fetched:
+                self._classify_fetched(model, fetched)
+
+    def _classify_fetched(self, model: str, fetched: list[tuple[Connection, Clip]]) -> None:
+        """Sends each stream its scores. Clips that the model cannot read are their own stream's problem only."""
+        keys = [(connection.number, clip.track_id) for connection, clip in fetched]
+        try:
             scores = self._engine.classify(model, [clip for _, clip in fetched], keys)
-            for (connection, clip), item in zip(fetched, scores, strict=True):
-                _try_send(connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities})
+        except ValueError as error:  # clips of another shape or kind: the model changed after the stream began
+            connections = {connection for connection, _ in fetched}
+            if len(connections) > 1:
+                for connection in connections:
+                    self._classify_fetched(model, [item for item in fetched if item[0] is connection])
+            else:
+                reason = f"model {model!r} cannot read this stream's clips: {error}; restart the stream"
+                _try_send(fetched[0][0], "problem", {"reason": reason}, {})
+            return
+        for (connection, clip), item in zip(fetched, scores, strict=True):
+            _try_send(connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities})
 
     def _fetch(self, keys: list[Key]) -> list[tuple[Connection, Clip]]:
         """Asks every stream first, so that their answers are made at the same time."""
@@ -236,23 +277,6 @@ class InferenceServer:
         deadline = time.monotonic() + CLIP_WAIT_S
         answers = [(connection, connection.answer(track_id, deadline)) for connection, track_id in asked]
         return [(connection, clip) for connection, clip in answers if clip is not None]
-
-
-def _clip(fields: dict[str, Any], arrays: dict[str, Any]) -> Clip:
-    """The message's clip; its times stay with the stream's process, which alone needs them."""
-    crops, filled = arrays["crops"], int(fields["filled"])
-    return Clip(
-        track_id=int(fields["track_id"]),
-        crops=tuple(crops),
-        start_s=0.0,
-        end_s=0.0,
-        captured_at=0.0,
-        received_s=0.0,
-        filled=filled,
-        provisional=filled < len(crops),
-        first_sample=int(fields["first_sample"]),
-        box=arrays.get("box"),
-    )
 
 
 def _try_send(connection: Connection, kind: str, fields: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -65,6 +65,17 @@ class ClipScheduler:
                 self._served[key] = now
             return model, keys
 
+    def take_beside(self, key: Key, model: str, limit: int) -> list[Key]:
+        """→ up to ``limit`` further tracks of ``key``'s connection that wait for the same model, longest first."""
+        with self._condition:
+            beside = [other for other, wanted in self._models.items() if other[0] == key[0] and wanted == model]
+            beside = sorted(beside, key=lambda other: self._served.get(other, 0.0))[: max(0, limit)]
+            now = self._clock()
+            for other in beside:
+                del self._models[other]
+                self._served[other] = now
+            return beside
+
     def close(self) -> None:
         with self._condition:
             self._closed = True

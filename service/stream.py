@@ -10,6 +10,7 @@ from typing import Protocol
 from pipeline.actions import ActionSmoother
 from pipeline.clips import ClipBuffer
 from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult
+from pipeline.scene_clips import SceneClipBuffer
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
 from service.measures import Measures
@@ -45,7 +46,7 @@ class Stages:
     """The state that one stream carries from frame to frame."""
 
     tracker: PersonTracker
-    clip_buffer: ClipBuffer
+    clip_buffer: ClipBuffer | SceneClipBuffer  # by the model's card: crops of people, or whole scenes
     smoother: ActionSmoother
     stride: StrideController
     measures: Measures = field(default_factory=Measures)

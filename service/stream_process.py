@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer, ClipConfig
+from pipeline.clips import ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError, SourceUrlError
+from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, SourceState, VideoSource
 from pipeline.source_url import SourcePolicy, SourceUrl
 from pipeline.stride import StrideController
@@ -211,7 +212,7 @@ def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
         tracker=PersonTracker(
             TrackerConfig.starting_at(float(config["track_confidence"])), first_track_id=int(config["first_track_id"])
         ),
-        clip_buffer=ClipBuffer(ClipConfig(**config["clip"])),
+        clip_buffer=clip_buffer(ClipConfig(**config["clip"])),
         smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
         stride=StrideController(adaptive=not is_unhurried(config)),
         measures=measures,

@@ -20,10 +20,10 @@ from models.errors import EvaluationError
 from models.video_run import Setting, VideoRun, read_video_run, write_video_run
 from models.video_scores import restudied
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer
 from pipeline.cpu import file_sha256
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
+from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.stride import StrideController
@@ -182,7 +182,7 @@ def _stages(job: VideoJob, card: ModelCard) -> Stages:
     numbers: Iterator[int] = iter(range(1, 2**62))
     return Stages(
         tracker=PersonTracker(job.tracker),
-        clip_buffer=ClipBuffer(card.input.clip_config(job.hop, job.provisional_from)),
+        clip_buffer=clip_buffer(card.input.clip_config(job.hop, job.provisional_from)),
         smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
         stride=StrideController(adaptive=False),
     )

@@ -25,6 +25,7 @@ class ScriptedEngine:
     def __init__(self):
         self.measures = Measures()
         self.batches = []
+        self.people_of_a_scene = 0
         self.keys = []
         self.gone = []
         self.gate = threading.Event()
@@ -32,6 +33,9 @@ class ScriptedEngine:
 
     def batch_limit(self, model):
         return 4
+
+    def scene_limit(self, model):
+        return self.people_of_a_scene
 
     def classifier(self, name):
         if name != "m":
