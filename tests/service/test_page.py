@@ -16,6 +16,7 @@ from service.control import StreamStatus
 from service.schemas import rfc3339
 from tests.service.conftest import URL, RunningApi, action
 from tests.service.test_routes_recordings import add_recording
+from tests.support.service import wait_for
 
 WEB = Path(__file__).resolve().parents[2] / "service" / "web"
 MARKUP = "<img src=x onerror=\"document.title='broken'\">"
@@ -133,7 +134,8 @@ def test_stream_is_recorded_stopped_and_deleted_by_its_buttons(page: Any, api: R
     assert api.supervisor.running[stream["id"]].record
     card.get_by_role("button", name="Stop").click()
     card.get_by_role("button", name="Start").wait_for()
-    assert api.supervisor.running == {}
+    # The page shows what the database says, and the supervisor hears of it a moment later.
+    wait_for(lambda: not api.supervisor.running, 10, "the stream stops")
     page.once("dialog", lambda dialog: dialog.accept())
     card.get_by_role("button", name="Delete").click()
     card.wait_for(state="detached")
