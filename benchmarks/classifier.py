@@ -1,176 +1,152 @@
-"""SE-I3D on real clips: TensorFlow f32, OpenVINO f32 and OpenVINO bf16 side by side.
+"""Every network of the registry on every runtime and precision it has here, on the same real clips, in one run.
 
-    python benchmarks/classifier.py [--rounds 5] [--clips ../shared/data/kinetics] [--threads N]
+    python benchmarks/classifier.py [--networks se_i3d slowfast] [--runtimes openvino] [--rounds 5] [--write-docs]
 
-Each configuration loads in a process of its own (its load time and peak memory are then its own), with its converted
-network already on disk. Rounds alternate between configurations, so that a busy moment of the machine hits all alike;
-the medians are printed as a table and written to benchmarks/results/classifier.json. Differences are to TensorFlow f32.
+Each row loads in a process of its own (its load time and peak memory are then its own), with its converted network
+already on disk. A network's rows take turns clip by clip, together with the anchor, SE-I3D (weights/surveillance) on
+TensorFlow float32, so that a busy moment of the machine hits all alike: times are to be read as ratios to the anchor,
+or to the same network on TensorFlow float32. Logit differences and top-1 agreement are to the latter. Beside them, for
+speed only, networks of torchvision and pytorchvideo with random weights (`pip install -e '.[bench]'`).
+
+Medians are printed as a table, kept in benchmarks/results/classifier.json (rows that are not measured again stay) and,
+with --write-docs, put into docs/networks.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
-import resource
-import statistics
 import sys
-import time
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from models.cards import read_card  # noqa: E402  # the repository root is on the path only now
-from tests.models.clips import read_clip, read_video  # noqa: E402
+from benchmarks import document  # noqa: E402  # the repository root is on the path only now
+from benchmarks.comparison.clips import Clip, read_clips  # noqa: E402
+from benchmarks.comparison.group import Options, measure  # noqa: E402
+from benchmarks.comparison.rows import PEERS, TRAINED, Key, Measured, chosen_networks, rows_of  # noqa: E402
+from benchmarks.comparison.table import MARKS, markdown, plain  # noqa: E402
+from benchmarks.comparison.worker import Job  # noqa: E402
 
-CONFIGURATIONS = (("tensorflow", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
-
-
-@dataclass
-class Result:
-    """What one configuration measured; times in seconds, memory in MB."""
-
-    runtime: str
-    precision: str
-    description: str = ""
-    load_s: float = 0.0
-    peak_rss_mb: float = 0.0
-    clip_s: float = 0.0
-    cpu_s: float = 0.0
-    clips_per_s: float = 0.0
-    speed_ratio: float = 1.0
-    largest_logit_difference: float = 0.0
-    top1_agrees: bool = True
-    labels: dict[str, str] = field(default_factory=dict)
-
-
-def serve(pipe: Connection, folder: Path, runtime: str, precision: str, threads: int | None) -> None:
-    """Child process: load, then answer each clip array with its logits and times until None comes."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    started = time.perf_counter()
-    from models.classifier import ActionClassifier  # noqa: PLC0415  # its import is part of the load time
-
-    classifier = ActionClassifier.load(folder, runtime, threads=threads, precision=precision)
-    pipe.send((time.perf_counter() - started, classifier.runtime, classifier.labels))
-    while (clip := pipe.recv()) is not None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        logits = classifier.logits(clip[None])[0]
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        pipe.send((logits, wall, cpu))
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def read_clips(folder: Path) -> dict[str, np.ndarray]:
-    """By file name: uint8 (64, 224, 224, 3)."""
-    clips = {path.stem: read_clip(path) for path in sorted(folder.glob("*.mp4"))}
-    clips.update({path.stem: read_video(path)[0][:64] for path in sorted(folder.glob("*.gif"))})
-    if not clips:
-        raise SystemExit(f"{folder} holds no .mp4 or .gif: give a folder of clips with --clips")
-    return clips
-
-
-def measure(arguments: argparse.Namespace, clips: dict[str, np.ndarray]) -> list[Result]:
-    context = multiprocessing.get_context("spawn")
-    results = [Result(*configuration) for configuration in CONFIGURATIONS]
-    pipes, children, labels = [], [], ()
-    for result in results:
-        pipe, far = context.Pipe()
-        work = (far, arguments.weights, result.runtime, result.precision, arguments.threads)
-        child = context.Process(target=serve, args=work, daemon=True)
-        child.start()
-        result.load_s, result.description, labels = pipe.recv()
-        pipes.append(pipe)
-        children.append(child)
-    times: list[list[tuple[float, float]]] = [[] for _ in results]
-    logits: list[dict[str, np.ndarray]] = [{} for _ in results]
-    for _ in range(arguments.rounds):
-        for name, clip in clips.items():
-            for index, pipe in enumerate(pipes):
-                pipe.send(clip)
-                logits[index][name], *spent = pipe.recv()
-                times[index].append(tuple(spent))
-    for index, (result, pipe, child) in enumerate(zip(results, pipes, children, strict=True)):
-        pipe.send(None)
-        result.peak_rss_mb = pipe.recv()
-        child.join()
-        summarise(result, times[index], logits[index], logits[0], labels)
-        result.speed_ratio = result.clips_per_s / results[0].clips_per_s
-    return results
-
-
-def summarise(
-    result: Result,
-    times: list[tuple[float, float]],
-    logits: dict[str, np.ndarray],
-    reference: dict[str, np.ndarray],
-    labels: tuple[str, ...],
-) -> None:
-    result.clip_s = statistics.median(wall for wall, _ in times)
-    result.cpu_s = statistics.median(cpu for _, cpu in times)
-    result.clips_per_s = 1 / result.clip_s
-    result.largest_logit_difference = max(float(np.abs(logits[name] - reference[name]).max()) for name in logits)
-    result.top1_agrees = all(logits[name].argmax() == reference[name].argmax() for name in logits)
-    result.labels = {name: labels[int(value.argmax())] for name, value in logits.items()}
+ANCHOR = Key("se_i3d", "tensorflow", "f32")
+SAMPLE = REPOSITORY / "samples" / "street.mp4"
 
 
 def machine() -> dict[str, Any]:
     cpu_info = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     model = next((line.partition(":")[2].strip() for line in cpu_info.splitlines() if "model name" in line), "")
-    flags = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f" {flag}" in cpu_info]
-    packages = {name: version(name) for name in ("tensorflow", "keras", "openvino", "numpy")}
+    known = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
     return {
         "cpu": model,
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "flags": flags,
+        "flags": [flag for flag in known if f" {flag} " in cpu_info.replace("\n", " ")],
         "python": platform.python_version(),
-        **packages,
+        **{name: _version(name) for name in _PACKAGES},
     }
 
 
-def table(results: list[Result]) -> str:
-    columns = (("clip s", 8), ("clips/s", 9), ("ratio", 7), ("CPU s", 7), ("load s", 8), ("RSS MB", 8))
-    head = f"{'configuration':<44}" + "".join(f"{name:>{width}}" for name, width in columns)
-    head += f"{'logit diff':>12}{'top-1':>7}"
-    rows = [
-        f"{r.description:<44}{r.clip_s:>8.3f}{r.clips_per_s:>9.2f}{r.speed_ratio:>7.2f}{r.cpu_s:>7.2f}{r.load_s:>8.1f}"
-        f"{r.peak_rss_mb:>8.0f}{r.largest_logit_difference:>12.1e}{'same' if r.top1_agrees else 'OTHER':>7}"
-        for r in results
-    ]
-    return "\n".join([head, *rows])
+_PACKAGES = ("tensorflow", "keras", "openvino", "onnxruntime", "ai-edge-litert", "nncf", "torch", "numpy")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=REPOSITORY / "weights" / "i3d-kinetics400")
-    parser.add_argument("--clips", type=Path, default=REPOSITORY.parent / "shared" / "data" / "kinetics")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "classifier.json")
-    arguments = parser.parse_args()
-    clips = read_clips(arguments.clips)
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
-    from models.runtime_openvino import converted  # noqa: PLC0415  # the children must not pay for it
 
-    card = read_card(arguments.weights)
-    converted(card, card.clip_shape, card.folder / "openvino")  # so that load times are those of a second start
-    results = measure(arguments, clips)
-    print(table(results))
-    report = {"machine": machine(), "rounds": arguments.rounds, "clips": len(clips)}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(
-        json.dumps({**report, "results": [asdict(r) for r in results]}, indent=2) + "\n", "utf-8"
-    )
-    return 0 if all(result.top1_agrees for result in results) else 1
+def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, Clip]) -> list[Measured]:
+    """Every row of one network; the anchor runs along and is left out again unless it belongs to the network."""
+    from benchmarks.comparison import folders  # noqa: PLC0415  # TensorFlow, which peers alone do not need
+    from models.complexity import complexity  # noqa: PLC0415
+    from models.runtime_tensorflow import load_network  # noqa: PLC0415
+
+    card, anchor_card = folders.read(name, arguments.work), folders.read(ANCHOR.network, arguments.work)
+    model = load_network(card)
+    size = complexity(model, *folders.input_shapes(model, card.clip_shape))
+    cards = {ANCHOR: anchor_card, **dict.fromkeys(rows_of(name, arguments.runtimes), card)}
+    jobs = {
+        key: Job(of.folder, key.runtime, key.precision, arguments.work / "cache", arguments.threads)
+        for key, of in cards.items()
+    }
+    found = measure(jobs, {key: of.clip_shape for key, of in cards.items()}, clips, _options(arguments))
+    rows = [measured for key, measured in found.items() if key.network == name]
+    for row in rows:
+        row.parameters, row.gmacs, row.trained = size.parameters, size.gmacs, name in TRAINED
+    return rows
+
+
+def peer_row(name: str, arguments: argparse.Namespace, clips: Mapping[str, Clip]) -> Measured:
+    from benchmarks.comparison import folders, peers  # noqa: PLC0415
+
+    anchor_card, peer, key = folders.read(ANCHOR.network, arguments.work), peers.PEERS[name], Key(name, "torch", "f32")
+    jobs = {
+        ANCHOR: Job(anchor_card.folder, "tensorflow", "f32", arguments.work / "cache", arguments.threads),
+        key: Job(None, name, "f32", arguments.work / "cache", arguments.threads),
+    }
+    shapes = {ANCHOR: anchor_card.clip_shape, key: (peer.frames, peer.size, peer.size, 3)}
+    row = measure(jobs, shapes, clips, _options(arguments))[key]
+    row.parameters = peers.parameters(name)
+    return row
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(arguments.rounds, arguments.budget, arguments.work / "cache", arguments.threads)
+
+
+def keep(output: Path, rows: list[Measured], rounds: int) -> list[Measured]:
+    """Puts the rows beside those measured before → all of them, in the order of the registry."""
+    known = json.loads(output.read_text("utf-8"))["rows"] if output.is_file() else []
+    names = {field.name for field in fields(Measured)}
+    merged = {(r["network"], r["runtime"], r["precision"]): r for r in known if set(r) == names}
+    for row in rows:
+        merged[row.network, row.runtime, row.precision] = asdict(row)
+    order = [*chosen_networks(()), *PEERS]
+    ordered = sorted(merged.values(), key=lambda row: order.index(row["network"]) if row["network"] in order else 99)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"machine": machine(), "rounds": rounds, "rows": ordered}, indent=2) + "\n", "utf-8")
+    return [Measured(**{**row, "clip": tuple(row["clip"])}) for row in ordered]
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--networks", nargs="*", default=[], metavar="NAME", help="of the registry; default: all")
+    made.add_argument("--runtimes", nargs="*", default=[], metavar="NAME", help="beside TensorFlow f32; default: all")
+    made.add_argument("--peers", nargs="*", default=list(PEERS), metavar="NAME", help="default: all; none with --peers")
+    made.add_argument("--clips", type=Path, default=REPOSITORY.parent / "shared" / "data" / "kinetics")
+    made.add_argument("--rounds", type=int, default=5)
+    made.add_argument("--budget", type=float, default=240.0, help="seconds after which a network's rounds end")
+    made.add_argument("--threads", type=int)
+    made.add_argument("--work", type=Path, default=REPOSITORY / "data" / "classifier-benchmark")
+    made.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "classifier.json")
+    made.add_argument("--write-docs", action="store_true", help="put the table into docs/networks.md")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    clips, rows = read_clips(arguments.clips, SAMPLE), []
+    for name in chosen_networks(arguments.networks):
+        rows += network_rows(name, arguments, clips)
+        print(plain(rows[-len(rows_of(name, arguments.runtimes)) :]), flush=True)
+        kept = keep(arguments.output, rows, arguments.rounds)
+    for name in arguments.peers:
+        rows.append(peer_row(name, arguments, clips))
+        print(plain(rows[-1:]), flush=True)
+    kept = keep(arguments.output, rows, arguments.rounds)
+    if arguments.write_docs:
+        page = REPOSITORY / "docs" / "networks.md"
+        page.write_text(document.with_table(page.read_text("utf-8"), markdown(kept), MARKS), "utf-8")
+    return 0 if all(row.top1_agreement in (None, 1.0) for row in rows if row.precision == "f32") else 1
 
 
 if __name__ == "__main__":

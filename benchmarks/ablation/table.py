@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import document
 from benchmarks.ablation.rows import ROWS, TABLE, How
 
-MARKS = ("<!-- table: benchmarks/ablations.py -->\n", "<!-- end of table -->\n")
+MARKS = document.marks("benchmarks/ablations.py")
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -57,8 +58,4 @@ def _features(name: str, row: Mapping[str, Any], rows: Mapping[str, Any]) -> str
 
 def with_table(text: str, table: str) -> str:
     """→ the document with what stands between the marks replaced. Raises ValueError where it has none."""
-    before, first, rest = text.partition(MARKS[0])
-    _, last, after = rest.partition(MARKS[1])
-    if not first or not last:
-        raise ValueError(f"expected the marks {MARKS[0].strip()} and {MARKS[1].strip()}")
-    return f"{before}{first}\n{table}\n{last}{after}"
+    return document.with_table(text, table, MARKS)

@@ -1,0 +1,1 @@
+"""The parts of benchmarks/classifier.py: rows, the processes that run them, weights folders, peers and the table."""

@@ -1,0 +1,19 @@
+"""A measured table inside a document: what stands between two marks is the script's, the rest is the writer's."""
+
+from __future__ import annotations
+
+Marks = tuple[str, str]
+
+
+def marks(script: str) -> Marks:
+    """→ the two lines between which ``script`` (its path in the repository) keeps its table."""
+    return f"<!-- table: {script} -->\n", "<!-- end of table -->\n"
+
+
+def with_table(text: str, table: str, between: Marks) -> str:
+    """→ the document with what stands between the marks replaced. Raises ValueError where it has none."""
+    before, first, rest = text.partition(between[0])
+    _, last, after = rest.partition(between[1])
+    if not first or not last:
+        raise ValueError(f"expected the marks {between[0].strip()} and {between[1].strip()}")
+    return f"{before}{first}\n{table}\n{last}{after}"
