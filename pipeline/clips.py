@@ -6,6 +6,10 @@ milliseconds); where no frame does, because the camera is slower than the grid o
 newest crop. So a 10 fps camera repeats each crop two or three times, a 60 fps camera is thinned, and both give the
 network the motion it was trained on. Repeated samples share one array, and a frame without a due sample cuts nothing.
 
+Where it costs nothing, the complete clips of a track end an even number of samples apart: the classifier can then reuse
+what they share (``models.overlap``). Where a frame of a slow camera brings one sample too many or too few for that,
+the clip leaves out a repetition of its newest crop, or has the one that the next sample will bring anyway.
+
 Only confirmed tracks have buffers: a tentative one is often no person at all.
 """
 
@@ -20,14 +24,17 @@ from pipeline.crops import crop_person
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
 
 _GRID_SLACK = 1e-6  # grid steps; keeps a frame that lies exactly half way between two samples on one side
+_JITTER = 0.1  # grid steps by which the next frame may come early
 
 
 @dataclass(frozen=True)
 class ClipConfig:
     """How clips are sampled. ``length`` crops of ``size`` pixels make a clip; a new one is due every ``hop`` samples.
 
+    An even ``hop`` keeps complete clips of a track an even number of samples apart where that costs nothing.
+
     ``provisional_from`` crops suffice for a provisional clip. ``max_gap_s`` is the longest loss that a buffer
-    survives. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track holds 9.6 MB on a camera of
+    survives. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track holds 9.8 MB on a camera of
     25 fps or more. ``scene_hw`` asks for whole scenes of that size instead of crops (``pipeline.scene_clips``), and
     leaves ``size`` and ``margin`` without use.
     """
@@ -59,10 +66,11 @@ class _TrackBuffer:
     """One track's samples. ``taken`` counts samples since the grid began at ``origin_s``; it is the next grid index."""
 
     origin_s: float
-    crops: deque[Image]  # uint8 (S, S, 3) RGB, newest last
+    crops: deque[Image]  # uint8 (S, S, 3) RGB, newest last; one more than a clip has
     next_clip_at: int  # value of ``taken`` at which the next clip is due
     seen_s: float
     taken: int = field(default=0)
+    steps_s: tuple[float, float] = field(default=(0.0, 0.0))  # times between the last three frames that show the track
 
 
 class ClipBuffer:
@@ -94,7 +102,7 @@ class ClipBuffer:
 
     def fill(self) -> dict[int, int]:
         """→ crops held, by track_id: 1 to ``length``."""
-        return {track_id: len(buffer.crops) for track_id, buffer in self._buffers.items()}
+        return {key: min(len(buffer.crops), self._config.length) for key, buffer in self._buffers.items()}
 
     def _wanted(self, track: Track) -> bool:
         return track.state is TrackState.CONFIRMED and track.coasting_s <= self._config.max_gap_s
@@ -113,15 +121,17 @@ class ClipBuffer:
             if len(self._buffers) >= self._config.max_tracks:
                 self._skipped += 1
                 return None
-            crops: deque[Image] = deque(maxlen=self._config.length)
+            crops: deque[Image] = deque(maxlen=self._config.length + 1)
             buffer = _TrackBuffer(frame.time_s, crops, self._config.provisional_from, frame.time_s)
             self._buffers[track.track_id] = buffer
+        buffer.steps_s = buffer.steps_s[1], frame.time_s - buffer.seen_s
         buffer.seen_s = frame.time_s
         self._sample(buffer, frame, track)
-        if buffer.taken < buffer.next_clip_at:
+        end = self._clip_end(buffer)
+        if end < buffer.next_clip_at:
             return None
-        buffer.next_clip_at = _next_clip_after(buffer.taken, self._config)
-        return self._clip(buffer, frame, track.track_id)
+        buffer.next_clip_at = _next_clip_after(end, self._config)
+        return self._clip(buffer, frame, track.track_id, end)
 
     def _sample(self, buffer: _TrackBuffer, frame: Frame, track: Track) -> None:
         """Fills the grid up to this frame: missed samples repeat the newest crop, the others show this frame."""
@@ -134,10 +144,24 @@ class ClipBuffer:
         buffer.crops.extend([crop] * (end - first_here))
         buffer.taken = end
 
-    def _clip(self, buffer: _TrackBuffer, frame: Frame, track_id: int) -> Clip:
-        filled, length = len(buffer.crops), self._config.length
-        oldest_s = buffer.origin_s + (buffer.taken - filled) / self._config.rate_hz
-        held = tuple(buffer.crops)
+    def _clip_end(self, buffer: _TrackBuffer) -> int:
+        """→ at how many samples of the grid a clip would end now: ``taken``, or one fewer. May take a sample ahead."""
+        over = buffer.taken - buffer.next_clip_at
+        aligned = self._config.hop % 2 == 0 and buffer.next_clip_at >= self._config.length
+        if not aligned or over < -1 or over % 2 == 0:
+            return buffer.taken
+        if over > 0 and buffer.crops[-1] is buffer.crops[-2]:
+            return buffer.taken - 1
+        if _next_sample_repeats(buffer, self._config.rate_hz):
+            buffer.crops.append(buffer.crops[-1])
+            buffer.taken += 1
+        return buffer.taken
+
+    def _clip(self, buffer: _TrackBuffer, frame: Frame, track_id: int, end: int) -> Clip:
+        length = self._config.length
+        held = tuple(buffer.crops)[: end - buffer.taken or None][-length:]
+        filled = len(held)
+        oldest_s = buffer.origin_s + (end - filled) / self._config.rate_hz
         return Clip(
             track_id=track_id,
             crops=tuple(held[index] for index in back_and_forth(filled, length)),
@@ -147,7 +171,7 @@ class ClipBuffer:
             received_s=frame.received_s,
             filled=filled,
             provisional=filled < length,
-            first_sample=buffer.taken - filled,
+            first_sample=end - filled,
         )
 
 
@@ -187,6 +211,12 @@ def back_and_forth(filled: int, length: int) -> list[int]:
     period = max(1, 2 * last) if filled < length else length
     steps_back = ((length - 1 - place) % period for place in range(length))
     return [abs(last - step) for step in steps_back]
+
+
+def _next_sample_repeats(buffer: _TrackBuffer, rate_hz: float) -> bool:
+    """Whether the next frame will come too late for the next sample, going by the last two steps between frames."""
+    next_s = buffer.seen_s + min(buffer.steps_s)
+    return (next_s - buffer.origin_s) * rate_hz - _JITTER > buffer.taken + 0.5
 
 
 def _next_clip_after(taken: int, config: ClipConfig) -> int:

@@ -310,3 +310,68 @@ def test_sample_grid_gives_what_the_buffer_takes_frame_by_frame(rate_hz: float) 
 
 def test_sample_grid_of_nothing_is_empty() -> None:
     assert sample_grid([], 25.0) == []
+
+
+def moved_on(clips: Sequence[Clip]) -> list[int]:
+    """By how many samples each complete clip is the one before it moved on; the crops they share must be the same."""
+    complete = [clip for clip in clips if not clip.provisional]
+    steps = []
+    for before, after in itertools.pairwise(complete):
+        step = after.first_sample - before.first_sample
+        assert indices(after)[: max(0, len(after.crops) - step)] == indices(before)[step:]
+        steps.append(step)
+    return steps
+
+
+@pytest.mark.parametrize("rate_hz", [5.0, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 60.0])
+def test_complete_clips_of_a_steady_camera_are_an_even_number_of_samples_apart(rate_hz: float) -> None:
+    clips = play(ClipBuffer(SMALL), [4.0 + index / rate_hz for index in range(int(20 * rate_hz))])
+    steps = moved_on(clips)
+    assert len(steps) >= 25
+    assert all(step % 2 == 0 for step in steps)
+    assert np.mean(steps) == pytest.approx(16, abs=0.5)
+    for clip in clips:
+        assert 4.0 + index_in(clip.crops[-1]) / rate_hz == pytest.approx(clip.end_s), "the newest frame ends the clip"
+
+
+def test_complete_clip_at_10_fps_takes_the_repetition_that_the_next_sample_brings() -> None:
+    """The frame at 3.1 s shows the samples 77 and 78; the next, at 3.2 s, is sample 80, so that 79 will repeat it."""
+    times_s = [index * 0.1 for index in range(60)]
+    clips = [clip for clip in play(ClipBuffer(SMALL), times_s) if not clip.provisional]
+    assert [clip.first_sample for clip in clips[:4]] == [0, 16, 32, 48]
+    assert [round(10 * clip.end_s) for clip in clips[:4]] == [25, 31, 38, 44]
+    assert indices(clips[1])[-4:] == [30, 31, 31, 31]
+    assert indices(clips[2])[-3:] == [37, 37, 38]
+
+
+def test_complete_clip_leaves_out_a_repetition_beyond_its_mark() -> None:
+    """A frame half way between the samples 80 and 79 shows both; the clip that ends before 80 leaves one out."""
+    times_s = [index * PERIOD_S for index in range(79)] + [79.5 * PERIOD_S]
+    clips = play(ClipBuffer(SMALL), times_s)
+    assert (clips[-1].first_sample, clips[-1].filled) == (16, 64)
+    assert indices(clips[-1])[-2:] == [78, 79]
+    assert clips[-1].end_s == pytest.approx(79.5 * PERIOD_S)
+
+
+def test_complete_clip_after_a_lost_frame_shows_the_newest_frame_rather_than_an_even_end() -> None:
+    times_s = [index * PERIOD_S for index in range(200) if index != 79]
+    clips = [clip for clip in play(ClipBuffer(SMALL), times_s) if not clip.provisional]
+    assert [clip.first_sample for clip in clips[:4]] == [0, 17, 32, 48]
+    assert index_in(clips[1].crops[-1]) == 79  # the frame after the lost one
+
+
+def test_clips_with_an_odd_hop_end_with_the_sample_of_their_frame() -> None:
+    config = ClipConfig(size=2, margin=0.0, hop=15)
+    assert set(moved_on(play(ClipBuffer(config), [index * PERIOD_S for index in range(200)]))) == {15}
+
+
+@settings(deadline=None)
+@given(STEPS_S)
+def test_any_frame_times_give_clips_whose_samples_stay_what_they_were(steps_s: list[float]) -> None:
+    config = ClipConfig(length=16, hop=4, provisional_from=16, size=2, margin=0.0)
+    clips = play(ClipBuffer(config), list(itertools.accumulate(steps_s)))
+    moved_on(clips)
+    for clip in clips:
+        assert (clip.filled, len(clip.crops)) == (16, 16)
+        assert clip.start_s <= clip.end_s
+        assert clip.first_sample + 16 <= clip.end_s * 25 - steps_s[0] * 25 + 2.6  # at most one sample ahead
