@@ -53,6 +53,7 @@ class OverfitPlan:
     learning_rate: float = 2e-3
     look_every: int = 5  # steps between two measurements of the accuracy
     accuracy: float = 0.95
+    eager: bool = False  # without building a graph: quicker where a small network of many layers needs few steps
 
 
 def check_network(
@@ -109,7 +110,8 @@ def check_learning(
     start = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # XLA needs longer to compile one step of a network of this size than all the steps take without it.
-    model.compile(keras.optimizers.Adam(plan.learning_rate), loss, jit_compile=keras.backend.backend() == "jax")
+    compiled = keras.backend.backend() == "jax" and not plan.eager
+    model.compile(keras.optimizers.Adam(plan.learning_rate), loss, jit_compile=compiled, run_eagerly=plan.eager)
     accuracy = 0.0
     for step in range(1, plan.steps + 1):
         assert np.isfinite(model.train_on_batch(_given(model, inputs), targets)), (
