@@ -36,6 +36,12 @@ class Cell(str, Enum):
     LSTM = "lstm"
 
 
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "cnn_gru": {"cell": Cell.GRU, "backbone": "InceptionV3"},
+    "cnn_lstm": {"cell": Cell.LSTM, "backbone": "EfficientNetB7"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CnnRnnConfig:
     """What to build. ``frames``: how many the network looks at; longer clips are thinned.
@@ -174,17 +180,17 @@ def seen_frames(model: Any) -> list[int]:
 
 def make_cnn_gru(num_classes: int, clip_shape: ClipShape, **options: Any) -> Any:
     """InceptionV3 (2,048 features a frame) and GRU for clips of (T, H, W, 3); ``options`` are ``CnnRnnConfig``'s."""
-    return _make(Cell.GRU, num_classes, clip_shape, options)
+    return build_cnn_rnn(configured("cnn_gru", num_classes, clip_shape, options))
 
 
 def make_cnn_lstm(num_classes: int, clip_shape: ClipShape, **options: Any) -> Any:
     """EfficientNet-B7 (2,560 features a frame) and LSTM; ``options`` are ``CnnRnnConfig``'s."""
-    return _make(Cell.LSTM, num_classes, clip_shape, {"backbone": "EfficientNetB7", **options})
+    return build_cnn_rnn(configured("cnn_lstm", num_classes, clip_shape, options))
 
 
-def _make(cell: Cell, num_classes: int, clip_shape: ClipShape, options: Mapping[str, Any]) -> Any:
+def configured(kind: str, num_classes: int, clip_shape: ClipShape, options: Mapping[str, Any]) -> CnnRnnConfig:
+    """→ the configuration of the registry's ``kind``. Raises ValueError for an option that there is not."""
     try:
-        config = CnnRnnConfig(num_classes, clip_shape, cell=cell, **options)
+        return CnnRnnConfig(num_classes, clip_shape, **{**KINDS[kind], **options})
     except TypeError as error:
-        raise ValueError(f"cnn_{cell.value} has no such option: {error}") from error
-    return build_cnn_rnn(config)
+        raise ValueError(f"{kind} has no such option: {error}") from error

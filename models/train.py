@@ -14,17 +14,18 @@ import numpy as np
 from models.cross_validation import grouped_folds, write_predictions
 from models.data.manifest import ClipRecord, Dataset, Split, write_atomically
 from models.errors import TrainingError
-from models.feature_cache import cached_features
+from models.feature_cache import features_of
 from models.learning_curves import draw_curves
 from models.losses import balanced_class_weights
 from models.train_config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training_checks import check_training, needs_start
-from models.training_data import ClipSource, FeatureSource, Source, input_config
+from models.training_data import ClipSource, FeatureSource, SequenceSource, Source, input_config
 from models.training_log import CURVES_FILE, TrainingLog
 from models.training_loop import Network, Splits, Watcher, predict, run_epochs
+from models.training_networks import build, frozen_part, gives_sequences, head_part
 from models.training_scores import scores
 from models.training_state import LAST_FILE, Checkpoint, Row
-from models.transfer import build_stream, find_weights, head, join_streams, read_start
+from models.transfer import find_weights, join_streams, read_start
 from models.weights_folder import Trained, write_folder
 
 
@@ -143,7 +144,7 @@ class Job:
             for mode in config.mode.streams:
                 name = needs_start(config, mode)
                 start = read_start(find_weights(name)) if name else None
-                streams[mode] = build_stream(config.network, mode, self.dataset.labels, config.input.size, start)
+                streams[mode] = build(config, mode, self.dataset.labels, start)
         finally:
             keras.config.set_dtype_policy("float32")
         return streams
@@ -161,18 +162,13 @@ class Job:
         wanted = [*((record, draws) for record in train), *((record, 1) for record in val)]
         features, heads = {}, {}
         for mode, model in streams.items():
-            features[mode] = cached_features(
-                model,
-                mode,
-                config.transfer.cache_at,
-                wanted,
-                input_config(config, classes),
-                self.places.cache,
-                self.teller.step,
-            )
-            heads[mode] = head(model, config.transfer.cache_at, features[mode].shape)
+            frozen = frozen_part(config, mode, model)
+            inputs = input_config(config, classes)
+            features[mode] = features_of(frozen, wanted, inputs, self.places.cache, self.teller.step)
+            heads[mode] = head_part(config, model, features[mode].shape)
         targets = self.dataset.targets([record for record, _ in wanted])
-        return FeatureSource(features, targets, classes, config.batch_size, config.seed), join_streams(heads)
+        kind = SequenceSource if gives_sequences(config) else FeatureSource
+        return kind(features, targets, classes, config.batch_size, config.seed), join_streams(heads)
 
     def _class_weights(self, records: Sequence[ClipRecord]) -> list[float] | None:
         wanted = self.config.loss.class_weights

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from models.data.augment_config import DEFAULT_AUGMENTATION, AugmentConfig
 from models.data.clip_window import WindowConfig
@@ -53,9 +54,12 @@ class BatchNorm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """``kind``: a name in ``models.i3d.GATES``. ``init``: a weights folder, or the name of one, to start from;
-    empty starts at random. ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over
-    colour where it was made for RGB. ``hidden`` nodes before the output.
+    """``kind``: a name in ``models.registry`` that reads crops. ``init``: a weights folder, or the name of one, to
+    start from; empty starts at random, or at what ``options`` say.
+
+    For I3D: ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over colour where it
+    was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``.
+    For the others: ``options`` of the network's maker, such as ``{"backbone": "MobileNetV3Small"}`` for cnn_gru.
     """
 
     kind: str = "se_i3d"
@@ -64,13 +68,16 @@ class NetworkConfig:
     hidden: int = 0
     dropout: float = 0.5
     gate_ratio: int = 16
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # apart in the name of a training
 
 
 @dataclass(frozen=True, slots=True)
 class Unfreeze:
     """From ``epoch`` (0 = the first) on, the layers from the endpoint ``train_from`` to the logits learn.
 
-    ``new``: only layers that the start weights do not have (gates, hidden nodes, logits). ``all``: every layer.
+    ``new``: only layers that the start weights do not have (gates, hidden nodes, logits; everything behind the
+    pictures' features of cnn_gru and cnn_lstm). ``all``: every layer. Endpoints of networks other than I3D are the
+    names of their layers.
     """
 
     epoch: int
@@ -88,6 +95,10 @@ class TransferConfig:
     cache_at: str = "MaxPool3d_5a_2x2"
     draws: int = 8
     batch_norm: BatchNorm = BatchNorm.FROZEN
+
+
+FROM_SCRATCH = TransferConfig(unfreeze=(Unfreeze(0, ALL_LAYERS),), cache_at="", batch_norm=BatchNorm.TRAINED)
+FRAME_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Features")  # of cnn_gru and cnn_lstm
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,8 @@ class ClipInput:
 
     ``augment``: for training clips only, None for none. ``augment_seed`` draws it, apart from the training's seed, so
     that trainings with other seeds share cached features. ``flow_folder`` keeps optical flow where it is not empty.
+    ``repeat``: clips shorter than the window are played back and forth, as the service does. Without, cnn_gru and
+    cnn_lstm learn (from cached features) what is there, with a mask over the rest.
     """
 
     window: WindowConfig = WindowConfig()  # noqa: RUF009  # frozen
@@ -146,6 +159,7 @@ class ClipInput:
     workers: int = 0
     flow_folder: str = ""
     flow_method: FlowMethod = FlowMethod.DIS
+    repeat: bool = field(default=True, repr=False)  # apart in the name of a training
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from models.errors import DatasetError, TrainingError
 from models.i3d import GATES
 from models.schedules import Decay
 from models.train_config import CLASS_WEIGHTS, Mode, TrainConfig
+from models.training_network_checks import built_problems, network_problems
 from models.training_scores import HIGHER_IS_BETTER
 from models.transfer import endpoint_order, find_weights
 
@@ -25,6 +26,8 @@ LISTED = 20  # problems of one kind that are spelt out
 def check_training(config: TrainConfig, dataset: Dataset, progress: Callable[[str, int, int], None]) -> None:
     """Raises TrainingError that lists every problem of the configuration and of the data."""
     problems = [*config_problems(config), *data_problems(config, dataset)]
+    if not problems:  # building takes seconds, and fails for reasons that are named already
+        problems += built_problems(config)
     problems += unreadable_clips([*dataset.of(Split.TRAIN), *dataset.of(Split.VAL)], progress)
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -34,7 +37,6 @@ def check_training(config: TrainConfig, dataset: Dataset, progress: Callable[[st
 def config_problems(config: TrainConfig) -> Iterator[str]:
     """What no data set could make right."""
     choices = {
-        "network.kind": (config.network.kind, tuple(GATES)),
         "precision": (config.precision, PRECISIONS),
         "monitor": (config.monitor, tuple(HIGHER_IS_BETTER)),
         "refit_on": (config.refit_on, REFIT),
@@ -47,7 +49,11 @@ def config_problems(config: TrainConfig) -> Iterator[str]:
         yield "epochs, batch_size, transfer.draws and optimizer.accumulate must be at least 1"
     if not 0 <= config.weight_average < 1 or config.mixup < 0 or config.folds == 1 or config.folds < 0:
         yield "weight_average must be in 0..1 (below 1), mixup at least 0, folds 0 or at least 2"
-    yield from _transfer_problems(config)
+    yield from network_problems(config)
+    if config.network.kind in GATES:
+        yield from _transfer_problems(config)
+    if not any(row.epoch == 0 for row in config.transfer.unfreeze):
+        yield "transfer.unfreeze must say what learns from epoch 0 on"
     for name in filter(None, (config.network.init, config.network.init_flow)):
         if not (find_weights(name) / CARD_FILE).is_file():
             yield f"there are no weights to start from in {find_weights(name)} (`actoscope weights pull {name}`?)"
@@ -55,8 +61,6 @@ def config_problems(config: TrainConfig) -> Iterator[str]:
 
 def _transfer_problems(config: TrainConfig) -> Iterator[str]:
     rows = config.transfer.unfreeze
-    if not any(row.epoch == 0 for row in rows):
-        yield "transfer.unfreeze must say what learns from epoch 0 on"
     for name in [row.train_from for row in rows] + ([config.transfer.cache_at] if config.transfer.cache_at else []):
         try:
             endpoint_order(name)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.data.input_pipeline import InputConfig, Stream, batches
 from models.data.manifest import ClipRecord, Split
+from models.data.sequences import Keep, pad
 from models.feature_cache import FeatureSet
 from models.train_config import Mode, TrainConfig
 
@@ -48,8 +49,11 @@ class FeatureSource:
         one_hot = np.eye(self.classes, dtype=np.float32)[np.asarray(self.targets)]
         for start in range(0, count, self.batch):
             picked = order[start : start + self.batch]
-            arrays = {mode.value: self._load(feature, picked, draws) for mode, feature in self.features.items()}
-            yield (arrays if len(arrays) > 1 else next(iter(arrays.values()))), one_hot[picked]
+            yield self._inputs(picked, draws), one_hot[picked]
+
+    def _inputs(self, picked: NDArray[np.int64], draws: NDArray[Any]) -> Inputs:
+        arrays = {mode.value: self._load(feature, picked, draws) for mode, feature in self.features.items()}
+        return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
     def _draws(self) -> NDArray[np.int64]:
         files = next(iter(self.features.values())).files
@@ -61,6 +65,17 @@ class FeatureSource:
         for place, index in enumerate(picked):
             batch[place] = np.load(features.files[index][draws[index]], mmap_mode="r")
         return batch
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSource(FeatureSource):
+    """As ``FeatureSource`` for one stream of sequences (t, c): inputs are dict(features=…, mask=…), padded to ``t``."""
+
+    def _inputs(self, picked: NDArray[np.int64], draws: NDArray[Any]) -> Inputs:
+        (features,) = self.features.values()
+        rows = [np.load(features.files[index][draws[index]]) for index in picked]
+        padded = pad(rows, features.shape[0], Keep.FIRST)
+        return {"features": padded.features, "mask": padded.mask}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +113,17 @@ def input_config(config: TrainConfig, classes: int) -> InputConfig:
 
 
 def mix(batch: Batch, strength: float, rng: np.random.Generator) -> Batch:
-    """Mixup (Zhang et al. 2018): every example with another of the batch, share λ ~ Beta(strength, strength)."""
+    """Mixup (Zhang et al. 2018): every example with another of the batch, share λ ~ Beta(strength, strength).
+
+    Of two sequences, what either of them shows is shown.
+    """
     inputs, targets = batch
     share = rng.beta(strength, strength, len(targets)).astype(np.float32)
     other = rng.permutation(len(targets))
 
-    def mixed(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    def mixed(array: NDArray[Any]) -> NDArray[Any]:
+        if array.dtype == np.bool_:
+            return np.logical_or(array, array[other])
         weight = share.reshape(-1, *([1] * (array.ndim - 1)))
         return array * weight + array[other] * (1 - weight)
 

@@ -20,9 +20,9 @@ from models.losses import FocalLoss
 from models.optimizers.build import build_optimizer
 from models.train_config import LossKind, Mode, TrainConfig, Unfreeze
 from models.training_data import Source, mix
+from models.training_networks import set_trainable
 from models.training_scores import better, scores
 from models.training_state import BEST_FILE, LAST_FILE, Arrays, Checkpoint, Row, load_checkpoint, save_checkpoint
-from models.transfer import set_trainable
 
 Logits = NDArray[np.float32]  # (N, C)
 
@@ -90,10 +90,18 @@ def predict(model: Any, source: Source) -> Logits:
 
 
 def training_key(config: TrainConfig, splits: Splits) -> str:
-    """Names a training: all of its configuration but what people write about it, and the classes of its clips."""
+    """Names a training: all of its configuration but what people write about it, and the classes of its clips.
+
+    What ``repr`` leaves out is younger than some trainings, and counts where it says something.
+    """
     bare = replace(config, description="", dataset="", card=type(config.card)())
     targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
-    return hashlib.sha256(f"{bare!r} {targets}".encode()).hexdigest()
+    parts = [f"{bare!r} {targets}"]
+    if config.network.options:
+        parts.append(f"{sorted(config.network.options.items())}")
+    if not config.input.repeat:
+        parts.append("once")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def weights_of(model: Any) -> Arrays:
@@ -131,7 +139,7 @@ def _compile(
     """Freeze what ``epoch`` freezes, and make a new optimiser for the rest, on the same curve of the learning rate."""
     stage = _stage(config, epoch)
     for stream in network.streams.values():
-        set_trainable(stream, stage.train_from, config.transfer.batch_norm)
+        set_trainable(config, stream, stage.train_from)
     for variable in network.model.trainable_variables:
         if variable.path.endswith("kernel"):
             variable.regularizer = keras.regularizers.L2(config.loss.l2) if config.loss.l2 else None

@@ -15,7 +15,8 @@ from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInp
 from models.data.manifest import Dataset
 from models.half_weights import halve
 from models.train_config import Mode, TrainConfig
-from models.transfer import build_stream, join_streams
+from models.training_networks import build_bare
+from models.transfer import join_streams
 from pipeline.cpu import file_sha256
 
 
@@ -51,7 +52,7 @@ def plain_network(streams: Mapping[Mode, Any], config: TrainConfig, labels: tupl
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        plain = {mode: build_stream(config.network, mode, labels, config.input.size, None) for mode in streams}
+        plain = {mode: build_bare(config, mode, labels) for mode in streams}
     finally:
         keras.config.set_dtype_policy(policy)
     for mode, model in streams.items():
@@ -78,7 +79,7 @@ def _card(name: str, fresh: Path, config: TrainConfig, dataset: Dataset, trained
         num_classes=len(dataset.labels),
         input=ModelInput(**{**dataset.info.input.model_dump(), **shape}),
         metrics=dict(trained.metrics),
-        provenance=text.provenance or f"trained from {config.network.init or 'random weights'}",
+        provenance=text.provenance or f"trained from {_start(config)}",
         licence=text.licence or "not stated",
         data=text.data or dataset.info.description,
         command=trained.command,
@@ -87,3 +88,9 @@ def _card(name: str, fresh: Path, config: TrainConfig, dataset: Dataset, trained
         limits=text.limits,
         sha256={file: file_sha256(fresh / file) for file in (LABELS_FILE, MODEL_FILE)},
     )
+
+
+def _start(config: TrainConfig) -> str:
+    """What the training began with, for people; a file by its name alone."""
+    given = config.network.options.get("weights")
+    return config.network.init or (f"the weights {Path(given).name}" if given else "random weights")

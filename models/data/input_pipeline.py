@@ -84,6 +84,12 @@ def read_input(record: ClipRecord, config: InputConfig, draw: int | None = None,
     return _rgb(clip, plan, config)
 
 
+def read_counted(record: ClipRecord, config: InputConfig, draw: int | None = None) -> tuple[Clip, int]:
+    """As ``read_input``, and how many pictures there are before they are played back and forth, from 1 on."""
+    clip, plan = _read_and_plan(record, config, (draw, 0))
+    return _rgb(clip, plan, config), plan.real
+
+
 def read_flow(record: ClipRecord, config: InputConfig, draw: int | None = None, repeat: int = 0) -> Flow:
     """The same window and geometry as ``read_input`` → float32 (T, S, S, 2) in [-1, 1]."""
     clip, plan = _read_and_plan(record, config, (draw, repeat))
@@ -144,20 +150,22 @@ def repeat_numbers(records: Sequence[ClipRecord]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which pictures of a clip are shown, and what happens to them."""
+    """Which pictures of a clip are shown, and what happens to them. The first ``real`` are no repetition."""
 
     indices: NDArray[np.intp]
     draw: ClipDraw
+    real: int
 
 
 def _read_and_plan(record: ClipRecord, config: InputConfig, number: Number) -> tuple[Clip, _Plan]:
     clip = read_clip(record.path)
     draw, repeat = number
     if draw is None or config.augment is None or record.split not in config.augment_splits:
-        return clip, _Plan(window_indices(len(clip), config.window), ClipDraw())
+        return clip, _Plan(window_indices(len(clip), config.window), ClipDraw(), config.window.available(len(clip)))
     rng = np.random.default_rng([config.seed, clip_number(record), draw, repeat])
     window = draw_window(config.window, config.augment, len(clip), rng)
-    return clip, _Plan(window_indices(len(clip), window, rng), draw_clip(config.augment, rng))
+    indices = window_indices(len(clip), window, rng)
+    return clip, _Plan(indices, draw_clip(config.augment, rng), window.available(len(clip)))
 
 
 def clip_number(record: ClipRecord) -> int:
