@@ -54,8 +54,11 @@ class LocationEmbedding(keras.layers.Layer):  # type: ignore[misc]  # keras ship
     def call(self, inputs: Any) -> Any:
         space = self.space[1](self.space[0](keras.ops.cast(self._rows_columns, inputs.dtype)))  # (1, 1, H, W, units)
         time = self.time[1](self.time[0](keras.ops.cast(self._times, inputs.dtype)))  # (1, T, 1, 1, units)
-        everywhere = keras.ops.zeros_like(inputs[..., :1])  # (B, T, H, W, 1): spreads both over the whole batch
-        return keras.ops.concatenate([inputs, space + everywhere, time + everywhere], axis=-1)
+        # Not by adding zeros of the inputs' shape: TensorFlow's graph optimiser moves them before the offset and fails.
+        shape = (*keras.ops.shape(inputs)[:-1], self.units)
+        return keras.ops.concatenate(
+            [inputs, *(keras.ops.broadcast_to(each, shape) for each in (space, time))], axis=-1
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], (input_shape[-1] or 0) + 2 * self.units)
