@@ -25,7 +25,6 @@ class ScriptedEngine:
     def __init__(self):
         self.measures = Measures()
         self.batches = []
-        self.people_of_a_scene = 0
         self.keys = []
         self.gone = []
         self.gate = threading.Event()
@@ -35,7 +34,7 @@ class ScriptedEngine:
         return 4
 
     def scene_limit(self, model):
-        return self.people_of_a_scene
+        return 0
 
     def classifier(self, name):
         if name != "m":
