@@ -134,7 +134,7 @@ def _node_multiply_adds(node: Any) -> int:
     if isinstance(operation, keras.layers.Layer):
         rule = _layer_rule(operation)
         return rule(operation, node) if rule is not None else 0
-    operands = [value for value in (*args, *kwargs.values())]
+    operands = (*args, *kwargs.values())
     counted = _OPERATIONS.get(type(operation).__name__)
     return counted(operation, operands, node.outputs[0].shape) if counted is not None else 0
 
@@ -171,6 +171,10 @@ def _einsum_dense(layer: Any, node: Any) -> int:
 def _recurrent(layer: Any, node: Any) -> int:
     """Every time step multiplies the input and the state with all their gates."""
     cells = getattr(layer.cell, "cells", (layer.cell,))
+    if any(len(getattr(cell, "recurrent_kernel", cell.kernel).shape) != 2 for cell in cells):
+        raise ValueError(
+            f"{layer.name}: expected recurrent cells with matrices, give the layer {OWN_COUNT}(input_shape)"
+        )
     steps = int(node.input_tensors[0].shape[1])
     return steps * sum(math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape) for cell in cells)
 

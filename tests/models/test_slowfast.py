@@ -17,7 +17,8 @@ CLIP = (8, 32, 32, 3)
 
 
 def test_slowfast_8x8_costs_what_the_paper_says() -> None:
-    cost = complexity(make_slowfast(400, (64, 256, 256, 3)))
+    model = make_slowfast(400, (64, 256, 256, 3))
+    cost = complexity(model)
     assert cost.parameters == 34_540_904  # with the moving statistics, which the paper's 34.5 M leave out
     assert cost.parameters == pytest.approx(34.5e6, rel=0.02)
     assert cost.gmacs == pytest.approx(65.7, rel=0.02)
@@ -48,32 +49,23 @@ def test_slowfast_passes_the_check_of_networks() -> None:
         partial(make_slowfast, 8, CLIP, dropout=0.0),
         clip_shape=CLIP,
         num_classes=8,
-        parameters=33_637_744,
+        parameters=33_637_344,
         overfit=OverfitPlan(steps=30),
     )
 
 
-@pytest.mark.parametrize(("frames", "fast", "slow"), [(64, 32, 8), (32, 32, 8), (16, 16, 4)])
-def test_slowfast_samples_a_clip_of_any_usual_length(frames: int, fast: int, slow: int) -> None:
-    model = make_slowfast(3, (frames, 32, 32, 3))
-    assert model.get_layer("fast_frames").output.shape[1] == fast
-    assert model.get_layer("slow_frames").output.shape[1] == slow
+@pytest.mark.parametrize(("frames", "fast"), [(64, 32), (32, 32), (16, 16)])
+def test_slowfast_samples_a_clip_of_any_usual_length(frames: int, fast: int) -> None:
+    assert SlowFastConfig(frames=frames).fast == fast
 
 
 def test_slowfast_slow_pathway_sees_every_eighth_frame_only() -> None:
-    model = build_slowfast(SlowFastConfig(3, frames=16, size_hw=(32, 32), fast_frames=8), "slow_pool1")
+    model = build_slowfast(SlowFastConfig(3, frames=16, size_hw=(32, 32), fast_frames=8), "Predictions")
+    assert model.get_layer("fast_frames").output.shape[1:] == (8, 32, 32, 3)
+    slow = keras.Model(model.input, model.get_layer("slow_frames").output)
     clip = np.random.default_rng(2).uniform(-1, 1, (1, 16, 32, 32, 3)).astype(np.float32)
-    other = clip + 0.5
-    other[:, ::8] = clip[:, ::8]
-    expected = keras.ops.convert_to_numpy(model(clip))
-    assert expected.shape == (1, 2, 8, 8, 64)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(other)), expected)
-
-
-def test_slowfast_probabilities_sum_to_one() -> None:
-    model = build_slowfast(SlowFastConfig(3, frames=4, size_hw=(32, 32)), "Predictions")
-    probabilities = keras.ops.convert_to_numpy(model(np.zeros((2, 4, 32, 32, 3), np.float32)))
-    np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(slow(clip)), clip[:, ::8])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(clip)).sum(-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
