@@ -79,6 +79,7 @@ class ModelCard(_Value):
     kind: str = Field(min_length=1)  # a name in models.registry
     num_classes: int = Field(ge=1)
     input: ModelInput = ModelInput()
+    runtime: str = Field(default="auto", min_length=1)  # what runs it unless asked otherwise: a name in models.runtime
     metrics: Mapping[str, float] = {}  # measured by this project only
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
     provenance: str = Field(min_length=1)

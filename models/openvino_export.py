@@ -10,12 +10,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import openvino as ov
-import tensorflow as tf
+from models.telemetry import silence
 
-from models.cards import read_card
-from models.runtime import ClipShape
-from models.runtime_tensorflow import load_network, uint8_network
+silence()  # the converter is imported next
+
+import openvino as ov  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from models.cards import read_card  # noqa: E402
+from models.runtime import ClipShape  # noqa: E402
+from models.runtime_tensorflow import load_network, uint8_network  # noqa: E402
 
 
 def export(folder: Path, graph: Path, clip_shape: ClipShape) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.cards import ModelCard
 from models.errors import RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from models.runtime_choice import Choice
 
 Clips = NDArray[np.uint8]  # (N, T, H, W, 3) RGB 0..255
 Floats = NDArray[np.float32]
@@ -35,11 +38,16 @@ class Precision(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """``threads`` None takes all cores; ``cache_dir`` None keeps converted networks in the weights folder."""
+    """``threads`` None takes all cores; ``cache_dir`` None keeps converted networks in the weights folder.
+
+    ``measure`` lets ``auto`` time what is installed where no earlier result is kept for this host and network: some
+    seconds in processes of its own (``models.runtime_choice``), meant for the start of a service.
+    """
 
     precision: Precision = Precision.AUTO
     threads: int | None = None
     cache_dir: Path | None = None
+    measure: bool = False
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -49,9 +57,7 @@ class RuntimeOptions:
 class Runner(Protocol):
     """A loaded network. Calls from several threads take turns."""
 
-    @property
-    def description(self) -> str:
-        """What runs where, for people: ``OpenVINO 2026.4 bf16 on CPU, 2 threads``."""
+    description: str  # what runs where, and why, for people: ``OpenVINO 2026.4 bf16 on CPU, 2 threads``
 
     @property
     def preferred_batch(self) -> int:
@@ -70,28 +76,73 @@ Loader = Callable[[ModelCard, ClipShape, RuntimeOptions], Runner]
 
 _LOADERS: dict[str, str] = {
     "tensorflow": "models.runtime_tensorflow",
+    "tensorflow-xla": "models.runtime_tensorflow_xla",
     "openvino": "models.runtime_openvino",
+    "onnx": "models.runtime_onnx",
+    "litert": "models.runtime_litert",
+    "savedmodel": "models.runtime_savedmodel",
 }
-RUNTIMES: tuple[str, ...] = ("auto", *_LOADERS)
+AUTO = "auto"
+RUNTIMES: tuple[str, ...] = (AUTO, *_LOADERS)
 
 
 def load_runner(
     card: ModelCard,
-    runtime: str = "auto",
+    runtime: str = AUTO,
     options: RuntimeOptions = RuntimeOptions(),
     clip_shape: ClipShape | None = None,
 ) -> Runner:
     """Load ``card``'s network for clips of ``clip_shape`` (default: the card's).
 
-    ``auto`` is TensorFlow when a GPU is there, else OpenVINO. Raises RuntimeUnavailableError when the runtime is
-    unknown, not installed, or cannot run this network.
+    ``runtime`` is a name in ``RUNTIMES``, with the precision after a colon if one is meant (``openvino:int8``).
+    ``auto`` is what the card says; where that is ``auto`` too, what was measured to be fastest on this host, else
+    TensorFlow when a GPU is there and OpenVINO otherwise. Raises RuntimeUnavailableError when the runtime is unknown,
+    not installed, or cannot run this network.
     """
-    name = _choose(runtime)
+    shape = clip_shape or card.clip_shape
+    name, precision = parse_runtime(card.runtime if runtime == AUTO else runtime)
+    if precision is not Precision.AUTO:
+        options = replace(options, precision=precision)
+    if name != AUTO:
+        return _load(name, card, shape, options)
+    choice = None if options.precision is not Precision.AUTO else _measured(card, shape, options)
+    if choice is None:
+        return _load(rule(), card, shape, options)
+    runner = _load(choice.runtime, card, shape, replace(options, precision=choice.precision))
+    runner.description = f"{runner.description}; {choice.reason}"
+    return runner
+
+
+def parse_runtime(text: str) -> tuple[str, Precision]:
+    """``openvino:int8`` → its name and precision (AUTO where none is said). Raises RuntimeUnavailableError."""
+    name, colon, precision = text.partition(":")
+    if name not in RUNTIMES:
+        raise RuntimeUnavailableError(f"runtime must be one of {', '.join(RUNTIMES)}; got {name!r}")
+    if not colon:
+        return name, Precision.AUTO
+    known = [each.value for each in Precision]
+    if precision not in known:
+        raise RuntimeUnavailableError(f"after {name}: there must be one of {', '.join(known)}; got {precision!r}")
+    return name, Precision(precision)
+
+
+def rule() -> str:
+    """What ``auto`` is where nothing was measured: TensorFlow when a GPU is there, else OpenVINO."""
+    return "tensorflow" if gpu_present() else "openvino"
+
+
+def _load(name: str, card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Runner:
     try:
         loader: Loader = importlib.import_module(_LOADERS[name]).load
     except ImportError as error:
         raise RuntimeUnavailableError(f"runtime {name} is not installed here: {error}") from error
-    return loader(card, clip_shape or card.clip_shape, options)
+    return loader(card, clip_shape, options)
+
+
+def _measured(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Choice | None:
+    from models.runtime_choice import choose  # noqa: PLC0415  # it builds on this module
+
+    return choose(card, clip_shape, options)
 
 
 def check_boxes(clips: Clips, boxes: Floats | None, wanted: bool) -> None:
@@ -104,14 +155,6 @@ def check_boxes(clips: Clips, boxes: Floats | None, wanted: bool) -> None:
         raise ValueError(f"this network wants boxes float32 ({len(clips)}, 4), one for each clip; got {got}")
     if not wanted and boxes is not None:
         raise ValueError("this network takes clips only, got boxes too")
-
-
-def _choose(runtime: str) -> str:
-    if runtime == "auto":
-        return "tensorflow" if gpu_present() else "openvino"
-    if runtime not in _LOADERS:
-        raise RuntimeUnavailableError(f"runtime must be one of {', '.join(RUNTIMES)}; got {runtime!r}")
-    return runtime
 
 
 def gpu_present() -> bool:

@@ -24,23 +24,28 @@ import openvino as ov
 
 from models.cards import MODEL_FILE, ModelCard
 from models.errors import CardError, OverlapUnsupportedError, RuntimeUnavailableError
+from models.export_record import ExportFormat, find_export
 from models.overlap import StemReuse
 from models.overlap_openvino import OpenVinoParts
 from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
-from pipeline.cpu import file_sha256
+from pipeline.cpu import cpu_flags, file_sha256
 
 EXPORT_FORMAT = 1  # grows when the exported graph changes for the same network
 EXPORT_TIMEOUT_S = 600.0
+NATIVE_BF16 = frozenset({"amx_bf16", "avx512_bf16"})  # as Linux names them
 
 
 def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> OpenVinoRunner:
-    """→ runner, converting first where no converted network is kept. Raises RuntimeUnavailableError, CardError."""
+    """→ runner, converting first where no converted network is kept.
+
+    Raises RuntimeUnavailableError, CardError, and ExportError where an int8 network is damaged.
+    """
     core = ov.Core()
-    graph = converted(card, clip_shape, options.cache_dir or card.folder / "openvino")
+    graph = network_file(card, clip_shape, options)
     precision = choose_precision(options.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": precision.value,
+        "INFERENCE_PRECISION_HINT": _arithmetic(precision, core),
         "NUM_STREAMS": 1,
     }
     if options.threads is not None:
@@ -105,11 +110,43 @@ class OpenVinoRunner:
         return np.array(self._request.get_output_tensor(0).data, np.float32)  # a copy: the request reuses its memory
 
 
-def choose_precision(wanted: Precision, capabilities: list[str]) -> Precision:
-    """bf16 where the CPU multiplies it natively (OpenVINO lists BF16 for AMX and AVX512_BF16), else float32."""
+def choose_precision(wanted: Precision, capabilities: list[str], flags: frozenset[str] | None = None) -> Precision:
+    """bf16 where the CPU multiplies it natively, else float32.
+
+    OpenVINO lists BF16 also for CPUs that only emulate it, slowly; ``flags`` (this CPU's, where None) decide then. An
+    empty set means that nothing is known of the CPU, and OpenVINO is believed.
+    """
     if wanted is not Precision.AUTO:
         return wanted
-    return Precision.BF16 if "BF16" in capabilities else Precision.F32
+    known = cpu_flags() if flags is None else flags
+    native = not known or bool(known & NATIVE_BF16)
+    return Precision.BF16 if native and "BF16" in capabilities else Precision.F32
+
+
+def _arithmetic(precision: Precision, core: Any) -> str:
+    """What OpenVINO computes in wherever the graph does not say int8 itself."""
+    if precision is Precision.INT8:
+        precision = choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return precision.value
+
+
+def network_file(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Path:
+    """→ the graph to load, converted now where none is there.
+
+    An int8 network must have been made beforehand; for the other precisions an export serves as well as a conversion.
+    Raises RuntimeUnavailableError, CardError, ExportError.
+    """
+    int8 = options.precision is Precision.INT8
+    form, precision = (ExportFormat.OPENVINO_INT8, "int8") if int8 else (ExportFormat.OPENVINO, "f32")
+    export = find_export(card, form, precision, clip_shape)
+    if export is not None and (int8 or export.usable_by_default):
+        return export.path
+    if int8:
+        raise RuntimeUnavailableError(
+            f"{card.name} has no int8 network for clips of {clip_shape}: make it with "
+            f"`actoscope export {card.name} --format {form.value}`"
+        )
+    return converted(card, clip_shape, options.cache_dir or card.folder / "openvino")
 
 
 def converted(card: ModelCard, clip_shape: ClipShape, cache_dir: Path) -> Path:

@@ -22,18 +22,25 @@ from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, 
 GPU_BATCH = 8
 
 
-def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> TensorFlowRunner:
-    """→ runner. Raises CardError for a broken model file, RuntimeUnavailableError when Keras has another backend."""
+def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions, *, xla: bool = False) -> TensorFlowRunner:
+    """→ runner, compiled by XLA if asked for.
+
+    Raises CardError for a broken model file, RuntimeUnavailableError when Keras has another backend or the precision
+    is none of TensorFlow's.
+    """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeUnavailableError(
             f"runtime tensorflow needs KERAS_BACKEND=tensorflow, Keras runs on {keras.backend.backend()}"
         )
-    gpu = _prepare_gpus()
-    if options.threads is not None:
-        _limit_threads(options.threads)
+    if options.precision is Precision.INT8:
+        raise RuntimeUnavailableError("runtime tensorflow computes in f32 or bf16, not in int8")
+    gpu = prepare(options)
     precision = _precision(options.precision, gpu)
     model = load_network(card, precision)
-    return TensorFlowRunner(uint8_network(model, clip_shape), clip_shape, precision, gpu)
+    runner = TensorFlowRunner(uint8_network(model, clip_shape, xla), clip_shape, precision, gpu)
+    if xla:
+        runner.description = runner.description.replace("TensorFlow", "TensorFlow XLA")
+    return runner
 
 
 def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
@@ -49,7 +56,7 @@ def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
     return _in_mixed_bf16(model) if precision is Precision.BF16 else model
 
 
-def uint8_network(model: Any, clip_shape: ClipShape) -> Any:
+def uint8_network(model: Any, clip_shape: ClipShape, xla: bool = False) -> Any:
     """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits, with the scaling to [-1, 1] inside the graph.
 
     Where the network has a second input, the function has one too: boxes float32 (N, 4).
@@ -62,7 +69,7 @@ def uint8_network(model: Any, clip_shape: ClipShape) -> Any:
     signature = [tf.TensorSpec((None, *clip_shape), tf.uint8, name="clips")]
     if len(model.inputs) > 1:
         signature.append(tf.TensorSpec((None, 4), tf.float32, name="boxes"))
-    return tf.function(logits, input_signature=signature, autograph=False)
+    return tf.function(logits, input_signature=signature, autograph=False, jit_compile=xla or None)
 
 
 class TensorFlowRunner:
@@ -118,9 +125,11 @@ def _precision(wanted: Precision, gpu: bool) -> Precision:
 def _in_mixed_bf16(model: Any) -> Any:
     """→ the same network whose layers compute in bfloat16; weights stay float32, layers pinned to float32 too."""
 
+    pinned = {"clip", "boxes", "Logits_Conv3d_0c_1x1", "Predictions", *model.output_names}
+
     def mixed(layer: Any) -> Any:
         config = layer.get_config()
-        if layer.name in {"clip", "boxes", "Logits", "Logits_Conv3d_0c_1x1", "Predictions"}:
+        if layer.name in pinned:
             return layer.__class__.from_config(config)
         return layer.__class__.from_config({**config, "dtype": "mixed_bfloat16"})
 
@@ -129,7 +138,15 @@ def _in_mixed_bf16(model: Any) -> Any:
     return clone
 
 
-def _prepare_gpus() -> bool:
+def prepare(options: RuntimeOptions) -> bool:
+    """Set TensorFlow up before its first computation; → whether there is a GPU. Raises RuntimeUnavailableError."""
+    gpu = prepare_gpus()
+    if options.threads is not None:
+        limit_threads(options.threads)
+    return gpu
+
+
+def prepare_gpus() -> bool:
     """Whether there is a GPU; TensorFlow then takes its memory as needed, because the detector lives there too."""
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -140,7 +157,7 @@ def _prepare_gpus() -> bool:
     return bool(gpus)
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

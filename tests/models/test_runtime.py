@@ -139,10 +139,13 @@ def test_openvino_with_a_graph_kept_imports_no_tensorflow(tiny_folder: Path, ope
     assert imported == []
 
 
-def test_openvino_precision_follows_the_cpu() -> None:
-    assert choose_precision(Precision.AUTO, ["FP32", "INT8", "BF16"]) is Precision.BF16
-    assert choose_precision(Precision.AUTO, ["FP32", "INT8"]) is Precision.F32
-    assert choose_precision(Precision.F32, ["FP32", "BF16"]) is Precision.F32
+def test_openvino_precision_is_bf16_only_where_the_cpu_multiplies_it_natively() -> None:
+    listed = ["FP32", "INT8", "BF16"]  # by OpenVINO also for CPUs that emulate bf16
+    assert choose_precision(Precision.AUTO, listed, frozenset({"avx512f", "avx512_bf16"})) is Precision.BF16
+    assert choose_precision(Precision.AUTO, listed, frozenset({"avx512f", "avx512_vnni"})) is Precision.F32
+    assert choose_precision(Precision.AUTO, listed, frozenset()) is Precision.BF16
+    assert choose_precision(Precision.AUTO, ["FP32"], frozenset({"amx_bf16"})) is Precision.F32
+    assert choose_precision(Precision.F32, listed, frozenset({"amx_bf16"})) is Precision.F32
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "openvino"])
@@ -173,7 +176,13 @@ def test_openvino_that_cannot_write_its_cache_says_so(tiny_folder: Path, tmp_pat
 
 
 def test_load_runner_with_an_unknown_runtime_lists_the_known_ones(tiny_folder: Path) -> None:
-    with pytest.raises(RuntimeUnavailableError, match="auto, tensorflow, openvino; got 'cuda'"):
+    with pytest.raises(RuntimeUnavailableError, match=r"auto, tensorflow, .*savedmodel; got 'cuda'"):
         load_runner(read_card(tiny_folder), "cuda")
+    with pytest.raises(RuntimeUnavailableError, match=r"after openvino: there must be one of .*int8; got 'fp4'"):
+        load_runner(read_card(tiny_folder), "openvino:fp4")
+    with pytest.raises(RuntimeUnavailableError, match="in f32 or bf16, not in int8"):
+        load_runner(read_card(tiny_folder), "tensorflow:int8")
+    with pytest.raises(RuntimeUnavailableError, match="`actoscope export tiny --format openvino-int8`"):
+        load_runner(read_card(tiny_folder), "openvino:int8")
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         RuntimeOptions(threads=0)
