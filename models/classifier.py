@@ -30,14 +30,16 @@ class ActionClassifier:
         cache_dir: Path | None = None,
         threads: int | None = None,
         precision: Precision | str = Precision.AUTO,
+        measure: bool = False,
     ) -> ActionClassifier:
-        """Load a weights folder on ``auto``, ``tensorflow`` or ``openvino``.
+        """Load a weights folder on a runtime of ``models.runtime.RUNTIMES`` (``openvino``, ``openvino:int8``, …).
 
-        ``cache_dir`` keeps converted networks (default: inside ``folder``). Raises CardError for a folder that is
+        ``cache_dir`` keeps converted networks (default: inside ``folder``). ``measure`` lets ``auto`` time what there
+        is where nothing is known of this host yet: some seconds. Raises CardError for a folder that is
         incomplete or contradicts itself, RuntimeUnavailableError when the runtime cannot run it.
         """
         card = read_card(folder)
-        options = RuntimeOptions(precision=Precision(precision), threads=threads, cache_dir=cache_dir)
+        options = RuntimeOptions(Precision(precision), threads, cache_dir, measure)
         return cls(card, load_runner(card, runtime, options))
 
     @property

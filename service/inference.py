@@ -47,6 +47,7 @@ class EngineConfig:
     max_models: int = 4
     stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
     threads: int = 0  # of each network on a CPU; 0: as many as there are cores
+    measure: bool = False  # whether runtime `auto` times what there is for ``model``, if it is new to this host
 
 
 class InferenceEngine:
@@ -79,6 +80,7 @@ class InferenceEngine:
                     self.config.runtime,
                     cache_dir=self.config.cache_dir,
                     threads=self.config.threads or None,
+                    measure=self.config.measure and name == self.config.model,  # the others load while it is busy
                 )
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error

@@ -53,8 +53,11 @@ class Settings(BaseSettings):
         4096 * 2304, ge=64 * 64, description="Largest picture (width × height) that a source may have"
     )
     model: str = Field("surveillance", min_length=1, description="Action network of streams that name none")
-    runtime: Literal["auto", "tensorflow", "openvino"] = Field(
-        "auto", description="How networks are run; `auto`: TensorFlow on a GPU, OpenVINO on a CPU"
+    runtime: str = Field(
+        "auto",
+        description="How networks are run: `tensorflow`, `tensorflow-xla`, `openvino`, `onnx`, `litert`, `savedmodel`, "
+        "with a precision if need be (`openvino:int8`); `auto`: what the network's card says, else the fastest here, "
+        "measured at the first start",
     )
     detector: Path | None = Field(
         None, description="Person detector: `.pt`, `.onnx`, `.engine` or an OpenVINO folder; default: what is shipped"
@@ -110,6 +113,17 @@ class Settings(BaseSettings):
     @classmethod
     def _default_words(cls, value: Any) -> Any:
         return None if value in ("auto", "mobilenet", "") else value
+
+    @field_validator("runtime")
+    @classmethod
+    def _known_runtime(cls, value: str) -> str:
+        from models.runtime import parse_runtime  # noqa: PLC0415 -- only where one is named
+
+        try:
+            parse_runtime(value)
+        except RuntimeError as error:  # its message says what there is
+            raise ValueError(str(error)) from error
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -59,6 +59,7 @@ class Service:
             **{k: v for k, v in os.environ.items() if not k.startswith("ACTOSCOPE_")},
             "ACTOSCOPE_DATA_DIR": str(folder / "data"),
             "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights"),
+            "ACTOSCOPE_RUNTIME": "openvino",  # auto would time several runtimes first
             "ACTOSCOPE_MEDIA_ROOTS": json.dumps([str(SAMPLE.parent), str(folder)]),
             **{f"ACTOSCOPE_{name.upper()}": value for name, value in settings.items()},
         }
