@@ -312,6 +312,7 @@ def main(argv: list[str]) -> int:
         max_batch=fields["max_batch"],
         threads=fields["threads"],
         stem_memory_mb=fields["stem_memory_mb"],
+        measure=True,
     )
     try:
         engine = InferenceEngine(config, Measures())
