@@ -1,4 +1,4 @@
-"""The command ``actoscope``: serve, annotate, weights, dataset, train, train-person, evaluate, compare, settings."""
+"""The command ``actoscope``: serve, annotate, weights, dataset, train, evaluate, compare, export, settings …"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from service import cli_dataset, cli_evaluate, cli_train, cli_train_person
+from service import cli_dataset, cli_evaluate, cli_export, cli_train, cli_train_person
 from service.errors_base import ServiceError
 
 EXIT_FAILED = 1
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_annotate(commands)
     _add_weights(commands)
-    for part in (cli_dataset, cli_train, cli_train_person, cli_evaluate):
+    for part in (cli_dataset, cli_train, cli_train_person, cli_evaluate, cli_export):
         part.add(commands)
     settings = commands.add_parser("settings", help="print every setting, its default and its meaning")
     settings.set_defaults(run=_settings)

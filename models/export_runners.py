@@ -1,0 +1,79 @@
+"""An export's files → a runner of exactly these files, to measure them before anybody else may use them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.cards import ModelCard
+from models.errors import RuntimeUnavailableError
+from models.export_record import ExportFormat, ExportRecord
+from models.runtime import Precision, Runner, RuntimeOptions
+
+TENSORRT_PROVIDER = "TensorrtExecutionProvider"
+_Opener = Callable[[ExportRecord, ModelCard, RuntimeOptions], Runner]
+
+
+def open_export(record: ExportRecord, card: ModelCard, options: RuntimeOptions) -> Runner:
+    """→ a runner of the export. Raises RuntimeUnavailableError when nothing on this machine runs the format."""
+    opener = _OPENERS.get(record.format)
+    if opener is None:
+        raise RuntimeUnavailableError(f"nothing on this machine runs {record.format.value}")
+    try:
+        return opener(record, card, options)
+    except ImportError as error:
+        raise RuntimeUnavailableError(f"the runtime for {record.format.value} is not installed: {error}") from error
+
+
+def _openvino(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
+    openvino: Any = importlib.import_module("openvino")
+    runtime: Any = importlib.import_module("models.runtime_openvino")
+    precision = Precision(record.precision)
+    arithmetic = "bf16" if precision is Precision.BF16 else "f32"  # an int8 graph says itself what is int8
+    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": arithmetic, "NUM_STREAMS": 1}
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    try:
+        compiled = openvino.Core().compile_model(record.path, "CPU", properties)
+    except RuntimeError as error:
+        raise RuntimeUnavailableError(f"OpenVINO cannot load {record.path}: {error}") from error
+    runner: Runner = runtime.OpenVinoRunner(compiled, precision)
+    return runner
+
+
+def _onnx(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
+    from models.runtime_onnx import open_file  # noqa: PLC0415  # each runtime only where it is asked for
+
+    return open_file(record.path, record.precision, options)
+
+
+def _litert(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
+    from models.runtime_litert import open_file  # noqa: PLC0415
+
+    return open_file(record.path, record.precision, options)
+
+
+def _savedmodel(record: ExportRecord, card: ModelCard, options: RuntimeOptions) -> Runner:
+    from models.runtime_savedmodel import open_file  # noqa: PLC0415
+
+    return open_file(record.path, options, card.num_classes)
+
+
+def _tensorrt(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
+    """Through ONNX Runtime, which builds the engine, where it was built with TensorRT and finds a GPU."""
+    from models.runtime_onnx import open_file, providers_here  # noqa: PLC0415
+
+    if TENSORRT_PROVIDER not in providers_here():
+        raise RuntimeUnavailableError("TensorRT is not here")
+    return open_file(record.path, record.precision, options, (TENSORRT_PROVIDER, "CUDAExecutionProvider"))
+
+
+_OPENERS: Mapping[ExportFormat, _Opener] = {
+    ExportFormat.OPENVINO: _openvino,
+    ExportFormat.OPENVINO_INT8: _openvino,
+    ExportFormat.ONNX: _onnx,
+    ExportFormat.LITERT: _litert,
+    ExportFormat.SAVEDMODEL: _savedmodel,
+    ExportFormat.TENSORRT: _tensorrt,
+}
