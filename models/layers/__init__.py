@@ -1,7 +1,9 @@
 """Keras layers, one a file. Importing this package registers them, so that saved networks load."""
 
 from models.layers.bottleneck3d import Bottleneck3D
+from models.layers.causal_squeeze_excite import CausalSqueezeExcite
 from models.layers.conv_norm3d import ConvNorm3D
+from models.layers.cumulative_mean import CumulativeMean
 from models.layers.depthwise_conv3d import DepthwiseConv3D
 from models.layers.fold_time import FoldTime
 from models.layers.frame_attention import FrameAttention
@@ -11,18 +13,22 @@ from models.layers.hard_squeeze_excite import HardSqueezeExcite3D
 from models.layers.inception3d import Inception3D
 from models.layers.inverted_residual3d import InvertedResidual3D
 from models.layers.location_embedding import LocationEmbedding
+from models.layers.movinet_block import MovinetBlock
 from models.layers.pick_frames import PickFrames
 from models.layers.query_unit import QueryUnit
 from models.layers.recolour import Recolour
 from models.layers.roi_align import RoiAlign
 from models.layers.shuffle_block3d import ShuffleBlock3D
 from models.layers.squeeze_excite import GateAxes, SqueezeExcite3D
+from models.layers.temporal_depthwise import TemporalDepthwise
 from models.layers.unfold_time import UnfoldTime
 from models.layers.unit3d import Unit3D
 
 __all__ = [
     "Bottleneck3D",
+    "CausalSqueezeExcite",
     "ConvNorm3D",
+    "CumulativeMean",
     "DepthwiseConv3D",
     "FoldTime",
     "FrameAttention",
@@ -33,12 +39,14 @@ __all__ = [
     "Inception3D",
     "InvertedResidual3D",
     "LocationEmbedding",
+    "MovinetBlock",
     "PickFrames",
     "QueryUnit",
     "Recolour",
     "RoiAlign",
     "ShuffleBlock3D",
     "SqueezeExcite3D",
+    "TemporalDepthwise",
     "UnfoldTime",
     "Unit3D",
 ]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
-from models.layers.depthwise_conv3d import DepthwiseConv3D
+from models.layers.depthwise_conv3d import DepthwiseConv3D, as_triple
 from models.layers.unit3d import Shape
 
 POINT = (1, 1, 1)
+# Of keras.ops, as keras.activations take no symbolic tensors, with which a network's cost is counted.
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
+    "relu": keras.ops.relu,
+    "hard_silu": keras.ops.hard_silu,
+    "linear": lambda x: x,
+}
 
 
 @keras.saving.register_keras_serializable(package="actoscope")
 class ConvNorm3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
     """As ``Unit3D``, with a scale in the normalisation, an activation by name, and depthwise where ``filters`` is 0.
 
-    ``activation`` is one of Keras: "relu", "hard_silu" (the hard swish of MobileNetV3), "linear".
+    ``activation``: "relu", "hard_silu" (the hard swish of MobileNetV3), "linear".
 
     Input: float (B, T, H, W, C). Output: float (B, ceil(T/s), ceil(H/s), ceil(W/s), filters or C) for strides s.
     """
@@ -32,11 +39,12 @@ class ConvNorm3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships no ty
         super().__init__(**kwargs)
         if filters < 0:
             raise ValueError(f"filters must be at least 0, got {filters}")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
         self.filters = filters
-        self.kernel_size = tuple(kernel_size)
-        self.strides = tuple(strides)
+        self.kernel_size = as_triple(kernel_size)
+        self.strides = as_triple(strides)
         self.activation = activation
-        self.function = keras.activations.get(activation)
         self.conv = self._convolution()
         self.norm = keras.layers.BatchNormalization(dtype=self.dtype_policy, name="norm")
 
@@ -61,7 +69,7 @@ class ConvNorm3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships no ty
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.function(self.norm(self.conv(inputs), training=training))
+        return ACTIVATIONS[self.activation](self.norm(self.conv(inputs), training=training))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(self.conv.compute_output_shape(input_shape))

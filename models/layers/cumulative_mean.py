@@ -37,4 +37,4 @@ class CumulativeMean(keras.layers.Layer):  # type: ignore[misc]  # keras ships n
         return (input_shape[0], input_shape[1], input_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config()
+        return {**super().get_config()}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from models.layers.unit3d import Shape
+
+Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,12 @@ class Tap:
     first: int
     last: int
     source: int
+
+
+def as_triple(sizes: Sequence[int]) -> Triple:
+    """→ (time, height, width), also of the list that a saved configuration holds."""
+    time, height, width = sizes
+    return (time, height, width)
 
 
 def output_length(length: int, stride: int) -> int:
@@ -63,8 +73,8 @@ class DepthwiseConv3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships 
         self, kernel_size: tuple[int, int, int] = (3, 3, 3), strides: tuple[int, int, int] = (1, 1, 1), **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = tuple(kernel_size)
-        self.strides = tuple(strides)
+        self.kernel_size = as_triple(kernel_size)
+        self.strides = as_triple(strides)
         if min(self.kernel_size) < 1 or min(self.strides) < 1:
             raise ValueError(f"expected sizes and strides of at least 1, got {kernel_size} and {strides}")
         if self.strides[1] != self.strides[2]:
@@ -116,6 +126,12 @@ class DepthwiseConv3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships 
             data_format="channels_last",
         )
         return keras.ops.reshape(y, (-1, frames, *y.shape[1:]))
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """→ products of one clip, as a 3D convolution's: the folded pictures hide them from a count of operations."""
+        return math.prod(int(size or 0) for size in self.compute_output_shape(input_shape)[1:]) * math.prod(
+            self.kernel_size
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = (

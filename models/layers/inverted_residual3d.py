@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from models.layers.conv_norm3d import POINT, ConvNorm3D
+from models.layers.depthwise_conv3d import as_triple
 from models.layers.hard_squeeze_excite import HardSqueezeExcite3D
 from models.layers.unit3d import Shape
 
@@ -33,7 +34,7 @@ class InvertedResidual3D(keras.layers.Layer):  # type: ignore[misc]  # keras shi
     ) -> None:
         super().__init__(**kwargs)
         self.filters, self.expand, self.gate = filters, expand, gate
-        self.kernel_size, self.strides = tuple(kernel_size), tuple(strides)
+        self.kernel_size, self.strides = as_triple(kernel_size), as_triple(strides)
         self.activation = activation
         policy = self.dtype_policy
         self.widen = ConvNorm3D(expand, activation=activation, dtype=policy, name="widen")

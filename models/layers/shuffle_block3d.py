@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from models.layers.conv_norm3d import ConvNorm3D
+from models.layers.depthwise_conv3d import as_triple
 from models.layers.unit3d import Shape
 
 
@@ -27,7 +28,7 @@ class ShuffleBlock3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships n
         super().__init__(**kwargs)
         if filters < 2 or filters % 2:
             raise ValueError(f"filters must be even and at least 2, got {filters}")
-        self.filters, self.stride, self.kernel_size = filters, stride, tuple(kernel_size)
+        self.filters, self.stride, self.kernel_size = filters, stride, as_triple(kernel_size)
         self.strides = (stride, stride, stride)
         half, policy = filters // 2, self.dtype_policy
         self.main = [

@@ -19,6 +19,16 @@ SHUFFLENET = {
     2.0: (244, 488, 976, 2048),
 }
 
+# Filters, and of each layer expanded channels and the kernel's reach in time and space; the first halves, but in the
+# fourth: Kondratyuk et al. 2021, the table of A0.
+MOVINET_A0 = (
+    (8, ((24, 1, 5),)),
+    (32, ((80, 3, 3), (80, 3, 3), (80, 3, 3))),
+    (56, ((184, 5, 3), (112, 3, 3), (184, 3, 3))),
+    (56, ((184, 5, 3), (184, 3, 3), (184, 3, 3), (184, 3, 3))),
+    (104, ((384, 5, 3), (280, 1, 5), (280, 1, 5), (344, 1, 5))),
+)
+
 
 def rounded(channels: float) -> int:
     nearest = max(8, int(channels + 4) // 8 * 8)
@@ -55,3 +65,23 @@ def shufflenet(width: float, depth: int, classes: int, norm: int = 4) -> int:
         total += inputs * half + path + (blocks - 1) * (half * half + path)
         inputs = outputs
     return total + inputs * last + norm * last + last * classes + classes
+
+
+def movinet_a0(classes: int, *, norm: int = 4, own_frame: bool = False, split: bool = True) -> int:
+    """As ``mobilenet``. ``split``: kernels of space and of time, each normalised; else whole ones."""
+    inputs = 8
+    total = 3 * 9 * 8 + norm * 8
+    for block, (filters, layers) in enumerate(MOVINET_A0):
+        for number, (expand, time, space) in enumerate(layers):
+            total += inputs * expand + norm * expand + expand * filters + norm * filters
+            if split and time > 1:
+                total += space**2 * expand + norm * expand + time * expand + norm * expand
+            else:
+                total += time * space**2 * expand + norm * expand
+            read = 2 * expand if own_frame else expand
+            units = rounded(read / 4)
+            total += read * units + units + units * expand + expand
+            if number == 0 and block != 3:  # halved, so the input is projected: in the fourth it is added as it is
+                total += inputs * filters + norm * filters
+            inputs = filters
+    return total + inputs * 480 + norm * 480 + 480 * 2048 + 2048 + 2048 * classes + classes

@@ -34,6 +34,8 @@ def test_conv_norm3d_learns_statistics_in_training_only() -> None:
     assert float(keras.ops.max(keras.ops.abs(layer.norm.moving_mean))) > 0
 
 
-def test_conv_norm3d_with_negative_filters_is_refused() -> None:
+def test_conv_norm3d_with_negative_filters_or_unknown_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match="activation must be one of relu, hard_silu, linear, got 'gelu'"):
+        ConvNorm3D(2, activation="gelu")
     with pytest.raises(ValueError, match="filters must be at least 0, got -1"):
         ConvNorm3D(-1)
