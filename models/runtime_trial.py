@@ -64,7 +64,7 @@ def try_out(task: Task, timeout_s: float) -> Trial:
             env={**os.environ, **_QUIET, "PYTHONPATH": path},
         )
     except subprocess.TimeoutExpired as error:
-        return _read(candidate, error.stdout or b"", f"not done within {timeout_s:.0f} s")
+        return _read(candidate, error.stdout or b"", f"not done within {timeout_s:.2g} s")
     complaints = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
     return _read(candidate, done.stdout, complaints[-1] if done.returncode else "")
 
