@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -64,7 +64,13 @@ def randomise(model: Any, seed: int = 3) -> None:
         weight.assign(np.abs(value) + 0.8 if weight.path.endswith("variance") else value)
 
 
-def write_folder(folder: Path, model: Any, labels: tuple[str, ...], clip_shape: tuple[int, int, int]) -> Path:
+def write_folder(
+    folder: Path,
+    model: Any,
+    labels: tuple[str, ...],
+    clip_shape: tuple[int, int, int],
+    kind: Literal["crops", "scene"] = "crops",
+) -> Path:
     folder.mkdir(parents=True)
     model.save(folder / MODEL_FILE)
     (folder / LABELS_FILE).write_text("\n".join(labels) + "\n", "utf-8")
@@ -73,7 +79,7 @@ def write_folder(folder: Path, model: Any, labels: tuple[str, ...], clip_shape: 
         name=folder.name,
         kind="se_i3d",
         num_classes=len(labels),
-        input=ModelInput(frames=frames, height=height, width=width),
+        input=ModelInput(kind=kind, frames=frames, height=height, width=width),
         provenance="random weights of a test",
         licence="none",
         sha256={name: file_sha256(folder / name) for name in (MODEL_FILE, LABELS_FILE)},

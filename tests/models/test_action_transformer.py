@@ -18,12 +18,15 @@ from models.action_transformer import (
     make_action_transformer,
 )
 from models.cards import ModelCard
+from models.classifier import ActionClassifier
 from models.errors import TrainingError
 from models.i3d import I3DConfig, build_i3d
 from models.layers import GateAxes
 from models.registry import build
+from models.runtime import Precision
 from models.transfer import Start, read_start
 from tests.models.check_network import OverfitPlan, check_network
+from tests.models.conftest import write_folder
 
 CLIP = (9, 32, 32, 3)
 SMALL = {"units": 8, "location_units": 4, "roi": 2, "heads": 2, "layers": 2}
@@ -82,6 +85,20 @@ def test_action_transformer_judges_several_people_of_one_clip_as_if_alone(small:
     assert np.ptp(together, axis=0).max() > 1e-4, "the box makes no difference"
 
 
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+def test_runtimes_judge_several_people_of_one_scene_as_keras_does(runtime: str, small: Any, tmp_path: Path) -> None:
+    model, (scenes, boxes) = small, inputs()
+    folder = write_folder(tmp_path / "scene", model, ("a", "b", "c"), CLIP[:3], "scene")
+    classifier = ActionClassifier.load(folder, runtime, precision=Precision.F32)
+    pixels = np.round((scenes + 1) * 127.5).astype(np.uint8)
+    expected = keras.ops.convert_to_numpy(model([pixels / np.float32(127.5) - 1, boxes]))
+    np.testing.assert_allclose(classifier.logits(pixels, boxes), expected, atol=1e-4)
+    apart = classifier.logits(np.repeat(pixels, 3, axis=0), boxes)
+    np.testing.assert_allclose(apart, expected, atol=1e-4)
+    with pytest.raises(ValueError, match="got none"):
+        classifier.predict(pixels)
+
+
 def test_action_transformer_sees_what_happens_outside_the_box(small: Any) -> None:
     clip, _ = inputs()
     corner = np.array([[0.0, 0.0, 0.3, 0.3]], np.float32)
@@ -135,17 +152,16 @@ def test_trunk_with_kinetics_weights_gives_the_features_of_i3d_exactly(kinetics_
     assert found.max() > 0.1
 
 
-def test_trunk_that_does_not_fit_is_refused() -> None:
+def test_trunk_that_does_not_fit_is_refused(small: Any) -> None:
     gated = build_i3d(I3DConfig(num_classes=3, frames=9, size_hw=(32, 32)), "Mixed_4f")
     start = Start({weight.path: keras.ops.convert_to_numpy(weight).copy() for weight in gated.weights}, ())
-    plain = make_action_transformer(3, CLIP, **SMALL)
-    load_trunk(plain, start.weights)  # untrained gates are the identity
+    load_trunk(small, start.weights)  # untrained gates are the identity
     start.weights["Mixed_4b_se/expand/kernel"][...] = 1
     with pytest.raises(TrainingError, match="trained gates that the network lacks: Mixed_4b_se"):
-        load_trunk(plain, start.weights)
+        load_trunk(small, start.weights)
     load_trunk(make_action_transformer(3, CLIP, gate=GateAxes.CHANNEL, **SMALL), start.weights)
     partial_start = {
         key: value for key, value in start.weights.items() if not key.startswith(("Mixed_3c/", "Mixed_4b_se"))
     }
     with pytest.raises(TrainingError, match=r"Mixed_3c.*there is nothing"):
-        load_trunk(plain, partial_start)
+        load_trunk(small, partial_start)

@@ -106,3 +106,9 @@ def test_clip_config_is_what_the_network_was_trained_on() -> None:
     assert config.provisional_from == 16
     with pytest.raises(CardError, match="112 × 224"):
         ModelInput(height=112).clip_config(hop=8)
+
+
+def test_clip_config_of_a_network_for_scenes_asks_for_whole_pictures_of_any_shape() -> None:
+    config = ModelInput(kind="scene", frames=16, height=112, width=200, rate_hz=12.5).clip_config(hop=8)
+    assert (config.length, config.scene_hw, config.rate_hz, config.provisional_from) == (16, (112, 200), 12.5, 16)
+    assert ModelInput().clip_config(hop=8).scene_hw is None

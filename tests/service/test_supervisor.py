@@ -1,11 +1,13 @@
 """ProcessSupervisor's dealings with reports; the processes themselves are in the end-to-end tests."""
 
 import asyncio
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from models.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
+from pipeline.scene_clips import SceneClipBuffer, clip_buffer
 from service.segment_files import Segment
 from service.settings import Settings
 from service.store import StoreError
@@ -58,3 +60,7 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
     usual = ClipConfig(hop=8, provisional_from=12)
     assert clip_config(settings, "gym") == replace(usual, length=32, size=112, margin=0.6)
     assert clip_config(settings, "missing") == usual
+    scene = card.model_copy(update={"input": ModelInput(kind="scene", frames=32, height=112, width=200)})
+    (folder / "card.json").write_text(scene.model_dump_json())
+    asked = json.loads(json.dumps(asdict(clip_config(settings, "gym"))))  # as it goes to the stream's process
+    assert isinstance(clip_buffer(ClipConfig(**asked)), SceneClipBuffer)
