@@ -238,10 +238,11 @@ class InferenceServer:
             model, keys = self._scheduler.take(limit, timeout_s=0.5)
             if not keys:
                 continue
-            room = self._engine.scene_limit(model) - len(keys)
-            keys += self._scheduler.take_beside(keys[0], model, room)
             with self._measures.timed("fetch"):
                 fetched = self._fetch(keys)
+                # Asked for after the pictures came: by then the stream has offered all the people of this scene.
+                room = self._engine.scene_limit(model) - len(keys)
+                fetched += self._fetch(self._scheduler.take_beside(keys[0], model, room))
             if fetched:
                 self._classify_fetched(model, fetched)
 
