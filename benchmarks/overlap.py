@@ -74,6 +74,8 @@ class Row:
     steps_a_clip: float
     largest_logit_difference: float
     top1_agreement: float
+    plain_load_s: float
+    reuse_load_s: float
     plain_rss_mb: float
     reuse_rss_mb: float
     kept_mb_a_track: float
@@ -84,16 +86,16 @@ def serve(pipe: Connection, job: Job) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from models.classifier import ActionClassifier  # noqa: PLC0415  # the parent must not load it
 
-    options = {"threads": job.threads, "precision": job.precision, "cache_dir": job.cache_dir}
+    begin = time.perf_counter()
     try:
-        classifier = ActionClassifier.load(job.folder, "openvino", **options)
+        classifier = ActionClassifier.load(job.folder, "openvino", job.cache_dir, job.threads, job.precision)
     except (RuntimeError, ValueError) as error:
         pipe.send(str(error))
         return
     plain = classifier.runtime
     if job.reuse:
         classifier.reuse_stems(KEPT_BYTES)
-    pipe.send(("", plain))
+    pipe.send(("", plain, time.perf_counter() - begin))
     while (work := pipe.recv()) is not None:
         pipe.send(answer(classifier, *work))
     kept = 0.0 if classifier.stems is None else classifier.stems.stats().memory_bytes / classifier.stems.stats().tracks
@@ -124,7 +126,9 @@ class Worker:
         self._process.start()
         far.close()
         first = self._pipe.recv()
-        self.problem, self.description = (first, "") if isinstance(first, str) else first
+        self.problem = first if isinstance(first, str) else ""
+        self.description: str = "" if self.problem else first[1]
+        self.load_s: float = 0.0 if self.problem else first[2]
 
     def run(self, clip: NDArray[np.uint8], place: Place) -> Answer:
         self._pipe.send((clip, place))
@@ -147,7 +151,9 @@ def measure(job: dict[str, Any], video: NDArray[np.uint8], length: int, hops: li
     reuse = Worker(Job(**job, reuse=True))
     taken = {hop: [pairs(plain, reuse, video, length, hop, turn) for turn in range(rounds)] for hop in hops}
     (plain_mb, _, _), (reuse_mb, _, kept_mb) = plain.close(), reuse.close()
-    return [summarise(plain.description, hop, turns, (plain_mb, reuse_mb, kept_mb)) for hop, turns in taken.items()]
+    facts = {"plain_load_s": plain.load_s, "reuse_load_s": reuse.load_s, "kept_mb_a_track": kept_mb}
+    facts |= {"plain_rss_mb": plain_mb, "reuse_rss_mb": reuse_mb}
+    return [summarise(plain.description, hop, turns, facts) for hop, turns in taken.items()]
 
 
 def pairs(
@@ -160,9 +166,7 @@ def pairs(
     return [(plain.run(clip, place), reuse.run(clip, place)) for clip, place in zip(clips, places, strict=True)]
 
 
-def summarise(
-    description: str, hop: int, turns: list[list[tuple[Answer, Answer]]], memory_mb: tuple[float, float, float]
-) -> Row:
+def summarise(description: str, hop: int, turns: list[list[tuple[Answer, Answer]]], facts: dict[str, float]) -> Row:
     every = [pair for turn in turns for pair in turn]
     following = [pair for turn in turns for pair in turn[1:]]
     plain = statistics.median(before.cpu_s for before, _ in every)
@@ -178,29 +182,18 @@ def summarise(
         steps_a_clip=statistics.mean(after.steps for _, after in following),
         largest_logit_difference=max(float(np.abs(a.logits - b.logits).max()) for a, b in every),
         top1_agreement=statistics.mean(float(a.logits.argmax() == b.logits.argmax()) for a, b in every),
-        plain_rss_mb=memory_mb[0],
-        reuse_rss_mb=memory_mb[1],
-        kept_mb_a_track=memory_mb[2],
+        **facts,
     )
 
 
 def table(rows: list[Row]) -> str:
-    columns = (
-        "hop",
-        "plain CPU s",
-        "first",
-        "reuse",
-        "saved",
-        "steps",
-        "logit diff",
-        "plain MB",
-        "reuse MB",
-        "kept MB",
-    )
+    columns: tuple[str, ...] = ("hop", "plain CPU s", "first", "reuse", "saved", "steps", "logit diff")
+    columns += ("load s", "reusing", "plain MB", "reuse MB", "kept MB")
     head = f"{'configuration':<44}" + "".join(f"{name:>12}" for name in columns)
     lines = [
         f"{r.description:<44}{r.hop:>12}{r.plain_cpu_s:>12.3f}{r.first_cpu_s:>12.3f}{r.reuse_cpu_s:>12.3f}"
-        f"{r.saved:>12.1%}{r.steps_a_clip:>12.1f}{r.largest_logit_difference:>12.1e}{r.plain_rss_mb:>12.0f}"
+        f"{r.saved:>12.1%}{r.steps_a_clip:>12.1f}{r.largest_logit_difference:>12.1e}{r.plain_load_s:>12.1f}"
+        f"{r.reuse_load_s:>12.1f}{r.plain_rss_mb:>12.0f}"
         f"{r.reuse_rss_mb:>12.0f}{r.kept_mb_a_track:>12.1f}"
         for r in rows
     ]

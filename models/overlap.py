@@ -151,7 +151,8 @@ class StemReuse:
     """A Runner that also keeps stems: ``run`` with places reuses them, a plain call computes every clip whole.
 
     ``memory_bytes`` bounds the features of all tracks together; a clip of 64×224² takes 19.3 MB in float32, half of
-    that in bfloat16. With more live tracks than fit, those longest without a clip lose theirs, which costs time only.
+    that in bfloat16, a quarter where the network is quantised to 8 bits. With more live tracks than fit, those longest
+    without a clip lose theirs, which costs time only.
     """
 
     preferred_batch = 1

@@ -12,6 +12,7 @@ from openvino import opset13
 from models.classifier import ActionClassifier
 from models.errors import OverlapUnsupportedError
 from models.overlap import Place, StemReuse, usable_shifts
+from models.overlap_graph import cut
 from models.overlap_openvino import OpenVinoParts
 from models.runtime import Precision, Runner
 from tests.models.clips import read_video
@@ -115,6 +116,25 @@ def test_reuse_in_openvino_equals_the_plain_runner(graph: Path, video: NDArray[n
     bytes_a_value = 4 if precision is Precision.F32 else 2
     assert reuse.stats().memory_bytes == 16 * 4 * 4 * 192 * bytes_a_value
     assert plain.description in reuse.description
+
+
+def test_reuse_of_a_quantised_graph_keeps_one_byte_a_feature_and_equals_it(
+    graph: Path, keras_parts: Any, video: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    model = ov.Core().read_model(graph)
+    pool, highest = cut(model), keras_parts.whole(at(video, 0)).max()
+    bounds = [opset13.constant(np.float32(bound)) for bound in (0, highest, 0, highest)]
+    rounded = opset13.fake_quantize(pool.input_value(0), *bounds, levels=256)
+    pool.input(0).replace_source_output(rounded.output(0))
+    ov.save_model(model, tmp_path / "int8.xml", compress_to_fp16=False)
+    plain = openvino_runner(tmp_path / "int8.xml", Precision.F32)
+    reuse = plain.overlapping(PLENTY)  # type: ignore[attr-defined]
+    for first in (0, 8):
+        np.testing.assert_allclose(reuse.run(at(video, first), [Place(1, first)]), plain(at(video, first)), atol=EXACT)
+    assert steps(reuse) == (7, 16 + 9)
+    assert reuse.stats().memory_bytes == 16 * 4 * 4 * 192
+    exact = openvino_runner(graph, Precision.F32)(at(video, 8))
+    assert np.abs(plain(at(video, 8)) - exact).max() > 0, "the graph does round"
 
 
 def test_openvino_and_keras_give_the_same_logits(graph: Path, keras_parts: Any, video: NDArray[np.uint8]) -> None:
