@@ -57,11 +57,11 @@ def count_multiply_adds(model: Any, *input_shapes: Sequence[int]) -> int:
     given = input_shapes or tuple(tensor.shape[1:] for tensor in model.inputs)
     if len(given) != len(model.inputs) or any(size is None for shape in given for size in shape):
         raise ValueError(f"expected {len(model.inputs)} input shapes without the batch axis, got {given}")
-    tensors = {
-        tensor.name: keras.KerasTensor((1, *shape), tensor.dtype, name=tensor.name)
+    tensors = [
+        keras.KerasTensor((1, *shape), tensor.dtype, name=tensor.name)
         for tensor, shape in zip(model.inputs, given, strict=True)
-    }
-    return _count(model, tensors if len(tensors) > 1 else next(iter(tensors.values())))
+    ]
+    return _count(model, keras.tree.pack_sequence_as(model.input, tensors))
 
 
 def _count(layer: Any, *args: Any) -> int:
@@ -148,20 +148,20 @@ def _tensors(structure: Any) -> list[Any]:
 
 def _conv(layer: Any, node: Any) -> int:
     """Each output value is a sum over the kernel and the input channels of its group."""
-    return _positions(node) * math.prod(layer.kernel.shape)
+    return int(_positions(node) * math.prod(layer.kernel.shape))
 
 
 def _conv_transpose(layer: Any, node: Any) -> int:
     """Each input value is spread over the kernel and the output channels."""
-    return math.prod(node.input_tensors[0].shape[1:-1]) * math.prod(layer.kernel.shape)
+    return int(math.prod(node.input_tensors[0].shape[1:-1]) * math.prod(layer.kernel.shape))
 
 
 def _separable(layer: Any, node: Any) -> int:
-    return _positions(node) * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
+    return int(_positions(node) * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)))
 
 
 def _dense(layer: Any, node: Any) -> int:
-    return _positions(node) * math.prod(layer.kernel.shape)
+    return int(_positions(node) * math.prod(layer.kernel.shape))
 
 
 def _einsum_dense(layer: Any, node: Any) -> int:
@@ -176,7 +176,7 @@ def _recurrent(layer: Any, node: Any) -> int:
             f"{layer.name}: expected recurrent cells with matrices, give the layer {OWN_COUNT}(input_shape)"
         )
     steps = int(node.input_tensors[0].shape[1])
-    return steps * sum(math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape) for cell in cells)
+    return int(steps * sum(math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape) for cell in cells))
 
 
 def _time_distributed(layer: Any, node: Any) -> int:
@@ -221,11 +221,11 @@ def _layer_rule(layer: Any) -> _Rule | None:
 
 
 def _op_conv(operation: Any, operands: Sequence[Any], output: Shape) -> int:
-    return math.prod(output[1:-1]) * math.prod(operands[1].shape)
+    return int(math.prod(output[1:-1]) * math.prod(operands[1].shape))
 
 
 def _op_separable(operation: Any, operands: Sequence[Any], output: Shape) -> int:
-    return math.prod(output[1:-1]) * (math.prod(operands[1].shape) + math.prod(operands[2].shape))
+    return int(math.prod(output[1:-1]) * (math.prod(operands[1].shape) + math.prod(operands[2].shape)))
 
 
 def _op_matmul(operation: Any, operands: Sequence[Any], output: Shape) -> int:

@@ -21,6 +21,7 @@ from models.errors import ExportError, RuntimeUnavailableError
 from models.export_formats import FORMATS, FormatRow, checked_precision, folder_name
 from models.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord
 from models.export_runners import open_export
+from models.flow_input import network_shape, packed
 from models.parity import Progress, measure
 from models.parity_clips import ParityClips
 from models.runtime import ClipShape, Precision, RuntimeOptions, load_runner
@@ -80,7 +81,7 @@ def export(job: ExportJob, say: Say, progress: Progress | None = None) -> Export
 def _write(job: ExportJob, row: FormatRow, precision: str, fresh: Path, progress: Progress | None) -> None:
     target = fresh / row.file
     if row.format is not ExportFormat.OPENVINO_INT8:
-        convert(row, precision, job.card, job.card.clip_shape, target)
+        convert(row, precision, job.card, network_shape(job.card), target)
         return
     from models.openvino_int8 import quantize  # noqa: PLC0415  # only here
 
@@ -88,7 +89,7 @@ def _write(job: ExportJob, row: FormatRow, precision: str, fresh: Path, progress
         raise ExportError(f"{row.format.value} is calibrated on clips: none were given")
     if job.card.input.kind == "scene":
         raise ExportError("networks that read boxes beside clips cannot be calibrated for int8")
-    quantize(job.card, np.stack([clip.pixels for clip in job.calibration]), target, progress)
+    quantize(job.card, packed(job.card, np.stack([clip.pixels for clip in job.calibration])), target, progress)
 
 
 def _record(card: ModelCard, row: FormatRow, precision: str, fresh: Path) -> ExportRecord:
@@ -98,7 +99,7 @@ def _record(card: ModelCard, row: FormatRow, precision: str, fresh: Path) -> Exp
         precision=precision,
         runtime=row.runtime,
         file=row.file,
-        clip_shape=card.clip_shape,
+        clip_shape=network_shape(card),
         batch=row.batch,
         model_sha256=file_sha256(card.folder / MODEL_FILE),
         sha256={path.relative_to(fresh).as_posix(): file_sha256(path) for path in files},
@@ -118,7 +119,7 @@ def _with_parity(record: ExportRecord, job: ExportJob, say: Say, progress: Progr
         say(f"parity cannot be measured: {error}")
         return record.model_copy(update={"notes": (*record.notes, f"parity not measured: {error}")})
     reference = load_runner(job.card, "tensorflow", RuntimeOptions(precision=Precision.F32, threads=job.threads))
-    say(f"comparing {runner.description} with {reference.description} on {job.clips.source}")
+    say(f"comparing {runner.description} with {reference.description} on {len(job.clips)} clips: {job.clips.source}")
     parity = measure(reference, runner, job.clips, progress)
     usable = parity.passes and bool(record.runtime)
     return record.model_copy(update={"parity": parity, "usable_by_default": usable})
@@ -134,7 +135,7 @@ def describe(record: ExportRecord) -> list[tuple[str, str]]:
     parity = record.parity
     if parity is not None:
         rows += [
-            ("clips", parity.source),
+            ("compared on", f"{parity.clips} clips: {parity.source}"),
             ("largest logit difference", f"{parity.max_logit_difference:.2e}"),
             ("mean logit difference", f"{parity.mean_logit_difference:.2e}"),
             ("same first choice", f"{parity.top1_agreement:.2%}"),

@@ -9,6 +9,7 @@ from typing import Any
 from models.cards import ModelCard
 from models.errors import RuntimeUnavailableError
 from models.export_record import ExportFormat, ExportRecord
+from models.flow_input import for_pictures
 from models.runtime import Precision, Runner, RuntimeOptions
 
 TENSORRT_PROVIDER = "TensorrtExecutionProvider"
@@ -21,7 +22,7 @@ def open_export(record: ExportRecord, card: ModelCard, options: RuntimeOptions) 
     if opener is None:
         raise RuntimeUnavailableError(f"nothing on this machine runs {record.format.value}")
     try:
-        return opener(record, card, options)
+        return for_pictures(opener(record, card, options), card)
     except ImportError as error:
         raise RuntimeUnavailableError(f"the runtime for {record.format.value} is not installed: {error}") from error
 

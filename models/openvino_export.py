@@ -1,8 +1,8 @@
-"""Convert a weights folder to an OpenVINO graph: ``python -m models.openvino_export FOLDER GRAPH.xml T H W``.
+"""Convert a weights folder to an OpenVINO graph: ``python -m models.openvino_export FOLDER GRAPH.xml T H W C``.
 
 Run as a process of its own by ``models.runtime_openvino``. The graph takes uint8 (1, T, H, W, 3) RGB and gives float32
-(1, C) logits; its weights are float32. A network that sees whole scenes also takes boxes float32 (N, 4), any number of
-people of the one clip, and gives (N, C).
+(1, C) logits; its weights are float32. C channels are 3, or with optical flow 2 or 5 (``models.flow_input``). A network
+that sees whole scenes also takes boxes float32 (N, 4), any number of people of the one clip, and gives (N, C).
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ def export(folder: Path, graph: Path, clip_shape: ClipShape) -> None:
 
 
 if __name__ == "__main__":
-    frames, height, width = map(int, sys.argv[3:6])
-    export(Path(sys.argv[1]), Path(sys.argv[2]), (frames, height, width, 3))
+    frames, height, width, channels = map(int, sys.argv[3:7])
+    export(Path(sys.argv[1]), Path(sys.argv[2]), (frames, height, width, channels))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.cards import ModelCard
 from models.errors import RuntimeUnavailableError
+from models.flow_input import channels, for_pictures, network_shape
 
 if TYPE_CHECKING:
     from models.runtime_choice import Choice
@@ -94,12 +95,17 @@ def load_runner(
 ) -> Runner:
     """Load ``card``'s network for clips of ``clip_shape`` (default: the card's).
 
+    Networks that read optical flow get it computed from the clips (``models.flow_input``); with a ``clip_shape`` of the
+    channels that they are given, they take such arrays themselves.
+
     ``runtime`` is a name in ``RUNTIMES``, with the precision after a colon if one is meant (``openvino:int8``).
     ``auto`` is what the card says; where that is ``auto`` too, what was measured to be fastest on this host, else
     TensorFlow when a GPU is there and OpenVINO otherwise. Raises RuntimeUnavailableError when the runtime is unknown,
     not installed, or cannot run this network.
     """
     shape = clip_shape or card.clip_shape
+    if shape[3] != channels(card):
+        return for_pictures(load_runner(card, runtime, options, network_shape(card, shape)), card)
     name, precision = parse_runtime(card.runtime if runtime == AUTO else runtime)
     if precision is not Precision.AUTO:
         options = replace(options, precision=precision)

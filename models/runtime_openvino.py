@@ -195,7 +195,7 @@ def _publish(fresh: Path, folder: Path) -> None:
 
 
 def _export(card: ModelCard, clip_shape: ClipShape, graph: Path) -> None:
-    command = [sys.executable, "-m", "models.openvino_export", str(card.folder), str(graph), *map(str, clip_shape[:3])]
+    command = [sys.executable, "-m", "models.openvino_export", str(card.folder), str(graph), *map(str, clip_shape)]
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}

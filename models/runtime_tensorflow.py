@@ -17,6 +17,7 @@ import tensorflow as tf
 import models.layers  # noqa: F401  # registers the layers that saved networks name
 from models.cards import MODEL_FILE, ModelCard
 from models.errors import CardError, RuntimeUnavailableError
+from models.flow_input import one_input
 from models.runtime import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
 
 GPU_BATCH = 8
@@ -44,7 +45,10 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions, *, xla
 
 
 def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
-    """→ keras.Model: float (B, T, H, W, 3) in [-1, 1] → logits (B, C) float32. Raises CardError."""
+    """→ keras.Model: float (B, T, H, W, 3) in [-1, 1] → logits (B, C) float32. Raises CardError.
+
+    Networks that read optical flow take it as further channels (``models.flow_input``).
+    """
     path = card.folder / MODEL_FILE
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -53,6 +57,7 @@ def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
     classes = model.output_shape[-1]
     if classes != card.num_classes:
         raise CardError(f"{path} has {classes} classes, its card says {card.num_classes}")
+    model = one_input(model)
     return _in_mixed_bf16(model) if precision is Precision.BF16 else model
 
 
@@ -128,6 +133,8 @@ def _in_mixed_bf16(model: Any) -> Any:
     pinned = {"clip", "boxes", "Logits_Conv3d_0c_1x1", "Predictions", *model.output_names}
 
     def mixed(layer: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return _in_mixed_bf16(layer)
         config = layer.get_config()
         if layer.name in pinned:
             return layer.__class__.from_config(config)

@@ -14,6 +14,7 @@ from models.layers.inception3d import Inception3D
 from models.layers.inverted_residual3d import InvertedResidual3D
 from models.layers.location_embedding import LocationEmbedding
 from models.layers.movinet_block import MovinetBlock
+from models.layers.packed_stream import PackedStream
 from models.layers.pick_frames import PickFrames
 from models.layers.query_unit import QueryUnit
 from models.layers.recolour import Recolour
@@ -40,6 +41,7 @@ __all__ = [
     "InvertedResidual3D",
     "LocationEmbedding",
     "MovinetBlock",
+    "PackedStream",
     "PickFrames",
     "QueryUnit",
     "Recolour",
