@@ -1,6 +1,6 @@
 """A weights folder → a TensorFlow SavedModel, for TensorFlow Serving and for programs without Keras or this package.
 
-Its endpoint ``serve`` (also the signature ``serving_default``) takes clips uint8 (N, T, H, W, 3), any number, and
+Its function ``serve`` (also the signature ``serving_default``) takes clips uint8 (N, T, H, W, 3), any number, and
 boxes float32 (N, 4) where the network sees whole scenes → {"logits": float32 (N, C)}.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
+import tensorflow as tf
 
 from models.export_graph import read_graph
 from models.runtime import ClipShape
@@ -18,7 +18,7 @@ from models.runtime_savedmodel import ENDPOINT
 def write(folder: Path, target: Path, clip_shape: ClipShape, _precision: str) -> None:
     """Write the folder ``target``. Raises CardError, ExportError."""
     graph = read_graph(folder, clip_shape, None)
-    archive = keras.export.ExportArchive()
-    archive.track(graph.network)
-    archive.add_endpoint(ENDPOINT, graph.function)
-    archive.write_out(str(target), verbose=False)
+    module = tf.Module()
+    module.weights = [variable.value for variable in graph.network.variables]  # Keras' archive would hold them twice
+    setattr(module, ENDPOINT, graph.function)
+    tf.saved_model.save(module, str(target), signatures=graph.function)

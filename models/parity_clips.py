@@ -78,7 +78,7 @@ def dataset_clips(dataset: Dataset, card: ModelCard, split: Split, most: int | N
         raise ExportError(f"{dataset.folder}, split {split.value!r}: {problem}")
     chosen = evenly(records, most)
     return ParityClips(
-        f"{len(chosen)} clips of {dataset.folder.name}, split {split.value}",
+        f"{dataset.folder.name}, split {split.value}",
         tuple(_from_file(record, dataset, card) for record in chosen),
     )
 
@@ -106,7 +106,7 @@ def video_clips(
     if not found:
         raise ExportError(f"{video} shows nobody for as long as {card.name} must see a person: give another video")
     chosen = evenly(found, most)
-    return ParityClips(f"{len(chosen)} clips of people in {video.name}", tuple(map(_from_pipeline, chosen)))
+    return ParityClips(f"people in {video.name}", tuple(map(_from_pipeline, chosen)))
 
 
 def evenly(items: Sequence[_Item], most: int | None) -> list[_Item]:
