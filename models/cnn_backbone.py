@@ -6,8 +6,10 @@ converted there by its name.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,17 +107,20 @@ def _with_imagenet(config: BackboneConfig, make: Callable[[], Any]) -> Any:
     except ValueError as error:  # there are none for these options
         raise ValueError(f"{config.name} has no ImageNet weights for {dict(config.options)}: {error}") from error
     except Exception as error:  # keras raises bare Exception when a download fails
+        kept = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
         raise PullError(
             f"the ImageNet weights of {config.name} could not be fetched: {error}. They need a network once, or the "
-            f"file in {Path(keras.config.keras_home()) / 'models'} from a machine that has them; "
-            "weights=FILE takes any file of weights, weights=None starts at random"
+            f"file in {kept} from a machine that has them; weights=FILE takes any file of weights, weights=None "
+            "starts at random"
         ) from error
 
 
 def _load(model: Any, config: BackboneConfig) -> None:
     try:
-        model.load_weights(config.weights)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # keras leaves layers as they are that the file lacks, and only warns
+            model.load_weights(config.weights)
+    except (OSError, ValueError, KeyError, TypeError, Warning) as error:
         raise ValueError(
             f"{config.weights} holds no weights of {config.name} without its classifier: {error}"
         ) from error
