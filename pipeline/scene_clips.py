@@ -64,7 +64,7 @@ class SceneClipBuffer:
         return self._skipped
 
     def push(self, frame: Frame, tracks: Sequence[Track]) -> list[Clip]:
-        """Takes the samples that are due at this frame → the clips that became due, at most one a track.
+        """Takes the samples that are due at this frame → the clips that became due, at most one for each of ``tracks``.
 
         A new ``frame.epoch`` or a time before the last frame's empties the buffer.
         """
@@ -72,10 +72,11 @@ class SceneClipBuffer:
             self._people.clear()
         self._epoch, self._time_s = frame.epoch, frame.time_s
         self._forget(frame.time_s, tracks)
-        self._see(frame, (track for track in tracks if self._wanted(track)))
+        wanted = [track for track in tracks if self._wanted(track)]
+        self._see(frame, wanted)
         before, missed, shown = self._sample(frame)
         due = {key: self._add_boxes(person, before, missed, shown) for key, person in self._people.items()}
-        return self._clips(frame, [key for key, is_due in due.items() if is_due])
+        return self._clips(frame, [track.track_id for track in wanted if due.get(track.track_id, False)])
 
     def fill(self) -> dict[int, int]:
         """→ samples held, by track_id: 0 to ``length``."""

@@ -141,6 +141,12 @@ def test_person_who_is_missing_for_a_moment_keeps_the_place_where_he_was_seen() 
     assert back.box[0] == pytest.approx(5 / 40)
 
 
+def test_no_clip_comes_of_a_person_who_is_not_there_now() -> None:
+    buffer = SceneClipBuffer(SMALL)
+    play(buffer, range(10), [person(1), person(2)])
+    assert [clip.track_id for clips in play(buffer, range(10, 24), [person(2)]) for clip in clips] == [2, 2, 2, 2]
+
+
 @pytest.mark.parametrize(
     "frame",
     [numbered_frame(9, 9 * PERIOD_S, epoch=1), numbered_frame(9, 0.0), numbered_frame(9, 9 * PERIOD_S + 1.1)],
@@ -220,6 +226,7 @@ def test_any_course_keeps_what_a_clip_promises(course: list[tuple[float, set[int
         assert len(clips) == len({clip.track_id for clip in clips})
         for clip in clips:
             pictures = shown(clip)
+            assert clip.track_id in present
             assert (len(pictures), clip.provisional, clip.end_s) == (8, clip.filled < 8, time_s)
             assert clip.start_s <= clip.end_s
             assert all(seen[picture][0] == epoch for picture in pictures)
