@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import runtime_tensorflow
 from models.cards import CARD_FILE, ModelCard, read_card
 from models.classifier import ActionClassifier
 from models.complexity import complexity
 from models.data.flow import flow_fields
 from models.errors import OverlapUnsupportedError
-from models.flow_input import network_shape, packed
+from models.flow_input import network_shape, one_input, packed
 from models.i3d import I3DConfig, build_i3d
 from models.layers import PackedStream
-from models.runtime import Precision, RuntimeOptions, load_runner
+from models.runtime import Precision
 from models.train_config import Mode
 from models.transfer import join_streams
 from models.two_stream import load_stream, make_two_stream_i3d, stream
@@ -41,38 +43,46 @@ def test_two_stream_passes_the_check_of_networks() -> None:
     assert {tensor.name: tensor.shape[-1] for tensor in model.inputs} == {"clip": 3, "flow": 2}
 
 
-def test_two_stream_adds_the_logits_of_its_streams() -> None:
-    model = make_two_stream_i3d(3, CLIP)
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """Both streams for the five classes of ``tiny_folder``."""
+    model = make_two_stream_i3d(len(TINY_LABELS), CLIP)
+    disturb(model)
+    return model
+
+
+def test_two_stream_adds_the_logits_of_its_streams(network: Any) -> None:
     rng = np.random.default_rng(4)
     clip = rng.uniform(-1, 1, (2, *CLIP)).astype(np.float32)
     flow = rng.uniform(-1, 1, (2, *CLIP[:3], 2)).astype(np.float32)
-    parts = [keras.ops.convert_to_numpy(stream(model, name)(x)) for name, x in (("rgb", clip), ("flow", flow))]
+    parts = [keras.ops.convert_to_numpy(stream(network, name)(x)) for name, x in (("rgb", clip), ("flow", flow))]
     assert min(np.ptp(part) for part in parts) > 0.01
-    both = keras.ops.convert_to_numpy(model({"clip": clip, "flow": flow}))
+    both = keras.ops.convert_to_numpy(network({"clip": clip, "flow": flow}))
     np.testing.assert_allclose(both, parts[0] + parts[1], atol=1e-5)
 
 
-def test_either_stream_takes_the_weights_of_an_i3d_folder(tiny_folder: Path) -> None:
-    """The folder's network is SE-I3D for colours and five classes."""
+def test_two_stream_costs_both_streams(network: Any) -> None:
+    rgb = complexity(stream(network, "rgb"), CLIP).multiply_adds
+    stem = 5 * 16 * 16 * 64 * 343  # of one channel, the third, which flow does not have
+    both = complexity(network, CLIP, (*CLIP[:3], 2))
+    assert both.multiply_adds == 2 * rgb - stem
+
+
+def test_either_stream_takes_the_weights_of_an_i3d_folder(network: Any, tiny_folder: Path) -> None:
+    """The folder's network is SE-I3D for colours and five classes; the flow network has two."""
     published = keras.saving.load_model(tiny_folder / "model.keras", compile=False)
-    model = make_two_stream_i3d(len(TINY_LABELS), (16, 64, 64, 3))
-    rgb, flow = stream(model, "rgb"), stream(model, "flow")
+    rgb = stream(network, "rgb")
     load_stream(rgb, tiny_folder)
     source = {weight.path: keras.ops.convert_to_numpy(weight) for weight in published.weights}
     loaded = {weight.path: keras.ops.convert_to_numpy(weight) for weight in rgb.weights if "seed" not in weight.path}
     assert all(np.array_equal(value, source[path]) for path, value in loaded.items())
+    flow = build_i3d(I3DConfig(num_classes=2, size_hw=(32, 32), channels=2, gate=None))
+    output = keras.ops.convert_to_numpy(flow.get_layer("Logits_Conv3d_0c_1x1").kernel)
     load_stream(flow, tiny_folder)
     stem = keras.ops.convert_to_numpy(flow.get_layer("Conv3d_1a_7x7").conv.kernel)
     colours = source["Conv3d_1a_7x7/conv/kernel"]
     np.testing.assert_allclose(stem, np.repeat(colours.mean(axis=3, keepdims=True), 2, axis=3), atol=1e-7)
-
-
-def test_flow_network_alone_takes_an_i3d_folder_but_not_its_other_classes(tiny_folder: Path) -> None:
-    network = build_i3d(I3DConfig(num_classes=2, size_hw=(64, 64), channels=2, gate=None))
-    before = keras.ops.convert_to_numpy(network.get_layer("Logits_Conv3d_0c_1x1").kernel)
-    load_stream(network, tiny_folder)
-    assert np.array_equal(keras.ops.convert_to_numpy(network.get_layer("Logits_Conv3d_0c_1x1").kernel), before)
-    assert network.input_shape[1:] == (None, 64, 64, 2)
+    assert np.array_equal(keras.ops.convert_to_numpy(flow.get_layer("Logits_Conv3d_0c_1x1").kernel), output)
 
 
 def test_two_stream_that_cannot_be_is_refused() -> None:
@@ -82,26 +92,9 @@ def test_two_stream_that_cannot_be_is_refused() -> None:
         stream(None, "both")
 
 
-def test_two_stream_costs_both_streams() -> None:
-    both = complexity(make_two_stream_i3d(400, (64, 224, 224, 3)), (64, 224, 224, 3), (64, 224, 224, 2))
-    stem = 32 * 112 * 112 * 64 * 343  # of one channel
-    assert both.multiply_adds == 2 * 111_153_143_808 - stem
-
-
 # ---- serving ---------------------------------------------------------------------------------------------------------
 
 SERVED = (16, 32, 32, 3)
-
-
-def _trained(kind: str) -> Any:
-    """A network as ``actoscope train`` writes it in flow or fuse mode, or as the registry makes it."""
-    shape = I3DConfig(num_classes=len(TINY_LABELS), size_hw=SERVED[1:3], gate=None)
-    streams = {Mode.RGB: build_i3d(shape), Mode.FLOW: build_i3d(replace(shape, channels=2))}
-    for model in streams.values():
-        disturb(model)
-    if kind == "two_stream_i3d":
-        return make_two_stream_i3d(len(TINY_LABELS), SERVED)
-    return streams[Mode.FLOW] if kind.endswith("_flow") else join_streams(streams)
 
 
 @pytest.fixture(scope="module")
@@ -110,42 +103,63 @@ def street() -> NDArray[np.uint8]:
     return real_clips(SERVED)[[1, 6]]
 
 
-@pytest.mark.parametrize(
-    ("kind", "runtimes"),
-    [
-        ("se_i3d_flow", ("tensorflow:f32",)),
-        ("se_i3d_fuse", ("tensorflow:f32", "openvino:f32", "tensorflow:bf16")),
-        ("two_stream_i3d", ("tensorflow:f32",)),
-    ],
-)
-def test_networks_that_read_flow_are_served(
-    kind: str, runtimes: tuple[str, ...], street: NDArray[np.uint8], tmp_path: Path
-) -> None:
-    model = _trained(kind)
-    folder = write_folder(tmp_path / kind, model, TINY_LABELS, SERVED[:3])
-    card = read_card(folder).model_copy(update={"kind": kind})
-    (folder / CARD_FILE).write_text(card.model_dump_json(), "utf-8")
-    pictures = street.astype(np.float32) / 127.5 - 1
-    flow = np.stack([np.rint(flow_fields(clip) * 127) / 127 for clip in street])  # as training's cache keeps it
-    assert np.abs(flow).max() > 0.01
+@pytest.fixture(scope="module")
+def trained() -> Mapping[Mode, Any]:
+    """By mode: the network that ``actoscope train`` writes."""
+    shape = I3DConfig(num_classes=len(TINY_LABELS), size_hw=SERVED[1:3], gate=None)
+    streams = {Mode.RGB: build_i3d(shape), Mode.FLOW: build_i3d(replace(shape, channels=2))}
+    for model in streams.values():
+        disturb(model)
+    return {Mode.FLOW: streams[Mode.FLOW], Mode.FUSE: join_streams(streams)}
+
+
+def _inputs(model: Any, clips: NDArray[np.uint8]) -> Any:
+    """What the model reads; the flow as training's cache keeps it."""
+    pictures = clips.astype(np.float32) / 127.5 - 1
+    flow = np.stack([np.rint(flow_fields(clip) * 127) / 127 for clip in clips])
     inputs = {"clip": pictures, "rgb": pictures, "flow": flow}
-    given = {tensor.name: inputs[tensor.name] for tensor in model.inputs} if len(model.inputs) > 1 else flow
-    expected = keras.ops.convert_to_numpy(model(given))
-    still = keras.ops.convert_to_numpy(
-        model({**given, "flow": flow * 0} if isinstance(given, dict) else flow * 0)  # what a forgotten flow would give
-    )
-    for runtime in runtimes:
-        classifier = ActionClassifier.load(folder, runtime)
-        assert classifier.clip_shape == SERVED
-        assert "optical flow (DIS)" in classifier.runtime
-        tolerance = 1e-4 if runtime.endswith("f32") else 0.05
-        difference = np.abs(classifier.logits(street) - expected).max()
-        assert difference <= tolerance
-        assert runtime.endswith("bf16") or difference < 0.1 * np.abs(still - expected).max()
-        with pytest.raises(ValueError, match="takes no boxes"):
-            classifier.predict(street, np.zeros((2, 4), np.float32))
-        with pytest.raises(OverlapUnsupportedError):
-            classifier.reuse_stems(10**9)
+    return {tensor.name: inputs[tensor.name] for tensor in model.inputs} if len(model.inputs) > 1 else flow
+
+
+def _without_flow(inputs: Any) -> Any:
+    return {**inputs, "flow": inputs["flow"] * 0} if isinstance(inputs, dict) else inputs * 0
+
+
+@pytest.mark.parametrize(("mode", "runtime"), [(Mode.FLOW, "tensorflow"), (Mode.FUSE, "openvino")])
+def test_networks_trained_on_flow_are_served(
+    mode: Mode, runtime: str, trained: Mapping[Mode, Any], street: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / mode.value, trained[mode], TINY_LABELS, SERVED[:3])
+    card = read_card(folder).model_copy(update={"kind": f"i3d_{mode.value}"})
+    (folder / CARD_FILE).write_text(card.model_dump_json(), "utf-8")
+    given = _inputs(trained[mode], street)
+    expected = keras.ops.convert_to_numpy(trained[mode](given))
+    still = keras.ops.convert_to_numpy(trained[mode](_without_flow(given)))
+    classifier = ActionClassifier.load(folder, runtime, precision=Precision.F32)
+    assert classifier.clip_shape == SERVED
+    assert "optical flow (DIS)" in classifier.runtime
+    assert classifier.preferred_batch == 1
+    difference = np.abs(classifier.logits(street) - expected).max()
+    assert difference <= 1e-4
+    assert difference < 0.1 * np.abs(still - expected).max()  # of a network that gets no flow
+    with pytest.raises(ValueError, match="takes no boxes"):
+        classifier.predict(street, np.zeros((2, 4), np.float32))
+    with pytest.raises(OverlapUnsupportedError):
+        classifier.reuse_stems(10**9)
+
+
+def test_networks_of_both_inputs_become_one_of_packed_clips(
+    network: Any, trained: Mapping[Mode, Any], street: NDArray[np.uint8]
+) -> None:
+    """The registry's network names its inputs otherwise than training does; half precision keeps the flow's bytes."""
+    arrays = packed(_card("two_stream_i3d"), street).astype(np.float32) * np.float32(2 / 255) - 1
+    for model in (network, trained[Mode.FUSE]):
+        expected = keras.ops.convert_to_numpy(model(_inputs(model, street)))
+        one = one_input(model)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(one(arrays)), expected, atol=1e-4)
+    half = keras.ops.convert_to_numpy(runtime_tensorflow._in_mixed_bf16(one)(arrays))
+    assert 0 < np.abs(half - expected).max() < 0.05
+    assert half.dtype == np.float32
 
 
 def _card(kind: str) -> ModelCard:
@@ -183,13 +197,3 @@ def test_packed_stream_survives_its_configuration_and_knows_two_streams() -> Non
     assert layer.compute_output_shape((None, 4, 8, 8, 5)) == (None, 4, 8, 8, 2)
     with pytest.raises(ValueError, match="stream must be rgb or flow, got 'depth'"):
         PackedStream("depth")
-
-
-def test_flow_runner_counts_clips_as_its_inner_runner_does(street: NDArray[np.uint8], tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "flow", _trained("se_i3d_flow"), TINY_LABELS, SERVED[:3])
-    card = read_card(folder).model_copy(update={"kind": "se_i3d_flow"})
-    options = RuntimeOptions(precision=Precision.F32)
-    outside = load_runner(card, "tensorflow", options)
-    inside = load_runner(card, "tensorflow", options, network_shape(card))
-    assert outside.preferred_batch == inside.preferred_batch
-    np.testing.assert_allclose(outside(street), inside(packed(card, street)), atol=1e-6)
