@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,7 +54,7 @@ class OverfitPlan:
     learning_rate: float = 2e-3
     look_every: int = 3  # steps between two measurements of the accuracy
     accuracy: float = 0.95
-    eager: bool = False  # without building a graph: quicker where a small network of many layers needs few steps
+    eager: bool = True  # tracing a step of a hundred convolutions takes longer than the few steps needed
 
 
 def check_network(
@@ -91,12 +92,10 @@ def check_round_trip(model: Any, inputs: Mapping[str, NDArray[np.float32]]) -> N
     """A ``.keras`` file gives the same network again, with statistics and zero starts that are not their defaults."""
     disturb(model)
     expected = run(model, inputs)
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"check_network-{os.getpid()}.keras"
-    try:
+    with tempfile.TemporaryDirectory(prefix="check-network-") as work:
+        path = Path(work) / "model.keras"
         model.save(path)
         again = keras.saving.load_model(path, compile=False, safe_mode=True)
-    finally:
-        path.unlink(missing_ok=True)
     np.testing.assert_allclose(run(again, inputs), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -109,8 +108,7 @@ def check_learning(
             layer.momentum = 0.0
     start = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Tracing a step of a hundred convolutions takes longer than the few steps that learning by heart needs.
-    model.compile(keras.optimizers.Adam(plan.learning_rate), loss, run_eagerly=True, jit_compile=False)
+    model.compile(keras.optimizers.Adam(plan.learning_rate), loss, run_eagerly=plan.eager, jit_compile=False)
     accuracy = 0.0
     for step in range(1, plan.steps + 1):
         assert np.isfinite(model.train_on_batch(_given(model, inputs), targets)), (
@@ -141,8 +139,6 @@ def check_all_backends(
     networks: Mapping[str, tuple[ClipShape, Mapping[str, Any]]], num_classes: int, backends: Sequence[str]
 ) -> None:
     """As ``check_backends`` for several networks, with one process a backend. Skips what is not installed."""
-    import tempfile
-
     missing = [backend for backend in backends if importlib.util.find_spec(backend) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} is not installed")
