@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,22 @@ def test_runtimes_scale_uint8_inside_the_graph(
     expected = network(clips.astype(np.float32) / 127.5 - 1, training=False).numpy()
     for runner in (tensorflow, openvino):
         np.testing.assert_allclose(runner(clips), expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_runtimes_make_no_float_copy_of_a_clip_in_python(
+    tensorflow: Runner, openvino: Runner, clips: NDArray[np.uint8]
+) -> None:
+    for runner in (tensorflow, openvino):
+        runner(clips)
+        tracemalloc.start()
+        try:
+            runner(clips)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 2 * clips[0].nbytes, (
+            runner.description
+        )  # TensorFlow copies bytes; floats would be four times that
 
 
 def test_tensorflow_pads_and_splits_batches_without_a_trace(
@@ -173,6 +190,15 @@ def test_openvino_that_cannot_write_its_cache_says_so(tiny_folder: Path, tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(RuntimeUnavailableError, match="cannot keep the converted network in"):
         load_runner(read_card(tiny_folder), "openvino", replace(F32, cache_dir=tmp_path / "file"))
+
+
+def test_load_runner_follows_the_card_unless_asked_otherwise(tiny_folder: Path, openvino: Runner) -> None:
+    card = read_card(tiny_folder).model_copy(update={"runtime": "openvino:f32"})
+    assert "OpenVINO" in load_runner(card, "auto").description
+    assert " f32 " in load_runner(card, "auto").description
+    assert " bf16 " in load_runner(card, "openvino:bf16").description
+    with pytest.raises(RuntimeUnavailableError, match="got 'abacus'"):
+        load_runner(card.model_copy(update={"runtime": "abacus"}), "auto")
 
 
 def test_load_runner_with_an_unknown_runtime_lists_the_known_ones(tiny_folder: Path) -> None:
