@@ -91,7 +91,7 @@ def _fit(model: Any, examples: Sequence[SceneExample], labels: tuple[str, ...], 
     steps = math.ceil(len(examples) / config.batch)
     rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss)
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)  # XLA compiles this for minutes on a CPU
     order = np.random.default_rng(config.seed)
     for epoch in range(1, config.epochs + 1):
         turn = order.permutation(len(examples))
