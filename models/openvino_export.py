@@ -18,6 +18,7 @@ import openvino as ov  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from models.cards import read_card  # noqa: E402
+from models.layers.depthwise_conv3d import grouped_depthwise  # noqa: E402
 from models.runtime import ClipShape  # noqa: E402
 from models.runtime_tensorflow import load_network, uint8_network  # noqa: E402
 
@@ -28,7 +29,9 @@ def export(folder: Path, graph: Path, clip_shape: ClipShape) -> None:
     clip, *boxes = network.input_signature
     specs = [tf.TensorSpec((1, *clip_shape), clip.dtype), *boxes]
     shapes = [ov.PartialShape([-1 if side is None else side for side in spec.shape]) for spec in specs]
-    model = ov.convert_model(network.get_concrete_function(*specs), input=shapes)
+    with grouped_depthwise():
+        traced = network.get_concrete_function(*specs)
+    model = ov.convert_model(traced, input=shapes)
     ov.save_model(model, graph, compress_to_fp16=False)
 
 

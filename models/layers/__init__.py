@@ -19,6 +19,7 @@ from models.layers.pick_frames import PickFrames
 from models.layers.query_unit import QueryUnit
 from models.layers.recolour import Recolour
 from models.layers.roi_align import RoiAlign
+from models.layers.same_average_pool import SameAveragePool
 from models.layers.shuffle_block3d import ShuffleBlock3D
 from models.layers.squeeze_excite import GateAxes, SqueezeExcite3D
 from models.layers.temporal_depthwise import TemporalDepthwise
@@ -46,6 +47,7 @@ __all__ = [
     "QueryUnit",
     "Recolour",
     "RoiAlign",
+    "SameAveragePool",
     "ShuffleBlock3D",
     "SqueezeExcite3D",
     "TemporalDepthwise",

@@ -10,6 +10,7 @@ import keras
 from models.layers.causal_squeeze_excite import CausalSqueezeExcite
 from models.layers.conv_norm3d import ConvNorm3D
 from models.layers.depthwise_conv3d import as_triple
+from models.layers.same_average_pool import SameAveragePool
 from models.layers.temporal_depthwise import TemporalDepthwise
 from models.layers.unit3d import Shape
 
@@ -55,9 +56,7 @@ class MovinetBlock(keras.layers.Layer):  # type: ignore[misc]  # keras ships no 
             self.time_norm = keras.layers.BatchNormalization(dtype=policy, name="time_norm")
         self.squeeze = CausalSqueezeExcite(gate, own_frame, dtype=policy, name="squeeze")
         self.narrow = ConvNorm3D(filters, activation="linear", dtype=policy, name="narrow")
-        self.skip_pool = keras.layers.AveragePooling3D(
-            (1, 3, 3), strides, "same", data_format="channels_last", dtype=policy, name="skip_pool"
-        )
+        self.skip_pool = SameAveragePool(3, stride, dtype=policy, name="skip_pool")
         self.skip = ConvNorm3D(filters, activation="linear", dtype=policy, name="skip")
         self.dropping = keras.layers.Dropout(drop, (None, 1, 1, 1, 1), dtype=policy, name="dropping") if drop else None
 

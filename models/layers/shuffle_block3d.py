@@ -54,8 +54,7 @@ class ShuffleBlock3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships n
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        half = self.filters // 2
-        side, main = (inputs[..., :half], inputs[..., half:]) if self.stride == 1 else (inputs, inputs)
+        side, main = keras.ops.split(inputs, 2, axis=-1) if self.stride == 1 else (inputs, inputs)
         for layer in self.side:
             side = layer(side, training=training)
         for layer in self.main:

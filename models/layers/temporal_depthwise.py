@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from models.layers.depthwise_conv3d import grouped_is_better
 from models.layers.unit3d import Shape
 
 
@@ -14,7 +15,8 @@ class TemporalDepthwise(keras.layers.Layer):  # type: ignore[misc]  # keras ship
     """Each channel and place has a kernel over this and the ``size`` - 1 frames before (Kondratyuk et al. 2021, 3.2).
 
     Frames before the first are zeros. In a stream they are ``past``: the last ``size`` - 1 inputs, which ``remembered``
-    gives after each call, so that a clip cut anywhere gives what it gives as a whole.
+    gives after each call, so that a clip cut anywhere gives what it gives as a whole. Grouped where ``DepthwiseConv3D``
+    is, and for its reasons.
 
     Input and output: float (B, T, H, W, C), T known. ``past``: float (B, size - 1, H, W, C).
     """
@@ -36,9 +38,12 @@ class TemporalDepthwise(keras.layers.Layer):  # type: ignore[misc]  # keras ship
     def call(self, inputs: Any, past: Any = None) -> Any:
         frames, height, width, channels = inputs.shape[1:]
         joined = self._joined(inputs, past)
+        kernel = keras.ops.cast(self.kernel, self.compute_dtype)
+        if grouped_is_better():
+            whole = keras.ops.reshape(kernel, (self.size, 1, 1, 1, channels))
+            return keras.ops.conv(joined, whole, padding="valid", data_format="channels_last")
         flat = keras.ops.reshape(joined, (-1, frames + self.size - 1, height * width, channels))
         # A kernel of size × 1 on pictures that are T high and H·W wide: 2D operations are quick on every backend.
-        kernel = keras.ops.cast(self.kernel, self.compute_dtype)
         y = keras.ops.depthwise_conv(flat, kernel, padding="valid", data_format="channels_last")
         return keras.ops.reshape(y, (-1, frames, height, width, channels))
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from models.layers import DepthwiseConv3D
+from models.layers.depthwise_conv3d import grouped_depthwise, grouped_is_better
 from tests.models.check_layer import RNG, check_layer
 
 
@@ -47,6 +48,24 @@ def test_depthwise_conv3d_is_the_convolution_of_the_definition(
 
 def test_depthwise_conv3d_passes_the_layer_check() -> None:
     check_layer(DepthwiseConv3D((3, 3, 3), (2, 2, 2)), (2, 5, 6, 7, 4), (2, 3, 3, 4, 4), weight_count=1)
+
+
+@pytest.mark.parametrize(("strides", "frames"), [((1, 1, 1), 4), ((2, 2, 2), 5), ((2, 2, 2), 1)])
+def test_depthwise_conv3d_grouped_gives_the_same(strides: tuple[int, int, int], frames: int) -> None:
+    x = RNG.normal(size=(2, frames, 6, 5, 3)).astype(np.float32)
+    layer = DepthwiseConv3D((3, 3, 3), strides)
+    expected = keras.ops.convert_to_numpy(layer(x))
+    assert not grouped_is_better()
+    with grouped_depthwise():
+        assert grouped_is_better()
+        grouped = keras.ops.convert_to_numpy(layer(x))
+    assert not grouped_is_better()
+    np.testing.assert_allclose(grouped, expected, atol=1e-5)
+
+
+def test_depthwise_conv3d_counts_the_products_of_a_3d_convolution() -> None:
+    layer = DepthwiseConv3D((3, 5, 5), (2, 2, 2))
+    assert layer.multiply_adds((1, 8, 9, 9, 6)) == 4 * 5 * 5 * 6 * 3 * 5 * 5
 
 
 def test_depthwise_conv3d_with_unequal_strides_or_unknown_length_is_refused() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from models.layers import TemporalDepthwise
+from models.layers.depthwise_conv3d import grouped_depthwise
 from tests.models.check_layer import RNG, check_layer
 
 SHAPE = (2, 5, 3, 2, 4)
@@ -33,6 +34,14 @@ def test_temporal_depthwise_of_a_cut_clip_is_that_of_the_whole(cut: int) -> None
     first = layer(x[:, :cut], past=past)
     second = layer(x[:, cut:], past=layer.remembered(x[:, :cut], past))
     np.testing.assert_allclose(keras.ops.concatenate([first, second], axis=1), expected, atol=1e-5)
+
+
+def test_temporal_depthwise_grouped_gives_the_same() -> None:
+    layer = TemporalDepthwise(3)
+    x = RNG.normal(size=SHAPE).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(layer(x))
+    with grouped_depthwise():
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), expected, atol=1e-5)
 
 
 def test_temporal_depthwise_of_one_frame_is_refused() -> None:
