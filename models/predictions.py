@@ -202,7 +202,9 @@ def _check(classifier: Classifier, dataset: Dataset, records: Sequence[ClipRecor
         problems.append(f"the model has no class {', '.join(missing)}; it has {have}")
     if not records:
         problems.append(f"{dataset.folder} has no labelled clip in this split")
-    if abs(dataset.info.input.margin - classifier.card.input.margin) > 1e-6:
+    if classifier.card.input.kind == "scene":
+        problems.append("the model sees whole scenes, the data set holds crops of people: evaluate it on videos")
+    elif abs(dataset.info.input.margin - classifier.card.input.margin) > 1e-6:
         both = f"{dataset.info.input.margin:g}, the model was trained with {classifier.card.input.margin:g}"
         problems.append(f"the data set's crops have a margin of {both}")
     gone = [str(record.path) for record in records if not record.path.exists()]

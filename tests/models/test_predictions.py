@@ -67,6 +67,13 @@ def test_predict_never_scores_what_is_unclear(tmp_path: Path):
     assert [record.label for record in found.records] == ["Blue"]
 
 
+def test_predict_refuses_a_model_of_scenes(tmp_path: Path):
+    dataset, classifier = write_coloured(tmp_path, perfect(each=1)), ColourClassifier()
+    classifier.card = classifier.card.model_copy(update={"input": ModelInput(kind="scene", frames=16)})
+    with pytest.raises(EvaluationError, match="sees whole scenes"):
+        predict(classifier, dataset, dataset.records)
+
+
 def test_predict_lists_all_that_is_wrong_before_any_work(tmp_path: Path):
     dataset, classifier = write_coloured(tmp_path, perfect(each=1)), ColourClassifier(labels=("Red", "Blue"))
     classifier.card = classifier.card.model_copy(update={"input": ModelInput(frames=16, margin=0.5)})
