@@ -224,8 +224,10 @@ def main() -> int:
     for precision in arguments.precisions:
         job = {"folder": arguments.weights, "cache_dir": arguments.cache, "threads": arguments.threads}
         rows += measure({**job, "precision": precision}, video, frames, arguments.hops, arguments.rounds)
+        print(f"{precision} done ({len(rows)} rows)", file=sys.stderr, flush=True)
     print(table(rows))
-    report = {"machine": machine(), "network": card.name, "rows": [asdict(row) for row in rows]}
+    report = {"machine": machine(), "network": card.name, "rounds": arguments.rounds}
+    report["rows"] = [asdict(row) for row in rows]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     part = arguments.output.with_suffix(".part")
     part.write_text(json.dumps(report, indent=2) + "\n", "utf-8")

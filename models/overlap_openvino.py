@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from models.errors import OverlapUnsupportedError
 from models.overlap import HEAD_CROPS, SHIFTS, TAIL_CROPS, Features, usable_shifts
 from models.overlap_graph import feature_format, rest_graph, stem_graph
 from models.runtime import Clips, Floats
 
 
 class OpenVinoParts:
-    """The compiled pieces of one graph. Tails are compiled when a shift first asks for them."""
+    """The compiled pieces of one graph. Tails are compiled when a shift first asks for them.
+
+    Raises OverlapUnsupportedError for a graph that is not I3D's or SE-I3D's, or has clips of no fixed or fitting shape.
+    """
 
     time_axis = 2  # (1, 192, T/2, H/8, W/8)
 
@@ -26,6 +30,8 @@ class OpenVinoParts:
         self._core = ov.Core()
         self._properties = dict(properties)
         self._model = self._core.read_model(graph)
+        if self._model.is_dynamic():
+            raise OverlapUnsupportedError("stems are reused by graphs for one clip of a fixed shape; this one is open")
         self._format = feature_format(self._model, str(properties.get("INFERENCE_PRECISION_HINT", "f32")))
         self.frames = int(self._model.input(0).shape[1])
         self.shifts = usable_shifts(self.frames, shifts)
@@ -70,4 +76,7 @@ class OpenVinoParts:
         return self._compile(stem_graph(self._model, crops, self._format, at_begin, at_end))
 
     def _compile(self, model: Any) -> Any:
-        return self._core.compile_model(model, "CPU", self._properties).create_infer_request()
+        try:
+            return self._core.compile_model(model, "CPU", self._properties).create_infer_request()
+        except RuntimeError as error:
+            raise OverlapUnsupportedError(f"OpenVINO cannot compile a part of this network: {error}") from error

@@ -134,6 +134,7 @@ class InferenceEngine:
         """Drops what is kept for the tracks whose key is ``gone``."""
         for stems in self._stems():
             stems.forget(gone)
+        self._measure_stems()
 
     def _stems(self) -> list[StemReuse]:
         return [item.stems for item in list(self._classifiers.values()) if item.stems is not None]

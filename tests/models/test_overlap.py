@@ -250,6 +250,14 @@ def test_graph_with_a_gate_before_the_cut_is_refused(tmp_path: Path) -> None:
         OpenVinoParts(tmp_path / "gated.xml", {}, "test")
 
 
+def test_graph_for_any_number_of_clips_is_refused(graph: Path, tmp_path: Path) -> None:
+    model = ov.Core().read_model(graph)
+    model.reshape([-1, *CLIP_SHAPE])
+    ov.save_model(model, tmp_path / "open.xml", compress_to_fp16=False)
+    with pytest.raises(OverlapUnsupportedError, match="fixed shape"):
+        OpenVinoParts(tmp_path / "open.xml", {}, "test")
+
+
 def test_classifier_on_a_runtime_that_cannot_reuse_says_so_and_goes_on(graph: Path, video: NDArray[np.uint8]) -> None:
     from models.cards import read_card
 
