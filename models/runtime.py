@@ -7,6 +7,7 @@ OpenVINO never pays for TensorFlow. A further runtime is one more file and one m
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cards import ModelCard
-from models.errors import RuntimeUnavailableError
+from models.errors import ExportError, RuntimeUnavailableError
 from models.flow_input import channels, for_pictures, network_shape
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ _LOADERS: dict[str, str] = {
 }
 AUTO = "auto"
 RUNTIMES: tuple[str, ...] = (AUTO, *_LOADERS)
+_LOG = logging.getLogger(__name__)
 
 
 def load_runner(
@@ -114,7 +116,14 @@ def load_runner(
     choice = None if options.precision is not Precision.AUTO else _measured(card, shape, options)
     if choice is None:
         return _load(rule(), card, shape, options)
-    runner = _load(choice.runtime, card, shape, replace(options, precision=choice.precision))
+    try:
+        runner = _load(choice.runtime, card, shape, replace(options, precision=choice.precision))
+    except (
+        RuntimeUnavailableError,
+        ExportError,
+    ) as error:  # an export was damaged since, a driver is gone: the show goes on
+        _LOG.warning("%s: runtime auto takes %s instead of its first choice: %s", card.name, rule(), error)
+        return _load(rule(), card, shape, options)
     runner.description = f"{runner.description}; {choice.reason}"
     return runner
 

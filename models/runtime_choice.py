@@ -25,11 +25,12 @@ from models.runtime_trial import Candidate, Trial, try_out
 from pipeline.cpu import cpu_flags, precision_candidates
 
 BUDGET_S = 20.0  # for all candidates together; a first conversion takes its own time before
+GPU_BUDGET_S = 180.0  # there every batch size is compiled and tuned while a network loads
 LEAST_S = 3.0  # with less time left, starting one more candidate is in vain
 PATIENCE = 1.5  # a candidate that costs so many times the best so far is not measured further
 MARGIN = 0.95  # a later candidate must cost less than this part of an earlier one: timings are that rough
 YARDSTICK = Candidate("tensorflow", Precision.F32)  # the network as it was trained, which the others are held to
-_FORMAT = 1  # grows when what is kept, or the way to it, changes
+_FORMAT = 2  # grows when what is kept, or the way to it, changes
 _LOG = logging.getLogger(__name__)
 
 
@@ -81,11 +82,12 @@ def choose(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> C
 def candidates(card: ModelCard, clip_shape: ClipShape) -> list[Candidate]:
     """In the order of their promise; the last one is the yardstick.
 
-    XLA is tried on GPUs only (see ``models.runtime_tensorflow_xla``), bf16 only on CPUs that multiply it natively.
+    Where there is a GPU, nothing is tried on the CPU, and XLA only there (see ``models.runtime_tensorflow_xla``). bf16
+    is tried only on CPUs that multiply it natively.
     """
-    found: list[Candidate] = []
     if gpu_present():
-        found += [Candidate("tensorflow", Precision.AUTO), Candidate("tensorflow-xla", Precision.AUTO)]
+        return [Candidate("tensorflow", Precision.AUTO), Candidate("tensorflow-xla", Precision.AUTO), YARDSTICK]
+    found: list[Candidate] = []
     exports = [each for each in read_exports(card) if each.usable_by_default and each.clip_shape == clip_shape]
     for each in sorted(exports, key=lambda each: each.parity.latency_ratio if each.parity else 1.0):
         precision = Precision.INT8 if each.precision == Precision.INT8.value else Precision.AUTO
@@ -122,8 +124,10 @@ def decide(trials: Sequence[Trial]) -> Choice | None:
 def _try_all(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> list[Trial]:
     """Each candidate in turn until the time is over. Slow ones are given up after their first clip."""
     found = candidates(card, clip_shape)
-    _prepare(card, clip_shape, options)
-    ends = time.monotonic() + BUDGET_S
+    on_cpu = any(candidate.runtime == "openvino" for candidate in found)
+    if on_cpu:
+        _prepare(card, clip_shape, options)
+    ends = time.monotonic() + (BUDGET_S if on_cpu else GPU_BUDGET_S)
     trials: list[Trial] = []
     for place, candidate in enumerate(found, 1):
         left = ends - time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import runtime_choice
+from models import runtime, runtime_choice
 from models.cards import MODEL_FILE, ModelCard, read_card
 from models.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord, Parity
 from models.runtime import Precision, RuntimeOptions, load_runner
@@ -136,7 +136,7 @@ def test_candidates_follow_the_cpu_and_the_gpu(card: ModelCard, host: Callable[.
     assert candidates(card, card.clip_shape) == [BF16, YARDSTICK]
     host("avx2", gpu=True)
     names = [str(each) for each in candidates(card, card.clip_shape)]
-    assert names == ["tensorflow", "tensorflow-xla", "openvino:f32", "tensorflow:f32"]
+    assert names == ["tensorflow", "tensorflow-xla", "tensorflow:f32"]
 
 
 def test_candidates_are_exports_that_may_be_used_by_default(card: ModelCard, host: Callable[..., None]) -> None:
@@ -177,6 +177,14 @@ def test_choose_measures_once_and_load_runner_says_why(
     runner = load_runner(card, "auto", options)
     assert runner.description == f"{best.description}; the only runtime that could be measured on this host"
     assert choose(card, card.clip_shape, RuntimeOptions(threads=2)) is None
+
+    gone = choice.model_copy(update={"precision": Precision.INT8})  # its export was there when it was chosen
+    monkeypatch.setattr(runtime_choice, "_read", lambda _notes: gone)
+    monkeypatch.setattr(runtime, "rule", lambda: "openvino")
+    assert " int8 " not in load_runner(card, "auto", options).description
+    assert "takes openvino instead of its first choice: tiny has no int8 network" in caplog.text
+    monkeypatch.undo()
+
     (notes,) = (tiny_folder / "openvino").glob("*.runtime.json")
     notes.write_text("{", "utf-8")
     assert choose(card, card.clip_shape, options) is None
