@@ -18,7 +18,7 @@ from models.runtime import ClipShape
 from models.runtime_tensorflow import load_network
 
 CLIPS, BOXES, LOGITS = "clips", "boxes", "logits"
-_KNOWN_INPUTS = (["clip"], ["clip", "boxes"])
+_SCENE_INPUTS = ["clip", "boxes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ class Graph:
     def concrete(self) -> Any:
         return self.function.get_concrete_function()
 
+    def holder(self) -> Any:
+        """→ tf.Module that holds every variable once.
+
+        TensorFlow does not find all of them in a Keras model: LiteRT's converter would leave some without a value, and
+        Keras' own archive saves each twice.
+        """
+        module = tf.Module()
+        module.weights = [variable.value for variable in self.network.variables]
+        return module
+
 
 def read_graph(folder: Path, clip_shape: ClipShape, batch: int | None, pixels: Any = tf.uint8) -> Graph:
     """Load the folder's network as a function of ``batch`` clips (None: any number), pixels 0..255 of type ``pixels``.
@@ -42,7 +52,7 @@ def read_graph(folder: Path, clip_shape: ClipShape, batch: int | None, pixels: A
     """
     network = load_network(read_card(folder))
     names = [each.name for each in network.inputs]
-    if names not in _KNOWN_INPUTS:
+    if len(names) > 1 and names != _SCENE_INPUTS:
         raise ExportError(f"{folder.name} reads {', '.join(names)}; only clips, or clips and boxes, can be exported")
     signature = [tf.TensorSpec((batch, *clip_shape), pixels, name=CLIPS)]
     if len(names) > 1:

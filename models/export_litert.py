@@ -23,7 +23,7 @@ def write(folder: Path, target: Path, clip_shape: ClipShape, precision: str) -> 
     use_planar_layers()
     graph = read_graph(folder, clip_shape, 1)
     only_clips(graph, ExportFormat.LITERT)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.concrete], graph.network)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.concrete], graph.holder())
     if precision != "f32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "f16":

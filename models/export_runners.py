@@ -30,13 +30,15 @@ def open_export(record: ExportRecord, card: ModelCard, options: RuntimeOptions) 
 def _openvino(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
     openvino: Any = importlib.import_module("openvino")
     runtime: Any = importlib.import_module("models.runtime_openvino")
-    precision = Precision(record.precision)
-    arithmetic = "bf16" if precision is Precision.BF16 else "f32"  # an int8 graph says itself what is int8
-    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": arithmetic, "NUM_STREAMS": 1}
+    precision, core = Precision(record.precision), openvino.Core()
+    arithmetic = precision
+    if precision is Precision.INT8:  # the graph says what is int8; the rest is computed as the service will
+        arithmetic = runtime.choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": arithmetic.value, "NUM_STREAMS": 1}
     if options.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = options.threads
     try:
-        compiled = openvino.Core().compile_model(record.path, "CPU", properties)
+        compiled = core.compile_model(record.path, "CPU", properties)
     except RuntimeError as error:
         raise RuntimeUnavailableError(f"OpenVINO cannot load {record.path}: {error}") from error
     runner: Runner = runtime.OpenVinoRunner(compiled, precision)

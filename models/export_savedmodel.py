@@ -18,7 +18,6 @@ from models.runtime_savedmodel import ENDPOINT
 def write(folder: Path, target: Path, clip_shape: ClipShape, _precision: str) -> None:
     """Write the folder ``target``. Raises CardError, ExportError."""
     graph = read_graph(folder, clip_shape, None)
-    module = tf.Module()
-    module.weights = [variable.value for variable in graph.network.variables]  # Keras' archive would hold them twice
+    module = graph.holder()
     setattr(module, ENDPOINT, graph.function)
     tf.saved_model.save(module, str(target), signatures=graph.function)

@@ -20,15 +20,14 @@ from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import ExportError
 from models.predictions import NEVER_SCORED, Views, clip_views
 from models.runtime import Floats
-from pipeline.appearance import AppearanceEncoder, with_features
-from pipeline.detector import PersonDetector
-from pipeline.entities import Clip
+from pipeline.entities import Clip, Detections, Frame
 from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.tracker import PersonTracker, TrackerConfig
 
 HOP = 8  # crops between two clips of a person: a short video shall give many
+Finder = Callable[[Frame, Floats], Detections]  # a frame, and boxes (M, 4) where the tracker expects people
 _Item = TypeVar("_Item")
 
 
@@ -83,10 +82,8 @@ def dataset_clips(dataset: Dataset, card: ModelCard, split: Split, most: int | N
     )
 
 
-def video_clips(
-    video: Path, detector: PersonDetector, encoder: AppearanceEncoder, card: ModelCard, most: int
-) -> ParityClips:
-    """At most ``most`` complete clips of the people in a video, evenly chosen, in the order of time.
+def video_clips(video: Path, find: Finder, card: ModelCard, most: int) -> ParityClips:
+    """At most ``most`` complete clips of the people that ``find`` sees in a video, evenly chosen, in the order of time.
 
     Raises ExportError when there is none, and SourceError when the video cannot be read.
     """
@@ -95,9 +92,8 @@ def video_clips(
     source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
     try:
         for frame in source:
-            people = detector.detect([frame.image])[0]
-            described = with_features(encoder, frame.image, people, tracker.expected(frame.time_s))
-            clips = buffer.push(frame, tracker.update(frame, described))
+            people = find(frame, tracker.expected(frame.time_s))
+            clips = buffer.push(frame, tracker.update(frame, people))
             found.extend(clip for clip in clips if not clip.provisional)
             if len(found) >= 4 * most:  # bounds memory with a long video
                 break

@@ -14,7 +14,7 @@ from models.export_record import LEAST_AGREEMENT, ExportFormat
 if TYPE_CHECKING:
     from models.cards import ModelCard
     from models.export_record import ExportRecord
-    from models.parity_clips import ParityClips
+    from models.parity_clips import Finder, ParityClips
 
 EXIT_NOT_CLOSE = 3  # the export is kept, but nobody gets it unasked
 FROM_VIDEO, CALIBRATION = 32, 64  # clips, where nobody says how many
@@ -97,13 +97,24 @@ def _clips(arguments: argparse.Namespace, card: ModelCard, *, calibrated: bool) 
 def _from_video(arguments: argparse.Namespace, card: ModelCard, *, calibrated: bool) -> tuple[ParityClips, ParityClips]:
     from models.errors import ExportError  # noqa: PLC0415
     from models.parity_clips import video_clips  # noqa: PLC0415
-    from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: PLC0415
-    from service.inference import EngineConfig, load_detector  # noqa: PLC0415
-    from service.settings import load_settings  # noqa: PLC0415
 
     video = arguments.video or SAMPLE
     if not video.is_file():
         raise ExportError(f"there is no video {video}: give --data or --video")
+    wanted = arguments.clips or FROM_VIDEO
+    clips = video_clips(video, people_finder(), card, wanted * 2 if calibrated else wanted)
+    if not calibrated:
+        return clips, clips
+    calibration, compared = clips.halves()
+    return compared, calibration
+
+
+def people_finder() -> Finder:
+    """→ the service's own detector and appearance encoder, by its settings."""
+    from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features  # noqa: PLC0415
+    from service.inference import EngineConfig, load_detector  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
     settings = load_settings()
     engine = EngineConfig(
         weights_dir=settings.weights_dir,
@@ -114,12 +125,8 @@ def _from_video(arguments: argparse.Namespace, card: ModelCard, *, calibrated: b
         appearance=settings.appearance,
     )
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
-    wanted = arguments.clips or FROM_VIDEO
-    clips = video_clips(video, load_detector(engine), encoder, card, wanted * 2 if calibrated else wanted)
-    if not calibrated:
-        return clips, clips
-    calibration, compared = clips.halves()
-    return compared, calibration
+    detector = load_detector(engine)
+    return lambda frame, expected: with_features(encoder, frame.image, detector.detect([frame.image])[0], expected)
 
 
 def _model_folder(name: str) -> Path:
