@@ -26,6 +26,20 @@ def test_take_prefers_the_track_whose_last_label_is_oldest():
     assert scheduler.take(1, 0)[1] == [(1, 2)]  # waited since 2, the others were labelled at 2
 
 
+def test_take_beside_takes_waiting_tracks_of_the_same_stream_and_model_only():
+    clock = Clock()
+    scheduler = ClipScheduler(clock)
+    for clock.now, key in enumerate([(1, 1), (2, 1), (1, 2), (1, 3), (1, 4)]):
+        scheduler.offer(key, "other" if key == (1, 4) else "m")
+    assert scheduler.take(1, 0)[1] == [(1, 1)]
+    assert scheduler.take_beside((1, 1), "m", 0) == []
+    assert scheduler.take_beside((1, 1), "m", 1) == [(1, 2)]
+    assert scheduler.take_beside((1, 1), "m", 5) == [(1, 3)]
+    assert scheduler.take(8, 0) == ("m", [(2, 1)])
+    assert scheduler.take(8, 0) == ("other", [(1, 4)])
+    assert scheduler.stats().waiting == 0
+
+
 def test_second_offer_of_a_track_keeps_its_one_place():
     scheduler = ClipScheduler(Clock())
     scheduler.offer((1, 1), "m")
