@@ -17,7 +17,7 @@ class SameAveragePool(keras.layers.Layer):  # type: ignore[misc]  # keras ships 
 
     Keras' own ``AveragePooling3D`` counts places outside when it runs on PyTorch, which moves logits by tenths.
 
-    Input: float (B, T, H, W, C), H and W known. Output: float (B, T, ceil(H/stride), ceil(W/stride), C).
+    Input: float (B, T, H, W, C), T, H and W known. Output: float (B, T, ceil(H/stride), ceil(W/stride), C).
     """
 
     def __init__(self, size: int, stride: int, **kwargs: Any) -> None:
@@ -27,13 +27,14 @@ class SameAveragePool(keras.layers.Layer):  # type: ignore[misc]  # keras ships 
         self.size, self.stride = size, stride
 
     def call(self, inputs: Any) -> Any:
-        height, width = inputs.shape[2:4]
+        frames, height, width, channels = inputs.shape[1:]
         rows, columns = self._around(height), self._around(width)
-        padded = keras.ops.pad(inputs, ((0, 0), (0, 0), rows, columns, (0, 0)))
-        window, strides = (1, self.size, self.size), (1, self.stride, self.stride)
-        mean = keras.ops.average_pool(padded, window, strides, "valid", "channels_last")
+        pictures = keras.ops.reshape(inputs, (-1, height, width, channels))  # LiteRT has no 3D pooling
+        padded = keras.ops.pad(pictures, ((0, 0), rows, columns, (0, 0)))
+        mean = keras.ops.average_pool(padded, self.size, self.stride, "valid", "channels_last")
         share = np.outer(self._inside(height), self._inside(width))  # of the window that is inside, (H', W')
-        return mean * keras.ops.cast((1 / share)[None, None, :, :, None], self.compute_dtype)
+        mean = mean * keras.ops.cast((1 / share)[None, :, :, None], self.compute_dtype)
+        return keras.ops.reshape(mean, (-1, frames, *share.shape, channels))
 
     def _around(self, length: int) -> tuple[int, int]:
         """→ places added before and after."""

@@ -38,7 +38,7 @@ def test_mobilenet3d_passes_the_network_check() -> None:
         clip_shape=TINY,
         num_classes=4,
         parameters=mobilenet("small", 0.25, 3, 4),
-        overfit=OverfitPlan(eager=True),
+        overfit=OverfitPlan(steps=12, learning_rate=1e-3, look_every=2, eager=True),
     )
 
 

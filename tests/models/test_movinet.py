@@ -36,7 +36,7 @@ def test_movinet_passes_the_network_check() -> None:
         clip_shape=TINY,
         num_classes=4,
         parameters=movinet_a0(4),
-        overfit=OverfitPlan(eager=True),
+        overfit=OverfitPlan(steps=12, learning_rate=1e-3, look_every=2, eager=True),
     )
 
 
