@@ -48,7 +48,7 @@ def ready(card: ModelCard, format: ExportFormat, clip_shape: ClipShape, options:
         found.verify()
         return Converted(found.path, found.precision)
     precision = _precision(row, options.precision)
-    cache_dir = options.cache_dir or card.folder / row.format.value
+    cache_dir = options.cache_dir or card.folder / "converted"
     name = f"{card.name}-{row.format.value}-{precision}-{cache_key(card, clip_shape, row.packages)}"
     folder = kept(cache_dir, name, row.file, lambda fresh: convert(row, precision, card, clip_shape, fresh / row.file))
     return Converted(folder / row.file, precision)
