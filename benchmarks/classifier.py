@@ -15,6 +15,7 @@ with --write-docs, put into docs/networks.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -68,21 +69,26 @@ def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, C
     """Every row of one network; the anchor runs along and is left out again unless it belongs to the network."""
     from benchmarks.comparison import folders  # noqa: PLC0415  # TensorFlow, which peers alone do not need
     from models.complexity import complexity  # noqa: PLC0415
+    from models.errors import ModelsError  # noqa: PLC0415
     from models.runtime_tensorflow import load_network  # noqa: PLC0415
 
     card, anchor_card = folders.read(name, arguments.work), folders.read(ANCHOR.network, arguments.work)
     model = load_network(card)
     size = complexity(model, *folders.input_shapes(model, card.clip_shape))
-    cards = {ANCHOR: anchor_card, **dict.fromkeys(rows_of(name, arguments.runtimes), card)}
+    rows = rows_of(name, arguments.runtimes)
+    if any(key.precision == "int8" for key in rows):
+        with contextlib.suppress(ModelsError):  # the row then says that there is no such network
+            folders.export_int8(card, clips)
+    cards = {ANCHOR: anchor_card, **dict.fromkeys(rows, card)}
     jobs = {
         key: Job(of.folder, key.runtime, key.precision, arguments.work / "cache", arguments.threads)
         for key, of in cards.items()
     }
     found = measure(jobs, {key: of.clip_shape for key, of in cards.items()}, clips, _options(arguments))
-    rows = [measured for key, measured in found.items() if key.network == name]
-    for row in rows:
+    measured = [found[key] for key in rows]
+    for row in measured:
         row.parameters, row.gmacs, row.trained = size.parameters, size.gmacs, name in TRAINED
-    return rows
+    return measured
 
 
 def peer_row(name: str, arguments: argparse.Namespace, clips: Mapping[str, Clip]) -> Measured:

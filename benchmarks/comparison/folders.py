@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -10,8 +13,12 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import numpy as np
 
+from benchmarks.comparison.clips import Clip, fitted
 from benchmarks.comparison.rows import TRAINED
 from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
+from models.export import ExportJob, export
+from models.export_record import ExportFormat, read_exports
+from models.parity_clips import ParityClip, ParityClips
 from models.registry import InputKind, build, network
 from pipeline.cpu import file_sha256
 
@@ -21,10 +28,13 @@ LABELS = ("Fighting", "Standing", "Walking", "Other")
 
 def weights_folder(name: str, work: Path) -> Path:
     """→ folder of the network called ``name``; a fresh one is made in ``work`` unless it lies there already."""
-    if name in TRAINED:
-        return REPOSITORY / "weights" / TRAINED[name]
     folder = work / name
-    if not (folder / CARD_FILE).is_file():
+    if name in TRAINED:  # a copy: its exports are of this run, and the repository's folder stays as it is
+        shipped = REPOSITORY / "weights" / TRAINED[name]
+        for file in (MODEL_FILE, LABELS_FILE, CARD_FILE):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(shipped / file, folder / file)
+    elif not (folder / CARD_FILE).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         _write(name, folder)
     return folder
@@ -63,6 +73,20 @@ def spread_out(model: keras.Model) -> None:
             weight.assign(value * generator.uniform(0.8, 1.2, value.shape))
         elif weight.path.endswith(("moving_mean", "beta")):
             weight.assign(value + generator.normal(0, 0.05, value.shape))
+
+
+def export_int8(card: ModelCard, clips: Mapping[str, Clip]) -> None:
+    """Puts the int8 network beside the others, calibrated on ``clips``, unless it is there already.
+
+    Raises ModelsError for networks that cannot be quantised.
+    """
+    if any(record.format is ExportFormat.OPENVINO_INT8 for record in read_exports(card)):
+        return
+    real = ParityClips(
+        "the benchmark's clips",
+        tuple(partial(ParityClip, fitted(clip, card.clip_shape)) for clip in clips.values()),
+    )
+    export(ExportJob(card, ExportFormat.OPENVINO_INT8, real, real), say=lambda _: None)
 
 
 def input_shapes(model: keras.Model, clip_shape: tuple[int, ...]) -> list[tuple[int, ...]]:

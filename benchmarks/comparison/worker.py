@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +96,13 @@ def serve(pipe: Connection, job: Job) -> None:
             pipe.send((logits, time.perf_counter() - wall, time.process_time() - cpu))
         except Exception as error:  # noqa: BLE001  # as above
             pipe.send(f"{type(error).__name__}: {error}".splitlines()[0][:300])
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    pipe.send(peak_rss_mb())
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process held, MB. ``ru_maxrss`` would hold its parent's too, through fork and exec."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    return next(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def _load(job: Job) -> tuple[Run, str, tuple[str, ...]]:
