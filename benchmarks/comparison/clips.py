@@ -21,6 +21,14 @@ def read_clips(folder: Path, sample: Path) -> dict[str, Clip]:
     return clips
 
 
+def windows(clip: Clip) -> dict[str, Clip]:
+    """Five overlapping windows of a clip, 144 of 224 pixels wide: more real pictures from few videos."""
+    side = clip.shape[1] * 9 // 14
+    far = clip.shape[1] - side
+    corners = {"tl": (0, 0), "tr": (0, far), "bl": (far, 0), "br": (far, far), "c": (far // 2, far // 2)}
+    return {name: clip[:, y : y + side, x : x + side] for name, (y, x) in corners.items()}
+
+
 def fitted(clip: Clip, shape: tuple[int, ...]) -> Clip:
     """→ uint8 ``shape`` (T, H, W, 3): pictures evenly spaced in time, resized by area or cubic interpolation."""
     frames, height, width = shape[:3]

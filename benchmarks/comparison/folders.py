@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import numpy as np
 
-from benchmarks.comparison.clips import Clip, fitted
+from benchmarks.comparison.clips import Clip, fitted, windows
 from benchmarks.comparison.rows import TRAINED
 from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from models.export import ExportJob, export
@@ -76,17 +76,20 @@ def spread_out(model: keras.Model) -> None:
 
 
 def export_int8(card: ModelCard, clips: Mapping[str, Clip]) -> None:
-    """Puts the int8 network beside the others, calibrated on ``clips``, unless it is there already.
+    """Puts the int8 network beside the others, calibrated on windows of ``clips``, unless it is there already.
 
     Raises ModelsError for networks that cannot be quantised.
     """
     if any(record.format is ExportFormat.OPENVINO_INT8 for record in read_exports(card)):
         return
-    real = ParityClips(
-        "the benchmark's clips",
-        tuple(partial(ParityClip, fitted(clip, card.clip_shape)) for clip in clips.values()),
-    )
-    export(ExportJob(card, ExportFormat.OPENVINO_INT8, real, real), say=lambda _: None)
+    real = _parity_clips(clips.values(), card)
+    cut = _parity_clips((window for clip in clips.values() for window in windows(clip).values()), card)
+    export(ExportJob(card, ExportFormat.OPENVINO_INT8, real, cut), say=lambda _: None)
+
+
+def _parity_clips(clips: Iterable[Clip], card: ModelCard) -> ParityClips:
+    items = tuple(partial(ParityClip, fitted(clip, card.clip_shape)) for clip in clips)
+    return ParityClips("the benchmark's clips", items)
 
 
 def input_shapes(model: keras.Model, clip_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
