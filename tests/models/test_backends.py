@@ -1,4 +1,4 @@
-"""Every network of the registry computes the same on TensorFlow, jax and torch: one process a backend for all of them."""
+"""Every network of the registry computes the same on TensorFlow, jax and torch: one process a backend for all."""
 
 from __future__ import annotations
 
