@@ -165,7 +165,9 @@ def check_all_backends(
 
 def _run_elsewhere(folder: Path, backend: str) -> None:
     quiet = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-    environment = {**os.environ, **quiet, "PYTHONPATH": str(REPOSITORY)}
+    quiet["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than one run of a slower program
+    hasty = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # every program runs once: compiling is what takes time
+    environment = {**os.environ, **quiet, **hasty, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "tests.models.backend_logits", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=170, check=False)
     assert result.returncode == 0, result.stderr[-2000:]

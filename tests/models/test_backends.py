@@ -15,7 +15,7 @@ from tests.models.small_backbone import SMALL
 ROWS: Mapping[str, tuple[ClipShape, Mapping[str, Any]]] = {
     "i3d": ((9, 32, 32, 3), {}),
     "se_i3d": ((9, 32, 32, 3), {}),
-    "se_i3d_time": ((9, 32, 32, 3), {}),
+    "se_i3d_time": ((18, 48, 56, 3), {}),  # sizes that padding does not share out evenly
     "two_stream_i3d": ((9, 32, 32, 3), {}),
     "slowfast": ((8, 32, 32, 3), {}),
     "action_transformer": ((9, 32, 32, 3), {}),
@@ -32,6 +32,5 @@ def test_every_network_has_a_row() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_networks_give_the_same_logits_on_another_backend(backend: str) -> None:
-    check_all_backends(ROWS, 3, (backend,))
+def test_networks_give_the_same_logits_on_other_backends() -> None:
+    check_all_backends(ROWS, 3, ("jax", "torch"))

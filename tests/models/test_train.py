@@ -56,6 +56,7 @@ def curve(folder: Path, name: str, job: str = "final") -> list[dict[str, float]]
 
 def run_child(folder: Path, *arguments: str, backend: str = "tensorflow") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than so few steps of slower programs
     command = [sys.executable, "-m", "tests.models.training_runs", str(folder), *arguments]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
