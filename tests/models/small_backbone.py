@@ -27,6 +27,8 @@ def write_weights(path: Path, size: int = 32) -> Path:
             layer.momentum = 0.0
     street = real_clips((2, size, size, 3)).reshape(-1, size, size, 3)  # (16, S, S, 3)
     light = np.linspace(0.1, 1, len(street), dtype=np.float32).reshape(-1, 1, 1, 1)
-    model(street * light / np.float32(127.5) - np.float32(1), training=True)
+    noise = np.random.default_rng(5).integers(0, 60, street.shape) + 195 * light
+    pictures = np.concatenate([street * light, noise]).astype(np.float32)
+    model(pictures / np.float32(127.5) - np.float32(1), training=True)
     model.save_weights(path)
     return path
