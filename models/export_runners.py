@@ -34,11 +34,8 @@ def _openvino(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -
     arithmetic = precision
     if precision is Precision.INT8:  # the graph says what is int8; the rest is computed as the service will
         arithmetic = runtime.choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": arithmetic.value, "NUM_STREAMS": 1}
-    if options.threads is not None:
-        properties["INFERENCE_NUM_THREADS"] = options.threads
     try:
-        compiled = core.compile_model(record.path, "CPU", properties)
+        compiled = core.compile_model(record.path, "CPU", runtime.cpu_properties(arithmetic.value, options.threads))
     except RuntimeError as error:
         raise RuntimeUnavailableError(f"OpenVINO cannot load {record.path}: {error}") from error
     runner: Runner = runtime.OpenVinoRunner(compiled, precision)

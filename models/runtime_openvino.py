@@ -43,15 +43,7 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Ope
     core = ov.Core()
     graph = network_file(card, clip_shape, options)
     precision = choose_precision(options.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    properties: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": _arithmetic(precision, core),
-        "NUM_STREAMS": 1,
-        # Threads tied to cores wait for them wherever anything else runs, as detection does: 5 % more CPU time a clip.
-        "ENABLE_CPU_PINNING": False,
-    }
-    if options.threads is not None:
-        properties["INFERENCE_NUM_THREADS"] = options.threads
+    properties = cpu_properties(_arithmetic(precision, core), options.threads)
     try:
         compiled = core.compile_model(graph, "CPU", properties)
     except RuntimeError as error:
@@ -60,6 +52,20 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Ope
     if classes != card.num_classes:
         raise CardError(f"{card.folder / MODEL_FILE} has {classes} classes, its card says {card.num_classes}")
     return OpenVinoRunner(compiled, precision, GraphSource(graph, properties))
+
+
+def cpu_properties(arithmetic: str, threads: int | None) -> dict[str, Any]:
+    """→ how a network is compiled for one clip at a time; ``arithmetic`` is f32 or bf16."""
+    properties: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": arithmetic,
+        "NUM_STREAMS": 1,
+        # Threads tied to cores wait for them wherever anything else runs, as detection does: 5 % more CPU time a clip.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = threads
+    return properties
 
 
 @dataclass(frozen=True, slots=True)

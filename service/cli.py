@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from service import cli_dataset, cli_evaluate, cli_export, cli_train, cli_train_person
+from service import cli_dataset, cli_evaluate, cli_export, cli_runtime, cli_train, cli_train_person
 from service.errors_base import ServiceError
 
 EXIT_FAILED = 1
@@ -51,7 +51,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve = commands.add_parser("serve", help="run the service")
     serve.add_argument("--host", help="address to listen on (default: ACTOSCOPE_HOST or 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default: ACTOSCOPE_PORT or 8000)")
-    serve.add_argument("--runtime", choices=("auto", "tensorflow", "openvino"), help="how networks are run")
+    cli_runtime.add(serve)
     serve.add_argument("--sample", action="store_true", help="start with the bundled sample video as a stream")
     serve.set_defaults(run=_serve)
 
@@ -62,7 +62,7 @@ def _add_annotate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     annotate.add_argument("--output", type=Path, help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it")
     annotate.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
     annotate.add_argument("--model", help="folder name in the weights directory")
-    annotate.add_argument("--runtime", choices=("auto", "tensorflow", "openvino"))
+    cli_runtime.add(annotate)
     annotate.add_argument("--hop", type=_positive, default=16, help="crops between two classified clips (default 16)")
     annotate.add_argument("--quiet", action="store_true", help="no progress bar")
     annotate.set_defaults(run=_annotate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from models.errors import EvaluationError
+from service import cli_runtime
 
 if TYPE_CHECKING:
     from models.classifier import ActionClassifier
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from models.video_judgement import VideoJudgement
     from models.video_truth import VideoTruth
     from service.inference import EngineConfig
-
-RUNTIMES = ("auto", "tensorflow", "openvino")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,7 +54,7 @@ def _add_clip_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--windows", type=int, choices=(1, 2, 3), default=1, help="windows of a longer clip to average")
     parser.add_argument("--real", type=int, metavar="N", help="show N pictures of each clip at most, back and forth")
     parser.add_argument("--output", type=Path, help="where results go (default: evaluations/MODEL)")
-    parser.add_argument("--runtime", choices=RUNTIMES)
+    cli_runtime.add(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 

@@ -11,6 +11,7 @@ import pytest
 from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.pretrained import CARD_FILE
 from pipeline.cpu import file_sha256
+from service.cli import build_parser
 from service.settings import Settings, settings_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -118,3 +119,13 @@ def test_help_names_every_command(tmp_path: Path):
     assert status == 0
     for command in ("serve", "annotate", "weights", "settings"):
         assert command in out
+
+
+@pytest.mark.parametrize("command", [["serve"], ["annotate", "street.mp4"], ["evaluate", "surveillance", "data"]])
+def test_runtime_may_name_a_precision_and_unknown_ones_are_listed(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build_parser().parse_args([*command, "--runtime", "openvino:int8"]).runtime == "openvino:int8"
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([*command, "--runtime", "caffe"])
+    assert "tensorflow, tensorflow-xla, openvino" in capsys.readouterr().err
