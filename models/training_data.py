@@ -123,7 +123,7 @@ def mix(batch: Batch, strength: float, rng: np.random.Generator) -> Batch:
 
     def mixed(array: NDArray[Any]) -> NDArray[Any]:
         if array.dtype == np.bool_:
-            return np.logical_or(array, array[other])
+            return np.asarray(array | array[other])
         weight = share.reshape(-1, *([1] * (array.ndim - 1)))
         return array * weight + array[other] * (1 - weight)
 
