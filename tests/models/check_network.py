@@ -169,7 +169,7 @@ def _run_elsewhere(folder: Path, backend: str) -> None:
     hasty = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # every program runs once: compiling is what takes time
     environment = {**os.environ, **quiet, **hasty, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "tests.models.backend_logits", str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=170, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
 
 

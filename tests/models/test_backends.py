@@ -32,5 +32,6 @@ def test_every_network_has_a_row() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # one core of a busy machine takes minutes
 def test_networks_give_the_same_logits_on_other_backends() -> None:
     check_all_backends(ROWS, 3, ("jax", "torch"))
