@@ -14,6 +14,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(here: Here) -> Items[Model]:
     """Everything in the weights folder that a stream may name as its ``model``."""
     cards = await here.catalogue.cards()
+    running = here.supervisor.inference_status().get("parts", {})
     items = [
         Model(
             id=folder,
@@ -24,6 +25,7 @@ async def list_models(here: Here) -> Items[Model]:
             provenance=card.provenance,
             licence=card.licence,
             default=folder == here.catalogue.default,
+            runtime=running.get(f"model:{folder}"),
         )
         for folder, card in cards.items()
     ]

@@ -73,7 +73,7 @@ class ScriptedSupervisor:
         return self.is_ready
 
     def inference_status(self) -> dict[str, Any]:
-        return {"detector": "scripted"}
+        return {"ready": self.is_ready, "parts": {"model:surveillance": "scripted"}}
 
     def metrics_text(self) -> bytes:
         return b"# HELP actoscope_up scripted\n# TYPE actoscope_up gauge\nactoscope_up 1.0\n"

@@ -21,6 +21,7 @@ def test_models_are_what_the_weights_folder_holds_now(api: RunningApi):
     models = {item["id"]: item for item in api.client.get("/v1/models").json()["items"]}
     assert set(models) == {MODEL, "fights"}
     assert models["fights"]["default"] is False
+    assert (models[MODEL]["runtime"], models["fights"]["runtime"]) == ("scripted", None)
     assert api.add(model="fights", actions={"fighting": 0.5})["model"] == "fights"
 
 
@@ -29,7 +30,7 @@ def test_healthy_before_ready_and_ready_once_models_are_loaded(api: RunningApi):
     assert api.client.get("/healthz").json()["status"] == "ok"
     assert "loading" in problem(api.client.get("/readyz"), 503)["detail"]
     api.supervisor.is_ready = True
-    assert api.client.get("/readyz").json() == {"status": "ready", "inference": {"detector": "scripted"}}
+    assert api.client.get("/readyz").json() == {"status": "ready", "inference": api.supervisor.inference_status()}
 
 
 def test_metrics_are_prometheus_text(api: RunningApi):
