@@ -10,7 +10,7 @@ from keras.applications import densenet, efficientnet, inception_v3, resnet
 
 from models import registry
 from models.cnn_backbone import backbone_names, recolour
-from models.cnn_rnn import backbone_layers, features_part, seen_frames, sequence_part
+from models.cnn_rnn import backbone_layers, features_part, seen_frames, sequence_part, train_from
 from models.errors import PullError
 from tests.models.check_network import OverfitPlan, check_network, count_parameters, disturb, real_clips
 from tests.models.small_backbone import PARAMETERS, SMALL, WIDTH, write_weights
@@ -129,7 +129,7 @@ def test_backbone_learns_from_the_layer_that_is_named() -> None:
     ]
     assert all(layer.trainable for layer in model.layers if layer.name in ("Norm", "Recurrent_1", "Logits"))
     with pytest.raises(ValueError, match=r"no layer 'conv_99'; there are .*conv1, "):
-        small(trainable_backbone="conv_99")
+        train_from(model, "conv_99")
 
 
 def test_names_do_not_depend_on_what_was_built_before() -> None:
