@@ -32,8 +32,10 @@ run: install
 ## Everything that can be proven without a network: unit, property and end-to-end tests.
 ## The networks' tests share the cores; the others time cameras, sockets and processes, and run one after another.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/models
-	$(BIN)/python -m pytest --ignore=tests/models
+	@status=0; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/models || status=1; \
+	$(BIN)/python -m pytest --ignore=tests/models || status=1; \
+	exit $$status
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
     )
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> None:
+    """Every test starts from the same random numbers, whatever ran before it in the process."""
+    keras = sys.modules.get("keras")
+    if keras is not None:  # tests without networks do not load it
+        keras.utils.set_random_seed(7)
 
 
 @pytest.fixture(scope="session")

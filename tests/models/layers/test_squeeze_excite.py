@@ -33,6 +33,7 @@ def gates(layer: Any, x: np.ndarray) -> np.ndarray:
 def trained(axes: str) -> Any:
     layer = SqueezeExcite3D(4, axes)
     layer.build(SHAPE)
+    layer.reduce.kernel.assign(np.abs(layer.reduce.kernel))  # else all units of the bottleneck may be off
     layer.expand.kernel.assign(RNG.normal(size=tuple(layer.expand.kernel.shape)))
     return layer
 
