@@ -19,13 +19,6 @@ KINETICS = REPOSITORY.parent / "shared" / "data" / "kinetics"
 TINY_LABELS = ("Walking", "Standing", "Fighting", "Other", "Falling")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Keras 3.15 saves TensorFlow variables with np.array(variable); TensorFlow 2.21 does not yet know NumPy 2's `copy`.
-    config.addinivalue_line(
-        "filterwarnings", "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
-    )
-
-
 @pytest.fixture(autouse=True)
 def same_start() -> None:
     """Every test starts from the same random numbers, whatever ran before it in the process."""
