@@ -56,7 +56,9 @@ class InferenceEngine:
     def __init__(self, config: EngineConfig, measures: Measures | None = None) -> None:
         self.config = config
         self.measures = measures or Measures()
+        log.info("loading the person detector (the first start converts it)")
         self._detector = load_detector(config)
+        log.info("loading the appearance encoder (the first start converts it)")
         looks = AppearanceConfig(config.cache_dir, config.threads)
         self._encoder = AppearanceEncoder.load(config.appearance, looks)
         self._classifiers: dict[str, ActionClassifier] = {}
@@ -74,6 +76,7 @@ class InferenceEngine:
                 return loaded
             if len(self._classifiers) >= self.config.max_models:
                 raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
+            log.info("loading model %s (the first start converts it)", name)
             try:
                 loaded = ActionClassifier.load(
                     self.config.weights_dir / name,

@@ -88,10 +88,19 @@ class Welcome:
             if self._sample:
                 self._add_sample(client)
             self._say(f"Actoscope is at {self.url} – models are loading (the first start converts them)")
-            while client.get("/readyz").status_code != httpx.codes.OK and not self._server.should_exit:
+            while not self._server.should_exit:
+                if self._ready(client):
+                    self._say(f"Ready: open {self.url} (stop with Ctrl-C)")
+                    return
                 time.sleep(0.5)
-            if not self._server.should_exit:
-                self._say(f"Ready: open {self.url} (stop with Ctrl-C)")
+
+    @staticmethod
+    def _ready(client: httpx.Client) -> bool:
+        """Whether the models are loaded. A server that is being stopped may answer no more."""
+        try:
+            return client.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     def _add_sample(self, client: httpx.Client) -> None:
         names = [stream["name"] for stream in client.get("/v1/streams").json()["items"]]
