@@ -75,7 +75,7 @@ def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, C
     card, anchor_card = folders.read(name, arguments.work), folders.read(ANCHOR.network, arguments.work)
     model = load_network(card)
     size = complexity(model, *folders.input_shapes(model, card.clip_shape))
-    rows = rows_of(name, arguments.runtimes)
+    rows = rows_of(name, arguments.runtimes, arguments.precisions)
     if any(key.precision == "int8" for key in rows):
         with contextlib.suppress(ModelsError):  # the row then says that there is no such network
             folders.export_int8(card, clips)
@@ -127,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--networks", nargs="*", default=[], metavar="NAME", help="of the registry; default: all")
     made.add_argument("--runtimes", nargs="*", default=[], metavar="NAME", help="beside TensorFlow f32; default: all")
+    made.add_argument("--precisions", nargs="*", default=[], metavar="NAME", help="f32, bf16, int8; default: all")
     made.add_argument("--peers", nargs="*", default=list(PEERS), metavar="NAME", help="default: all; none with --peers")
     made.add_argument("--clips", type=Path, default=REPOSITORY.parent / "shared" / "data" / "kinetics")
     made.add_argument("--rounds", type=int, default=5)
@@ -143,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     clips, rows = read_clips(arguments.clips, SAMPLE), []
     for name in chosen_networks(arguments.networks):
         rows += network_rows(name, arguments, clips)
-        print(plain(rows[-len(rows_of(name, arguments.runtimes)) :]), flush=True)
+        print(plain(rows[-len(rows_of(name, arguments.runtimes, arguments.precisions)) :]), flush=True)
         kept = keep(arguments.output, rows, arguments.rounds)
     for name in arguments.peers:
         rows.append(peer_row(name, arguments, clips))

@@ -75,11 +75,15 @@ class Measured:
     problem: str = ""
 
 
-def rows_of(network: str, runtimes: Iterable[str] = ()) -> list[Key]:
-    """The network's rows, its reference first; ``runtimes`` narrows them, the reference always stays."""
-    wanted = set(runtimes)
+def rows_of(network: str, runtimes: Iterable[str] = (), precisions: Iterable[str] = ()) -> list[Key]:
+    """The network's rows, its reference first; ``runtimes`` and ``precisions`` narrow the others."""
+    names, formats = set(runtimes), set(precisions)
     keys = [Key(network, *configuration) for configuration in CONFIGURATIONS]
-    return [key for key in keys if key.is_reference or not wanted or key.runtime in wanted]
+    return [key for key in keys if key.is_reference or (_in(key.runtime, names) and _in(key.precision, formats))]
+
+
+def _in(value: str, wanted: set[str]) -> bool:
+    return not wanted or value in wanted
 
 
 def chosen_networks(names: Iterable[str]) -> list[str]:

@@ -22,6 +22,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 def test_rows_begin_with_the_reference_whatever_runtimes_are_asked_for() -> None:
     assert [key.runtime for key in rows_of("slowfast", ["onnx"])] == ["tensorflow", "onnx"]
     assert rows_of("slowfast")[0].is_reference and len(rows_of("slowfast")) > 5
+    assert [key.precision for key in rows_of("slowfast", ["openvino"], ["int8"])] == ["f32", "int8"]
 
 
 def test_networks_are_all_of_the_registry_unless_named() -> None:
