@@ -92,17 +92,19 @@ def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, C
 
 
 def peer_row(name: str, arguments: argparse.Namespace, clips: Mapping[str, Clip]) -> Measured:
-    from benchmarks.comparison import folders, peers  # noqa: PLC0415
+    from benchmarks.comparison import folders  # noqa: PLC0415
 
-    anchor_card, peer, key = folders.read(ANCHOR.network, arguments.work), peers.PEERS[name], Key(name, "torch", "f32")
+    anchor_card, key, (frames, size) = (
+        folders.read(ANCHOR.network, arguments.work),
+        Key(name, "torch", "f32"),
+        PEERS[name],
+    )
     jobs = {
         ANCHOR: Job(anchor_card.folder, "tensorflow", "f32", arguments.work / "cache", arguments.threads),
         key: Job(None, name, "f32", arguments.work / "cache", arguments.threads),
     }
-    shapes = {ANCHOR: anchor_card.clip_shape, key: (peer.frames, peer.size, peer.size, 3)}
-    row = measure(jobs, shapes, clips, _options(arguments))[key]
-    row.parameters = peers.parameters(name)
-    return row
+    shapes = {ANCHOR: anchor_card.clip_shape, key: (frames, size, size, 3)}
+    return measure(jobs, shapes, clips, _options(arguments))[key]
 
 
 def _options(arguments: argparse.Namespace) -> Options:

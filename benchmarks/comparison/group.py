@@ -73,7 +73,7 @@ def measure(
 def _start(key: Key, job: Job, shape: tuple[int, ...]) -> _Running:
     worker = Worker(job)
     measured = Measured(key.network, key.runtime, key.precision, worker.description, shape, problem=worker.problem)
-    measured.load_s = worker.load_s
+    measured.load_s, measured.parameters = worker.load_s, worker.parameters
     return _Running(measured, worker, shape)
 
 

@@ -1,24 +1,17 @@
-"""Networks of other libraries, for speed only: random weights, torch eager float32, their own usual clip sizes."""
+"""Networks of other libraries, for speed only: random weights, torch eager float32, the clips of ``rows.PEERS``.
+
+Imported by a row's own process alone: torch and TensorFlow cannot share one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.comparison.worker import Clip, Floats, Run
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """How it is built, and the clip it was published with: (T, size, size)."""
-
-    build: Callable[[], Any]
-    frames: int
-    size: int
+from benchmarks.comparison.worker import Clip, Floats, Loaded
 
 
 def _torchvision(name: str) -> Callable[[], Any]:
@@ -42,33 +35,30 @@ def _x3d_m() -> Any:
     return create_x3d(input_clip_length=16, input_crop_size=224, model_num_class=400)
 
 
-PEERS: Mapping[str, Peer] = {
-    "torchvision s3d": Peer(_torchvision("s3d"), 64, 224),
-    "torchvision r3d_18": Peer(_torchvision("r3d_18"), 16, 112),
-    "torchvision swin3d_t": Peer(_torchvision("swin3d_t"), 32, 224),
-    "pytorchvideo slowfast_r50": Peer(_slowfast, 32, 224),
-    "pytorchvideo x3d_m": Peer(_x3d_m, 16, 224),
+BUILDERS: Mapping[str, Callable[[], Any]] = {
+    "torchvision s3d": _torchvision("s3d"),
+    "torchvision r3d_18": _torchvision("r3d_18"),
+    "torchvision swin3d_t": _torchvision("swin3d_t"),
+    "pytorchvideo slowfast_r50": _slowfast,
+    "pytorchvideo x3d_m": _x3d_m,
 }
 
 
-def load_peer(name: str, threads: int | None) -> tuple[Run, str, tuple[str, ...]]:
-    """→ uint8 clip (T, S, S, 3) → logits, a description, no labels."""
+def load_peer(name: str, threads: int | None) -> Loaded:
+    """→ uint8 clip (T, S, S, 3) → logits, a description, no labels, the number of parameters."""
     if threads is not None:
         torch.set_num_threads(threads)
-    model = PEERS[name].build().eval()
+    model = BUILDERS[name]().eval()
 
     def run(clip: Clip) -> Floats:
         with torch.inference_mode():
             video = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1.0  # (1, 3, T, S, S)
             return np.asarray(model(_pathways(name, video))[0].numpy(), np.float32)
 
-    return run, f"torch {torch.__version__.partition('+')[0]} f32 eager, {torch.get_num_threads()} threads", ()
+    description = f"torch {torch.__version__.partition('+')[0]} f32 eager, {torch.get_num_threads()} threads"
+    return Loaded(run, description, (), sum(int(weight.numel()) for weight in model.parameters()))
 
 
 def _pathways(name: str, video: Any) -> Any:
     """SlowFast takes every fourth (at 8 of 32: alpha) picture and all of them; the others take the clip."""
     return [video[:, :, ::4], video] if "slowfast" in name else video
-
-
-def parameters(name: str) -> int:
-    return sum(int(weight.numel()) for weight in PEERS[name].build().parameters())

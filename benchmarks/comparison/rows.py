@@ -24,13 +24,14 @@ CONFIGURATIONS: tuple[tuple[str, str], ...] = (
 # Networks whose trained weights lie in the repository or are pulled; the others run with fresh weights, for speed.
 TRAINED: Mapping[str, str] = {"se_i3d": "surveillance"}
 
-PEERS = (
-    "torchvision s3d",
-    "torchvision r3d_18",
-    "torchvision swin3d_t",
-    "pytorchvideo slowfast_r50",
-    "pytorchvideo x3d_m",
-)
+# Networks of other libraries, with the clip (T, size, size) that each was published with.
+PEERS: Mapping[str, tuple[int, int]] = {
+    "torchvision s3d": (64, 224),
+    "torchvision r3d_18": (16, 112),
+    "torchvision swin3d_t": (32, 224),
+    "pytorchvideo slowfast_r50": (32, 224),
+    "pytorchvideo x3d_m": (16, 224),
+}
 
 
 @dataclass(frozen=True, slots=True)

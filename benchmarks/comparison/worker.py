@@ -34,6 +34,16 @@ class Job:
     threads: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network ready to run. ``parameters`` 0: counted elsewhere."""
+
+    run: Run
+    description: str
+    labels: tuple[str, ...]
+    parameters: int = 0
+
+
 class Worker:
     """A running process. ``problem`` is not empty when it could not load."""
 
@@ -43,12 +53,12 @@ class Worker:
         self._process: BaseProcess = context.Process(target=serve, args=(far, job), daemon=True)
         self._process.start()
         far.close()  # so that a child that dies is noticed here
-        self.load_s, self.description, self.labels, self.problem = 0.0, "", (), ""
+        self.load_s, self.description, self.labels, self.parameters, self.problem = 0.0, "", (), 0, ""
         answer = self._receive(LOAD_TIMEOUT_S)
         if isinstance(answer, str):
             self.problem = answer
         else:
-            self.load_s, self.description, self.labels = answer
+            self.load_s, self.description, self.labels, self.parameters = answer
 
     def run(self, clip: Clip) -> tuple[Floats, float, float]:
         """→ logits (C,), wall seconds, CPU seconds. Raises RuntimeError with the child's words."""
@@ -84,15 +94,15 @@ def serve(pipe: Connection, job: Job) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     started = time.perf_counter()
     try:
-        run, description, labels = _load(job)
+        loaded = _load(job)
     except Exception as error:  # noqa: BLE001  # the outermost frame of the child: its parent shall read why
         pipe.send(f"{type(error).__name__}: {error}".splitlines()[0][:300])
         return
-    pipe.send((time.perf_counter() - started, description, labels))
+    pipe.send((time.perf_counter() - started, loaded.description, loaded.labels, loaded.parameters))
     while (clip := pipe.recv()) is not None:
         try:
             wall, cpu = time.perf_counter(), time.process_time()
-            logits = run(clip)
+            logits = loaded.run(clip)
             pipe.send((logits, time.perf_counter() - wall, time.process_time() - cpu))
         except Exception as error:  # noqa: BLE001  # as above
             pipe.send(f"{type(error).__name__}: {error}".splitlines()[0][:300])
@@ -105,7 +115,7 @@ def peak_rss_mb() -> float:
     return next(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def _load(job: Job) -> tuple[Run, str, tuple[str, ...]]:
+def _load(job: Job) -> Loaded:
     if job.folder is None:
         from benchmarks.comparison.peers import load_peer  # noqa: PLC0415  # torch only where a peer runs
 
@@ -116,4 +126,4 @@ def _load(job: Job) -> tuple[Run, str, tuple[str, ...]]:
         job.folder, job.runtime, cache_dir=job.cache_dir, threads=job.threads, precision=job.precision
     )
     boxes = {"boxes": BOX} if classifier.card.input.kind == "scene" else {}
-    return lambda clip: classifier.logits(clip[None], **boxes)[0], classifier.runtime, classifier.labels
+    return Loaded(lambda clip: classifier.logits(clip[None], **boxes)[0], classifier.runtime, classifier.labels)
