@@ -153,7 +153,7 @@ def _conv(layer: Any, node: Any) -> int:
 
 def _conv_transpose(layer: Any, node: Any) -> int:
     """Each input value is spread over the kernel and the output channels."""
-    return int(math.prod(node.input_tensors[0].shape[1:-1]) * math.prod(layer.kernel.shape))
+    return int(math.prod(node.input_tensors[0].shape[:-1]) * math.prod(layer.kernel.shape))
 
 
 def _separable(layer: Any, node: Any) -> int:
@@ -175,7 +175,7 @@ def _recurrent(layer: Any, node: Any) -> int:
         raise ValueError(
             f"{layer.name}: expected recurrent cells with matrices, give the layer {OWN_COUNT}(input_shape)"
         )
-    steps = int(node.input_tensors[0].shape[1])
+    steps = math.prod(node.input_tensors[0].shape[:2])
     return int(steps * sum(math.prod(cell.kernel.shape) + math.prod(cell.recurrent_kernel.shape) for cell in cells))
 
 
@@ -187,16 +187,16 @@ def _time_distributed(layer: Any, node: Any) -> int:
 def _attention(layer: Any, node: Any) -> int:
     """Projections of query, key and value, their products, and the projection of the heads to the output."""
     query, value, *key = (tuple(tensor.shape) for tensor in node.input_tensors)
-    queries, keys = math.prod(query[1:-1]), math.prod(value[1:-1])
+    batch, queries, keys = query[0], math.prod(query[1:-1]), math.prod(value[1:-1])
     key_width, value_width = layer.num_heads * layer.key_dim, layer.num_heads * layer.value_dim
     projected = queries * query[-1] * key_width + keys * (key[0] if key else value)[-1] * key_width
     projected += keys * value[-1] * value_width + queries * value_width * node.outputs[0].shape[-1]
-    return int(projected + queries * keys * (key_width + value_width))
+    return int(batch * (projected + queries * keys * (key_width + value_width)))
 
 
 def _positions(node: Any) -> int:
-    """Places of the output at which a kernel is applied: everything but batch and channels."""
-    return math.prod(node.outputs[0].shape[1:-1])
+    """Places of the output at which a kernel is applied: all but channels. The batch is one clip, or its frames."""
+    return math.prod(node.outputs[0].shape[:-1])
 
 
 _Rule = Callable[[Any, Any], int]
@@ -221,11 +221,11 @@ def _layer_rule(layer: Any) -> _Rule | None:
 
 
 def _op_conv(operation: Any, operands: Sequence[Any], output: Shape) -> int:
-    return int(math.prod(output[1:-1]) * math.prod(operands[1].shape))
+    return int(math.prod(output[:-1]) * math.prod(operands[1].shape))
 
 
 def _op_separable(operation: Any, operands: Sequence[Any], output: Shape) -> int:
-    return int(math.prod(output[1:-1]) * (math.prod(operands[1].shape) + math.prod(operands[2].shape)))
+    return int(math.prod(output[:-1]) * (math.prod(operands[1].shape) + math.prod(operands[2].shape)))
 
 
 def _op_matmul(operation: Any, operands: Sequence[Any], output: Shape) -> int:

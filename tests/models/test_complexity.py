@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from models.complexity import Complexity, complexity, count_multiply_adds
-from models.layers import Inception3D, SqueezeExcite3D, Unit3D
+from models.layers import FoldTime, Inception3D, SqueezeExcite3D, Unit3D
 from models.registry import build
 
 layers = keras.layers
@@ -128,3 +128,10 @@ def test_network_of_open_length_wants_a_shape() -> None:
         count_multiply_adds(model)
     with pytest.raises(ValueError, match="got "):
         count_multiply_adds(model, (9, 32, 32, 3), (4,))
+
+
+def test_frames_folded_into_the_batch_count_each() -> None:
+    clip = keras.Input((4, 8, 8, 3))
+    frames = FoldTime()(clip)
+    model = keras.Model(clip, keras.layers.Conv2D(5, 3, padding="same")(frames))
+    assert count_multiply_adds(model) == 4 * 8 * 8 * 5 * 3 * 9
