@@ -132,18 +132,11 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
         return given_people(arguments.tracks, videos, arguments.fill)
     from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: PLC0415
     from pipeline.tracker import TrackerConfig  # noqa: PLC0415
-    from service.inference import EngineConfig, load_detector  # noqa: PLC0415
+    from service.inference import load_detector, people_config  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    engine = EngineConfig(
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.data_dir / "cache",
-        detector=settings.detector,
-        detector_image_size=settings.detector_image_size,
-        detector_confidence=settings.detector_confidence,
-        appearance=settings.appearance,
-    )
+    engine = people_config(settings)
     detector = load_detector(engine)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     # not the runtime: a video that was begun on a GPU may be gone on with on a CPU

@@ -112,18 +112,11 @@ def _from_video(arguments: argparse.Namespace, card: ModelCard, *, calibrated: b
 def people_finder() -> Finder:
     """→ the service's own detector and appearance encoder, by its settings."""
     from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features  # noqa: PLC0415
-    from service.inference import EngineConfig, load_detector  # noqa: PLC0415
+    from service.inference import load_detector, people_config  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    engine = EngineConfig(
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.data_dir / "cache",
-        detector=settings.detector,
-        detector_image_size=settings.detector_image_size,
-        detector_confidence=settings.detector_confidence,
-        appearance=settings.appearance,
-    )
+    engine = people_config(settings)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     detector = load_detector(engine)
     return lambda frame, expected: with_features(encoder, frame.image, detector.detect([frame.image])[0], expected)

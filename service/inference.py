@@ -23,6 +23,7 @@ from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Ima
 from service.errors_base import ServiceError
 from service.measures import BATCH_BUCKETS, Measures
 from service.scheduler import Key
+from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -196,6 +197,18 @@ def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> Act
         clip.captured_at,
         clip.received_s,
         clip.provisional,
+    )
+
+
+def people_config(settings: Settings) -> EngineConfig:
+    """→ what finds people by the service's settings, for commands that need no classifier."""
+    return EngineConfig(
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.data_dir / "cache",
+        detector=settings.detector,
+        detector_image_size=settings.detector_image_size,
+        detector_confidence=settings.detector_confidence,
+        appearance=settings.appearance,
     )
 
 
