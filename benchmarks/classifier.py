@@ -68,9 +68,9 @@ def _version(package: str) -> str:
 def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, Clip]) -> list[Measured]:
     """Every row of one network; the anchor runs along and is left out again unless it belongs to the network."""
     from benchmarks.comparison import folders  # noqa: PLC0415  # TensorFlow, which peers alone do not need
-    from models.complexity import complexity  # noqa: PLC0415
     from models.errors import ModelsError  # noqa: PLC0415
-    from models.runtime_tensorflow import load_network  # noqa: PLC0415
+    from models.networks.complexity import complexity  # noqa: PLC0415
+    from models.runtimes.tensorflow import load_network  # noqa: PLC0415
 
     card, anchor_card = folders.read(name, arguments.work), folders.read(ANCHOR.network, arguments.work)
     model = load_network(card)

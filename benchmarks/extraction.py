@@ -23,8 +23,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from models.data.clip_file import ClipFormat  # noqa: E402
-from models.data.extract import ExtractConfig, extract  # noqa: E402
-from models.data.people import PeopleSource, pipeline_people  # noqa: E402
+from models.data.tracks.extract import ExtractConfig, extract  # noqa: E402
+from models.data.tracks.people import PeopleSource, pipeline_people  # noqa: E402
 from pipeline.actions import ActionSmoother, SmootherConfig  # noqa: E402
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: E402
 from pipeline.clips import ClipBuffer, ClipConfig  # noqa: E402
@@ -32,8 +32,8 @@ from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
 from pipeline.stride import StrideController  # noqa: E402
 from pipeline.tracker import PersonTracker  # noqa: E402
-from service.annotate import AnnotateJob, FileSink  # noqa: E402
-from service.inference import EngineConfig, InferenceEngine, LocalInference, load_detector  # noqa: E402
+from service.engine import EngineConfig, InferenceEngine, LocalInference, load_detector  # noqa: E402
+from service.offline.annotate import AnnotateJob, FileSink  # noqa: E402
 from service.settings import load_settings  # noqa: E402
 from service.stream import Stages, run_stream  # noqa: E402
 from tests.support.service import SAMPLE  # noqa: E402

@@ -30,8 +30,8 @@ import keras  # noqa: E402  # the backend is chosen above
 
 from benchmarks.gpu_speed.compiled import MODES, Device, device  # noqa: E402
 from benchmarks.gpu_speed.measurement import Plan, Rate, matrix_tflops, rates  # noqa: E402
-from models.complexity import complexity  # noqa: E402
-from models.registry import build  # noqa: E402
+from models.networks.complexity import complexity  # noqa: E402
+from models.networks.registry import build  # noqa: E402
 
 PRECISIONS = ("f32", "bf16")
 
@@ -70,7 +70,7 @@ def keep(output: Path, backend: str, result: dict[str, Any]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--network", default="se_i3d", help="a name in models/registry.py that reads crops")
+    made.add_argument("--network", default="se_i3d", help="a name in models/networks/registry.py that reads crops")
     made.add_argument("--frames", type=int, default=64)
     made.add_argument("--size", type=int, default=224)
     made.add_argument("--classes", type=int, default=400)

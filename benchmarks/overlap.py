@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from models.cards import read_card  # noqa: E402  # the repository root is on the path only now
-from models.overlap import Place  # noqa: E402
+from models.runtimes.overlap import Place  # noqa: E402
+from models.weights.cards import read_card  # noqa: E402  # the repository root is on the path only now
 from tests.models.clips import read_video  # noqa: E402
 
 PRECISIONS = ("f32", "bf16", "int8")

@@ -37,8 +37,8 @@ from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
 from pipeline.stride import StrideController  # noqa: E402
 from pipeline.tracker import PersonTracker  # noqa: E402
-from service.inference import EngineConfig, InferenceEngine, LocalInference  # noqa: E402
-from service.measures import Measures  # noqa: E402
+from service.counters import Measures  # noqa: E402
+from service.engine import EngineConfig, InferenceEngine, LocalInference  # noqa: E402
 from service.stream import Stages, process_frame  # noqa: E402
 from tests.support.rtsp import RtspServer  # noqa: E402
 from tests.support.service import SAMPLE, Service  # noqa: E402

@@ -35,14 +35,14 @@ from numpy.typing import NDArray
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from models.bootstrap import bootstrap, group_counts  # noqa: E402  # the repository root is on the path only now
+from models.data.layouts.folders import Grouping, read_folders  # noqa: E402
+from models.data.layouts.prepare import PrepareConfig, prepare  # noqa: E402
+from models.data.layouts.whole_frame import WholeFrameCutter  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset, write_atomically  # noqa: E402
-from models.data.prepare import PrepareConfig, prepare  # noqa: E402
-from models.data.prepare_folders import Grouping, read_folders  # noqa: E402
-from models.data.whole_frame import WholeFrameCutter  # noqa: E402
-from models.knn import NearestNeighbours, choose_neighbours  # noqa: E402
-from models.metrics import accuracy, macro_f1, measure  # noqa: E402
-from models.train_config import Mode, TrainConfig, load_config  # noqa: E402
+from models.evaluation.bootstrap import bootstrap, group_counts  # noqa: E402  # the repository root is on the path only now
+from models.evaluation.knn import NearestNeighbours, choose_neighbours  # noqa: E402
+from models.evaluation.metrics import accuracy, macro_f1, measure  # noqa: E402
+from models.training.config import Mode, TrainConfig, load_config  # noqa: E402
 
 Floats = NDArray[np.float32]
 CONFIG = REPOSITORY / "models" / "configs" / "workout.py"
@@ -169,8 +169,8 @@ def named(text: str, stems: set[str]) -> list[str]:
 
 def prepare_trainer(config: TrainConfig, data: Dataset, work: Path, cache: Path) -> Trainer:
     """Build the network and compute the features of every clip that has none yet."""
-    from models.train import Job, Places, Teller  # noqa: PLC0415  # loads TensorFlow
-    from models.training_loop import weights_of  # noqa: PLC0415
+    from models.training.loop import weights_of  # noqa: PLC0415
+    from models.training.train import Job, Places, Teller  # noqa: PLC0415  # loads TensorFlow
 
     places = Places(work / "weights", work / "run", cache)
     job = Job(config, data, places, Teller(lambda what, done, total: tell(done, total, what), print), work / "run")
@@ -211,8 +211,8 @@ def leave_one_source_out(trainer: Trainer, data: Dataset, pooled: Floats) -> tup
 def train_head(trainer: Trainer, inside: NDArray[Any], outside: NDArray[Any], labels: Sequence[str]) -> Floats:
     """Train a fresh head on the clips ``inside`` to the last epoch → probabilities of those ``outside``."""
     from models.classifier import softmax  # noqa: PLC0415
-    from models.losses import balanced_class_weights  # noqa: PLC0415
-    from models.training_loop import Splits, Watcher, predict, run_epochs, set_weights  # noqa: PLC0415
+    from models.training.loop import Splits, Watcher, predict, run_epochs, set_weights  # noqa: PLC0415
+    from models.training.losses import balanced_class_weights  # noqa: PLC0415
 
     set_weights(trainer.network.model, trainer.start)
     train, held_out = part(trainer.source, inside), part(trainer.source, outside)
@@ -314,10 +314,10 @@ def network_parts(
     trainer: Trainer, data: Dataset
 ) -> tuple[Callable[[Floats], Any], Floats, Callable[[Floats], Any], Floats]:
     """→ the frozen part and a clip for it, the head and its features; both on the same runtime, already warm."""
-    from models.data.input_pipeline import read_input  # noqa: PLC0415
-    from models.frozen_front import load_front  # noqa: PLC0415
-    from models.training_data import input_config  # noqa: PLC0415
-    from models.transfer import front  # noqa: PLC0415
+    from models.data.batches.input_pipeline import read_input  # noqa: PLC0415
+    from models.training.data import input_config  # noqa: PLC0415
+    from models.training.frozen_front import load_front  # noqa: PLC0415
+    from models.training.transfer import front  # noqa: PLC0415
 
     clip = read_input(data.records[0], input_config(trainer.config, len(data.labels))).astype(np.float32) / 127.5 - 1
     features = np.load(trainer.source.features[Mode.RGB].files[0][0]).astype(np.float32)

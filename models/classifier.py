@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.cards import ModelCard, read_card
 from models.errors import OverlapUnsupportedError
-from models.overlap import Place, StemReuse
-from models.runtime import Clips, ClipShape, Floats, Precision, Runner, RuntimeOptions, load_runner
+from models.runtimes.overlap import Place, StemReuse
+from models.runtimes.runner import Clips, ClipShape, Floats, Precision, Runner, RuntimeOptions, load_runner
+from models.weights.cards import ModelCard, read_card
 
 
 class ActionClassifier:
@@ -32,7 +32,7 @@ class ActionClassifier:
         precision: Precision | str = Precision.AUTO,
         measure: bool = False,
     ) -> ActionClassifier:
-        """Load a weights folder on a runtime of ``models.runtime.RUNTIMES`` (``openvino``, ``openvino:int8``, …).
+        """Load a weights folder on a runtime of ``RUNTIMES`` (``openvino``, ``openvino:int8``, …).
 
         ``cache_dir`` keeps converted networks (default: inside ``folder``). ``measure`` lets ``auto`` time what there
         is where nothing is known of this host yet: some seconds. Raises CardError for a folder that is
@@ -85,7 +85,7 @@ class ActionClassifier:
             raise ValueError(f"clips must be uint8 (N, {expected}), got {clips.dtype} {clips.shape}")
 
     def reuse_stems(self, memory_bytes: int) -> None:
-        """From now on ``predict_placed`` reuses what consecutive clips of a track share (``models.overlap``).
+        """From now on ``predict_placed`` reuses what consecutive clips of a track share (``models.runtimes.overlap``).
 
         The features kept take ``memory_bytes`` at most. Raises OverlapUnsupportedError, and stays as it was, when the
         network or its runtime cannot.

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cpu import CpuNetwork, converted, file_sha256, precision_notes, run_python, takes_uint8
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
+from pipeline.openvino import CpuNetwork, converted, file_sha256, precision_notes, run_python, takes_uint8
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)

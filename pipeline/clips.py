@@ -7,8 +7,8 @@ newest crop. So a 10 fps camera repeats each crop two or three times, a 60 fps c
 network the motion it was trained on. Repeated samples share one array, and a frame without a due sample cuts nothing.
 
 Where it costs nothing, the complete clips of a track end an even number of samples apart: the classifier can then reuse
-what they share (``models.overlap``). Where a frame of a slow camera brings one sample too many or too few for that,
-the clip leaves out a repetition of its newest crop, or has the one that the next sample will bring anyway.
+what they share (``models.runtimes.overlap``). Where a frame of a slow camera brings one sample too many or too few for
+that, the clip leaves out a repetition of its newest crop, or has the one that the next sample will bring anyway.
 
 Only confirmed tracks have buffers: a tentative one is often no person at all.
 """

@@ -15,7 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.cpu import (
+from pipeline.entities import Detections, Floats, Image
+from pipeline.errors import DetectorError
+from pipeline.geometry import clip_to_image
+from pipeline.letterbox import GREY, letterbox, suppress
+from pipeline.openvino import (
     CpuNetwork,
     converted,
     default_cache_dir,
@@ -24,10 +28,6 @@ from pipeline.cpu import (
     run_python,
     takes_uint8,
 )
-from pipeline.entities import Detections, Floats, Image
-from pipeline.errors import DetectorError
-from pipeline.geometry import clip_to_image
-from pipeline.letterbox import GREY, letterbox, suppress
 
 DOWNLOADED_WEIGHTS = "yolo26n.pt"  # ultralytics fetches it by name
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -11,16 +11,16 @@ from fastapi import FastAPI
 from service import errors
 from service.catalogue import Catalogue
 from service.context import Context
-from service.control import Supervisor
-from service.database import Database
+from service.guard import Guard
 from service.hub import Hub
-from service.origin import Guard
-from service.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
+from service.recording.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
 from service.registry import StreamRegistry
 from service.routes import events, health, models, page, recordings, streams, websocket
-from service.secret_box import SecretBox
 from service.settings import Settings
-from service.store import Store
+from service.storage.database import Database
+from service.storage.secret_box import SecretBox
+from service.storage.store import Store
+from service.supervisor_protocol import Supervisor
 
 SupervisorFactory = Callable[[Settings, Hub, Store], Supervisor]
 

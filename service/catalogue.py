@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from models.cards import ModelCard, list_models
+from models.weights.cards import ModelCard, list_models
 from service.errors import FieldError, Problem, invalid, shown
 
 

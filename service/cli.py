@@ -7,7 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from service import cli_dataset, cli_evaluate, cli_export, cli_runtime, cli_train, cli_train_person
+from service.commands import dataset as cli_dataset
+from service.commands import evaluate as cli_evaluate
+from service.commands import export as cli_export
+from service.commands import runtime_option as cli_runtime
+from service.commands import train as cli_train
+from service.commands import train_person as cli_train_person
 from service.errors_base import ServiceError
 
 EXIT_FAILED = 1
@@ -85,7 +90,7 @@ def _add_weights(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from service.server import serve  # noqa: PLC0415 - fastapi and sqlalchemy are only needed here
+    from service.commands.serve import serve  # noqa: PLC0415 - fastapi and sqlalchemy are only needed here
 
     chosen = {
         key: getattr(arguments, key) for key in ("host", "port", "runtime") if getattr(arguments, key) is not None
@@ -94,7 +99,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _annotate(arguments: argparse.Namespace) -> int:
-    from service.annotate import AnnotateJob, annotate  # noqa: PLC0415
+    from service.offline.annotate import AnnotateJob, annotate  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     video: Path = arguments.video
@@ -112,7 +117,7 @@ def _annotate(arguments: argparse.Namespace) -> int:
 
 
 def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from service import inference  # noqa: PLC0415
+    from service import engine as inference  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
@@ -129,7 +134,7 @@ def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-de
 
 
 def _weights_pull(arguments: argparse.Namespace) -> int:
-    from models.pretrained import pull  # noqa: PLC0415
+    from models.weights.pretrained import pull  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     folder = pull(arguments.name, load_settings().weights_dir, lambda text: print(text, flush=True))
@@ -138,7 +143,7 @@ def _weights_pull(arguments: argparse.Namespace) -> int:
 
 
 def _weights_list(_arguments: argparse.Namespace) -> int:
-    from models.pretrained import list_models  # noqa: PLC0415
+    from models.weights.pretrained import list_models  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     folder = load_settings().weights_dir

@@ -9,12 +9,12 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from service.catalogue import Catalogue
-from service.control import Supervisor
 from service.hub import Hub
-from service.reconcile import Recordings
+from service.recording.reconcile import Recordings
 from service.registry import StreamRegistry
 from service.settings import Settings
-from service.store import Store
+from service.storage.store import Store
+from service.supervisor_protocol import Supervisor
 
 
 @dataclass(frozen=True)

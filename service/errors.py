@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from pipeline.source_url import redact
-from service.control import SnapshotUnavailable
-from service.database import StoreError
 from service.errors_base import ServiceError
+from service.storage.database import StoreError
+from service.supervisor_protocol import SnapshotUnavailable
 
 log = logging.getLogger(__name__)
 

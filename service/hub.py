@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from service.database import StoreError
-from service.records import EventRecord
-from service.schemas import rfc3339
-from service.store import Store
+from service.storage.database import StoreError
+from service.storage.records import EventRecord
+from service.storage.store import Store
 from service.subscription import (
     Message,
     Subscription,
@@ -25,6 +24,7 @@ from service.subscription import (
     SubscriptionFilter,
     to_text,
 )
+from service.wire_messages import rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -16,15 +16,15 @@ from pydantic import SecretStr
 
 from pipeline.errors import SourceUrlError
 from pipeline.source_url import SourcePolicy, SourceUrl
+from service.bodies import Stream, StreamCreate, StreamPatch, to_stream
 from service.catalogue import Catalogue
-from service.control import StreamRecord, StreamStatus, Supervisor
-from service.database import StoreError
 from service.errors import Problem, invalid, not_found
 from service.hub import Hub
 from service.ids import new_id
-from service.resources import Stream, StreamCreate, StreamPatch, to_stream
 from service.settings import Settings
-from service.store import Store
+from service.storage.database import StoreError
+from service.storage.store import Store
+from service.supervisor_protocol import StreamRecord, StreamStatus, Supervisor
 
 log = logging.getLogger(__name__)
 

@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     @field_validator("runtime")
     @classmethod
     def _known_runtime(cls, value: str) -> str:
-        from models.runtime import parse_runtime  # noqa: PLC0415 -- only where one is named
+        from models.runtimes.runner import parse_runtime  # noqa: PLC0415 -- only where one is named
 
         try:
             parse_runtime(value)

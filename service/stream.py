@@ -13,7 +13,7 @@ from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Float
 from pipeline.scene_clips import SceneClipBuffer
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
-from service.measures import Measures
+from service.counters import Measures
 
 
 class Inference(Protocol):

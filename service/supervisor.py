@@ -14,17 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.cards import read_card
 from models.errors import CardError
+from models.weights.cards import read_card
 from pipeline.clips import ClipConfig
-from service.control import SnapshotUnavailable, StreamRecord, StreamStatus
 from service.hub import Hub
-from service.inference_runner import InferenceRunner
-from service.metrics import CounterKeeper, Measured, exposition
-from service.segment_files import Segment
+from service.processes.inference_runner import InferenceRunner
+from service.processes.stream_runner import StreamRunner
+from service.prometheus import CounterKeeper, Measured, exposition
+from service.recording.segment_files import Segment
 from service.settings import Settings
-from service.store import Store, StoreError
-from service.stream_runner import StreamRunner
+from service.storage.store import Store, StoreError
+from service.supervisor_protocol import SnapshotUnavailable, StreamRecord, StreamStatus
 
 log = logging.getLogger(__name__)
 

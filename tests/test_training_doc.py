@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from models.train_config import TrainConfig, load_config
+from models.training.config import TrainConfig, load_config
 from service.cli import build_parser
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"

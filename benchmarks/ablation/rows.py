@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from models.data.clip_window import WindowConfig
-from models.train_config import (
+from models.data.batches.clip_window import WindowConfig
+from models.training.config import (
     NEW_LAYERS,
     ClipInput,
     LossConfig,

@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.ablation.figures import Result, measured
 from benchmarks.ablation.rows import BASE, ROWS, How, Row
 from models.data.manifest import Dataset, Split, read_dataset
-from models.predictions import Predictions, Views
-from models.train_config import Mode, TrainConfig
+from models.evaluation.predictions import Predictions, Views
+from models.training.config import Mode, TrainConfig
 
 SAMPLE = 6  # clips on which the cost of features is measured
 BUSY_READS = 4  # of the last clips: read ahead of the network, nothing is read beside them
@@ -87,10 +87,10 @@ def run_row(name: str, options: Options) -> Result:
 
 
 def _train(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[dict[str, Any], Predictions]:
-    from models.train import Job, Places, Teller  # noqa: PLC0415 -- keras takes seconds to import
-    from models.training_checks import config_problems, data_problems  # noqa: PLC0415
-    from models.training_loop import predict  # noqa: PLC0415
-    from models.weights_folder import Trained, write_folder  # noqa: PLC0415
+    from models.training.checks import config_problems, data_problems  # noqa: PLC0415
+    from models.training.loop import predict  # noqa: PLC0415
+    from models.training.train import Job, Places, Teller  # noqa: PLC0415 -- keras takes seconds to import
+    from models.training.weights_folder import Trained, write_folder  # noqa: PLC0415
 
     folder = _folder(name, options)
     config = row_config(row, options)
@@ -144,8 +144,8 @@ def _pooled(
     config: TrainConfig, dataset: Dataset, options: Options, progress: Callable[[str, int, int], None]
 ) -> tuple[tuple[Any, list[int], list[str]], Any]:
     """→ of train: float (N × draws, 1024), targets, groups; of val: float (M, 1024)."""
-    from models.feature_cache import cached_features  # noqa: PLC0415
-    from models.training_data import input_config  # noqa: PLC0415
+    from models.training.data import input_config  # noqa: PLC0415
+    from models.training.feature_cache import cached_features  # noqa: PLC0415
 
     model = started(config, Mode.RGB, dataset)
     train, val = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
@@ -166,8 +166,8 @@ def _pooled(
 
 def started(config: TrainConfig, mode: Mode, dataset: Dataset) -> Any:
     """→ one stream with the weights that a training of ``config`` starts from."""
-    from models.training_checks import needs_start  # noqa: PLC0415
-    from models.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
+    from models.training.checks import needs_start  # noqa: PLC0415
+    from models.training.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
 
     name = needs_start(config, mode)
     start = read_start(find_weights(name)) if name else None
@@ -188,7 +188,7 @@ def pooling(model: Any, endpoint: str, shape: tuple[int, ...]) -> Any:
 
 def _shorter(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[dict[str, Any], Predictions]:
     from models.classifier import ActionClassifier  # noqa: PLC0415
-    from models.predictions import predict  # noqa: PLC0415
+    from models.evaluation.predictions import predict  # noqa: PLC0415
 
     weights = _folder("base", options) / "weights"
     if not weights.is_dir():
@@ -242,8 +242,8 @@ def same_features(config: TrainConfig, other: TrainConfig) -> bool:
 
 def feature_seconds(config: TrainConfig, mode: Mode, dataset: Dataset, records: Sequence[Any]) -> float:
     """CPU seconds for reading one clip (optical flow included) and running the frozen part on it, measured anew."""
-    from models.feature_cache import cached_features  # noqa: PLC0415
-    from models.training_data import input_config  # noqa: PLC0415
+    from models.training.data import input_config  # noqa: PLC0415
+    from models.training.feature_cache import cached_features  # noqa: PLC0415
 
     config = replace(config, input=replace(config.input, flow_folder=""))
     model = started(config, mode, dataset)

@@ -15,12 +15,12 @@ import numpy as np
 
 from benchmarks.comparison.clips import Clip, fitted, windows
 from benchmarks.comparison.rows import TRAINED
-from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
-from models.export import ExportJob, export
-from models.export_record import ExportFormat, read_exports
-from models.parity_clips import ParityClip, ParityClips
-from models.registry import InputKind, build, network
-from pipeline.cpu import file_sha256
+from models.exports.export import ExportJob, export
+from models.exports.parity_clips import ParityClip, ParityClips
+from models.networks.registry import InputKind, build, network
+from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
+from models.weights.export_record import ExportFormat, read_exports
+from pipeline.openvino import file_sha256
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 LABELS = ("Fighting", "Standing", "Walking", "Other")

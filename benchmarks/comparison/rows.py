@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from models.registry import NETWORKS
+from models.networks.registry import NETWORKS
 
 REFERENCE = ("tensorflow", "f32")  # what every other row of a network is held to
 

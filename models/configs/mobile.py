@@ -4,12 +4,12 @@
 
 Clips of 16 pictures of 112 pixels, 6.25 a second where the data set has 25: the 2.56 seconds of networks of 64.
 Every layer learns, from fresh augmentation in every epoch, so it wants thousands of clips; with fewer, start I3D from
-Kinetics-400 (``quick.py``). Any other network of ``models.registry`` that reads crops is trained alike: its ``kind``,
-its maker's ``options``.
+Kinetics-400 (``quick.py``). Any other network of ``models.networks.registry`` that reads crops is trained alike: its
+``kind``, its maker's ``options``.
 """
 
-from models.data.clip_window import WindowConfig
-from models.train_config import FROM_SCRATCH, ClipInput, LossConfig, NetworkConfig, OptimizerConfig, TrainConfig
+from models.data.batches.clip_window import WindowConfig
+from models.training.config import FROM_SCRATCH, ClipInput, LossConfig, NetworkConfig, OptimizerConfig, TrainConfig
 
 CONFIG = TrainConfig(
     name="mobile",

@@ -17,8 +17,8 @@ Not measured: no ImageNet weights were at hand where it was written.
 
 from dataclasses import replace
 
-from models.data.clip_window import WindowConfig
-from models.train_config import FRAME_FEATURES, ClipInput, LossConfig, NetworkConfig, OptimizerConfig, TrainConfig
+from models.data.batches.clip_window import WindowConfig
+from models.training.config import FRAME_FEATURES, ClipInput, LossConfig, NetworkConfig, OptimizerConfig, TrainConfig
 
 CONFIG = TrainConfig(
     name="pictures",

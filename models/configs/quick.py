@@ -6,7 +6,7 @@ SE-I3D from Kinetics-400, frozen up to the last two blocks; these, their gates a
 are computed once for each clip and each of four augmentation draws.
 """
 
-from models.train_config import LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze
+from models.training.config import LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze
 
 CONFIG = TrainConfig(
     name="quick",

@@ -26,7 +26,7 @@ that came with the data 0.796 and 0.900. A logistic regression on frozen feature
 Trained on train alone, with 24 epochs, the best by val (the 6th): val macro F1 0.792 and 0.975.
 """
 
-from models.train_config import CardText, LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze
+from models.training.config import CardText, LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze
 
 COMMAND = "actoscope train models/configs/surveillance.py --data work/dataset"
 

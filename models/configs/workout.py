@@ -9,7 +9,7 @@ network head 0.986 [0.943, 1.000], k-NN 0.905 [0.800, 0.986]. The settings were 
 any result.
 """
 
-from models.train_config import (
+from models.training.config import (
     BatchNorm,
     ClipInput,
     LossConfig,

@@ -18,8 +18,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from models.cards import ModelInput
 from models.errors import DatasetError
+from models.weights.cards import ModelInput
 
 DATASET_FILE, MANIFEST_FILE = "dataset.json", "manifest.csv"
 

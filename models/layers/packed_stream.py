@@ -14,7 +14,7 @@ FLOW_ZERO, FLOW_STEPS = 128, 127  # of a byte: no motion, and one unit of flow
 
 @keras.saving.register_keras_serializable(package="actoscope")
 class PackedStream(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
-    """Bytes scaled to [-1, 1] as ``models.flow_input`` packs them → what a stream of a network reads.
+    """Bytes scaled to [-1, 1] as ``models.runtimes.flow_input`` packs them → what a stream of a network reads.
 
     ``rgb``: the first three channels as they are. ``flow``: the last two, with "no motion" at exactly zero, as training
     knows it: (byte - 128) / 127. Computes in float32 whatever the policy: half precision would round the bytes.

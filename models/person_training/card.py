@@ -1,6 +1,7 @@
 """What ``weights/person`` says about itself: ``card.json`` beside the one ``.pt`` in it.
 
-Its own form: a detector has no labels file, no clips and no temperature as the classifiers of ``models.cards`` have.
+Its own form: a detector has no labels file, no clips and no temperature as the classifiers of ``models.weights.cards``
+have.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.cards import CARD_FILE, DETECTOR_KIND
 from models.data.manifest import write_atomically
 from models.errors import CardError, ChecksumError
-from pipeline.cpu import file_sha256
+from models.weights.cards import CARD_FILE, DETECTOR_KIND
+from pipeline.openvino import file_sha256
 
 NETWORK_FILE = "person.pt"
 Share = Annotated[float, Field(ge=0, le=1)]

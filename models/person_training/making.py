@@ -14,7 +14,7 @@ from models.person_training.evaluation import Matched
 from models.person_training.ground_truth import annotated_pictures, annotated_video
 from models.person_training.recipe import PersonRecipe, Pictures, Say
 from models.person_training.report import KEPT_CONFIDENCES, Choice, choose, figures, table, write_figures
-from pipeline.cpu import file_sha256
+from pipeline.openvino import file_sha256
 
 LARGEST_BYTES = 6_000_000
 LIMITS = (

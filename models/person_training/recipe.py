@@ -21,9 +21,9 @@ from models.person_training.pictures import collect_votes, labelled, write_pictu
 from models.person_training.surgery import between, everybody, only_person, rescored
 from models.person_training.teacher import RULES, Teacher, View
 from models.person_training.videos import Picture, find_videos, store_frames
-from pipeline.cpu import file_sha256
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import Image
+from pipeline.openvino import file_sha256
 
 MEASURED_FROM = 0.01  # confidence of the weakest detection in an average precision
 Say = Callable[[str], None]

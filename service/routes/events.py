@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from service.bodies import Event, EventQuery, Items, to_event
 from service.context import Here
 from service.errors import problems
-from service.records import EventFilter
-from service.resources import Event, EventQuery, Items, to_event
 from service.routes.streams import parse_cursor
+from service.storage.records import EventFilter
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 

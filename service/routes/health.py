@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.bodies import Health, Readiness
 from service.context import Here
 from service.errors import Problem, problems
-from service.resources import Health, Readiness
 
 router = APIRouter(tags=["operation"])
 

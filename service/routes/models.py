@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from service.bodies import Items, Model
 from service.context import Here
-from service.resources import Items, Model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -9,12 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse
 
+from service.bodies import Items, Recording, RecordingQuery, to_recording
 from service.context import Context, Here
 from service.errors import Problem, not_found, problems
-from service.records import RecordingFilter, RecordingRecord
-from service.resources import Items, Recording, RecordingQuery, to_recording
 from service.routes.events import unix
 from service.routes.streams import parse_cursor
+from service.storage.records import RecordingFilter, RecordingRecord
 
 router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 

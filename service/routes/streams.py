@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
+from service.bodies import Items, PageQuery, Stream, StreamCreate, StreamPatch
 from service.context import Here
 from service.errors import invalid, not_found, problems
-from service.records import Cursor
-from service.resources import Items, PageQuery, Stream, StreamCreate, StreamPatch
+from service.storage.records import Cursor
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 

@@ -14,12 +14,12 @@ from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.context import Context, get_context
-from service.database import StoreError
 from service.errors import Problem, invalid, problem_response
+from service.guard import ABORT, check_origin
 from service.hub import Hub
-from service.origin import ABORT, check_origin
-from service.schemas import PROTOCOL
+from service.storage.database import StoreError
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
+from service.wire_messages import PROTOCOL
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 CLASSES = {"Going left", "Going right"}
 EXCERPTS = {"morning": (0, 60), "noon": (70, 130), "evening": (140, 200)}  # frames of the sample
 CONFIG = """
-from models.train_config import *
+from models.training.config import *
 
 CONFIG = TrainConfig(
     name="mine",

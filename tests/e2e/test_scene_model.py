@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
-from pipeline.cpu import file_sha256
+from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
+from pipeline.openvino import file_sha256
 from tests.e2e.test_annotate import environment, excerpt
 from tests.support.service import REPOSITORY
 
@@ -22,7 +22,7 @@ INPUT = ModelInput(kind="scene", frames=9, height=48, width=64)
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """A folder with the shipped person detector and ``scene``: a small Video Action Transformer, random weights."""
-    from models.registry import build
+    from models.networks.registry import build
 
     folder = tmp_path / "weights" / "scene"
     folder.mkdir(parents=True)

@@ -25,8 +25,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import registry
-from models.data.flow import flow_fields
+from models.data.batches.flow import flow_fields
+from models.networks import registry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STREET = REPOSITORY / "samples" / "street.mp4"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
-from pipeline.cpu import file_sha256
+from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
+from pipeline.openvino import file_sha256
 from tests.models.clips import read_clip, read_video
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -93,7 +93,7 @@ def write_folder(
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder of SE-I3D for clips of 16×64×64 and five classes, with random weights and open gates."""
-    from models.i3d import I3DConfig, build_i3d
+    from models.networks.i3d import I3DConfig, build_i3d
 
     model = build_i3d(I3DConfig(num_classes=len(TINY_LABELS), size_hw=(64, 64)))
     randomise(model)

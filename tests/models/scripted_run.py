@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.data.manifest import Split
-from models.video_run import ClipRun, EventRun, TrackRun, VideoRun
-from models.video_truth import Segment, VideoTruth
+from models.evaluation.videos.run import ClipRun, EventRun, TrackRun, VideoRun
+from models.evaluation.videos.truth import Segment, VideoTruth
 
 LABELS = ("Fighting", "Standing", "Walking")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.cards import ModelCard
 from models.classifier import ActionClassifier, softmax
 from models.errors import CardError
-from models.runtime import Precision, RuntimeOptions, load_runner
+from models.runtimes.runner import Precision, RuntimeOptions, load_runner
+from models.weights.cards import ModelCard
 from tests.models.conftest import TINY_LABELS
 
 # Largest difference of a logit from TensorFlow f32 that is let through. Measured on these four clips: OpenVINO f32

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.cards import ModelCard, read_card, verify
 from models.classifier import ActionClassifier
 from models.data.manifest import Split, read_dataset
-from models.evaluate import JudgeConfig
-from models.evaluation import ClipsJob, evaluate_clips
+from models.evaluation.clips_and_videos import ClipsJob, evaluate_clips
+from models.evaluation.judge import JudgeConfig
+from models.weights.cards import ModelCard, read_card, verify
 from service.cli import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from models.data.batches.clip_window import WindowConfig
 from models.data.clip_file import ClipFormat, clip_name, write_clip
-from models.data.clip_window import WindowConfig
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label, read_dataset, write_dataset
-from models.train import Places, Teller, train
-from models.train_config import (
+from models.training.config import (
     ClipInput,
     LossConfig,
     LossKind,
@@ -31,6 +30,7 @@ from models.train_config import (
     TransferConfig,
     Unfreeze,
 )
+from models.training.train import Places, Teller, train
 
 SIZE, FRAMES = 32, 16
 LABELS = ("dark", "bright")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import cpu
+from pipeline import openvino as cpu
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, needs_appearance
 from pipeline.entities import Floats, Image
 from pipeline.errors import DetectorError

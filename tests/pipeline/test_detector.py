@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import cpu, detector
-from pipeline.cpu import converted, cpu_flags, precision_candidates
+from pipeline import detector
+from pipeline import openvino as cpu
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.entities import Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import letterbox, suppress
+from pipeline.openvino import converted, cpu_flags, precision_candidates
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"

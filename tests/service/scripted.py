@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from service.control import SnapshotUnavailable, StreamRecord, StreamStatus
 from service.hub import Hub
 from service.settings import Settings
-from service.store import Store
+from service.storage.store import Store
+from service.supervisor_protocol import SnapshotUnavailable, StreamRecord, StreamStatus
 
 SINCE = 1_777_000_000.0
 JPEG = b"\xff\xd8\xff\xe0 not a picture, but what a supervisor hands out \xff\xd9"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.database import Database, StoreError
 from service.hub import Hub
-from service.records import EventFilter
-from service.secret_box import SecretBox
-from service.store import Store
+from service.storage.database import Database, StoreError
+from service.storage.records import EventFilter
+from service.storage.secret_box import SecretBox
+from service.storage.store import Store
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter
 from tests.service.conftest import action, tracks
 

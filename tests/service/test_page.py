@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from service.control import StreamStatus
-from service.schemas import rfc3339
+from service.supervisor_protocol import StreamStatus
+from service.wire_messages import rfc3339
 from tests.service.conftest import URL, RunningApi, action
 from tests.service.test_routes_recordings import add_recording
 from tests.support.service import wait_for

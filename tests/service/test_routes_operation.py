@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.database import StoreError
+from service.storage.database import StoreError
 from tests.service.conftest import LABELS, MODEL, RunningApi, write_model
 from tests.service.test_routes_streams import problem
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from service.control import StreamRecord, StreamStatus
-from service.resources import StreamCreate
+from service.bodies import StreamCreate
+from service.supervisor_protocol import StreamRecord, StreamStatus
 from tests.service.conftest import MODEL, URL, RunningApi
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.classifier import ActionClassifier
+from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip, Frame, Track, TrackState
 from pipeline.scene_clips import SceneClipBuffer
-from service.inference import EngineConfig, InferenceEngine, LocalInference
-from service.inference_client import InferenceClient
-from service.inference_process import InferenceServer
-from service.measures import Measures
+from service.counters import Measures
+from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.processes.inference_client import InferenceClient
+from service.processes.inference_process import InferenceServer
 from tests.support.service import wait_for
 
 INPUT = ModelInput(kind="scene", frames=9, height=32, width=48)
@@ -55,9 +55,9 @@ def runner():
 def make_engine(monkeypatch, tmp_path, runner):
     def make(kind: str = "scene") -> InferenceEngine:
         classifier = ActionClassifier(card(kind), runner)
-        monkeypatch.setattr("service.inference.load_detector", lambda config: None)
-        monkeypatch.setattr("service.inference.AppearanceEncoder.load", lambda *_: None)
-        monkeypatch.setattr("service.inference.ActionClassifier.load", lambda *_, **__: classifier)
+        monkeypatch.setattr("service.engine.load_detector", lambda config: None)
+        monkeypatch.setattr("service.engine.AppearanceEncoder.load", lambda *_: None)
+        monkeypatch.setattr("service.engine.ActionClassifier.load", lambda *_, **__: classifier)
         return InferenceEngine(EngineConfig(tmp_path, tmp_path, model="m"))
 
     return make

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from models.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.classifier import ActionClassifier
-from models.overlap import StemReuse
+from models.runtimes.overlap import StemReuse
+from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip
-from service.inference import EngineConfig, InferenceEngine, LocalInference
-from service.inference_client import InferenceClient
-from service.inference_process import InferenceServer
-from service.measures import Measures
-from service.metrics import CounterKeeper, exposition
+from service.counters import Measures
+from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.processes.inference_client import InferenceClient
+from service.processes.inference_process import InferenceServer
+from service.prometheus import CounterKeeper, exposition
 from tests.support.service import wait_for
 
 FRAMES, SIZE = 32, 32
@@ -73,9 +73,9 @@ def load_classifier(*_, **__):
 
 @pytest.fixture
 def make_engine(monkeypatch, tmp_path):
-    monkeypatch.setattr("service.inference.load_detector", lambda config: None)
-    monkeypatch.setattr("service.inference.AppearanceEncoder.load", lambda *_: None)
-    monkeypatch.setattr("service.inference.ActionClassifier.load", load_classifier)
+    monkeypatch.setattr("service.engine.load_detector", lambda config: None)
+    monkeypatch.setattr("service.engine.AppearanceEncoder.load", lambda *_: None)
+    monkeypatch.setattr("service.engine.ActionClassifier.load", load_classifier)
     return lambda **fields: InferenceEngine(EngineConfig(tmp_path, tmp_path, model="bright", **fields))
 
 

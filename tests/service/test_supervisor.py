@@ -5,12 +5,12 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from models.cards import ModelCard, ModelInput
+from models.weights.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
-from service.segment_files import Segment
+from service.recording.segment_files import Segment
 from service.settings import Settings
-from service.store import StoreError
+from service.storage.store import StoreError
 from service.supervisor import ProcessSupervisor, clip_config
 
 

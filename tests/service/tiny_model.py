@@ -14,7 +14,7 @@ LABELS = ("Fighting", "Standing", "Walking")
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from models.i3d import I3DConfig, build_i3d
+    from models.networks.i3d import I3DConfig, build_i3d
 
     model = build_i3d(I3DConfig(num_classes=len(LABELS), size_hw=(64, 64)))
     with warnings.catch_warnings():

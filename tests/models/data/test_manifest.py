@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from models.cards import ModelInput
 from models.data.manifest import (
     ClipRecord,
     Dataset,
@@ -18,6 +17,7 @@ from models.data.manifest import (
     write_dataset,
 )
 from models.errors import DatasetError
+from models.weights.cards import ModelInput
 
 
 def dataset(folder: Path) -> Dataset:

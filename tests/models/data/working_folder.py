@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.data.clip_file import ClipFormat
-from models.data.extract import ExtractConfig, Extracted, extract
-from models.data.people import given_people
-from models.data.track_folders import VideoTracks, list_videos, read_video
+from models.data.tracks.extract import ExtractConfig, Extracted, extract
+from models.data.tracks.people import given_people
+from models.data.tracks.track_folders import VideoTracks, list_videos, read_video
 from tests.support.media import write_video
 
 SMALL = ExtractConfig(size=32)

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.cards import list_models
 from models.errors import CardError, ChecksumError, TrainingError
 from models.person_training.card import PersonCard, read_person_card, write_person_card
 from models.person_training.evaluation import Matched
 from models.person_training.making import CardTexts, make
 from models.person_training.recipe import PersonRecipe
 from models.person_training.report import KEPT_CONFIDENCES, choose, figures, rescoring, table, write_figures
-from pipeline.cpu import file_sha256
-from service.cli_train_person import add, command_line
+from models.weights.cards import list_models
+from pipeline.openvino import file_sha256
+from service.commands.train_person import add, command_line
 
 
 def found(*right: bool, people: int = 4) -> Matched:

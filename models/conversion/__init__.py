@@ -1,0 +1,1 @@
+"""A saved network → the file that a runtime opens: one format a file, each in a process of its own."""

@@ -1,0 +1,1 @@
+"""A data set → windows of clips, augmented → batches."""

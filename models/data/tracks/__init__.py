@@ -1,0 +1,1 @@
+"""Own videos → people in them → labelled examples → a data set."""

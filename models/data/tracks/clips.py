@@ -1,0 +1,230 @@
+"""``actoscope dataset clips``: examples → a data set to train on, with ``trainlist.txt`` and ``vallist.txt``.
+
+Of each example the first 64 samples become a clip, and where it is longer, the last 64 as well; a shorter one is played
+back and forth. With ``whole`` an example becomes one clip as long as it is, in which training moves its window.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from models.data.balance import refuse_balanced
+from models.data.clip_file import Clip, ClipFormat, clip_name, write_clip
+from models.data.imports.motchallenge import raise_problems
+from models.data.manifest import (
+    DATASET_FILE,
+    MANIFEST_FILE,
+    ClipRecord,
+    Dataset,
+    DatasetInfo,
+    Split,
+    class2label,
+    read_dataset,
+    write_atomically,
+    write_dataset,
+)
+from models.data.tracks.group import Example
+from models.data.tracks.track_folders import safe_name
+from models.errors import DatasetError
+from models.weights.cards import ModelInput
+from pipeline.clips import back_and_forth
+
+DATASET_FOLDER, CLIPS_FOLDER = "dataset", "clips"
+LIST_FILES = {Split.TRAIN: "trainlist.txt", Split.VAL: "vallist.txt", Split.TEST: "testlist.txt"}
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledExample:
+    """An example with what is needed to make clips of it. ``read``: → its ``samples``, uint8 (T, S, S, 3) RGB."""
+
+    example: Example
+    samples: int
+    filled: int  # of them real, not repeated by back-and-forth play
+    changed_at: float  # Unix time at which its pixels last changed
+    read: Callable[[], Clip]
+
+
+@dataclass(frozen=True)
+class ClipsConfig:
+    """What is written. ``classes``: their order; empty takes an earlier run's, or the alphabet's."""
+
+    input: ModelInput = field(default_factory=ModelInput)
+    whole: bool = False
+    format: ClipFormat = ClipFormat.H264
+    classes: tuple[str, ...] = ()
+    description: str = ""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One clip to write: which samples of which example, and its row."""
+
+    source: LabelledExample
+    indices: tuple[int, ...]
+    record: ClipRecord
+
+
+def make_clips(examples: Sequence[LabelledExample], folder: Path, config: ClipsConfig, report: Progress) -> Dataset:
+    """Write the clips that are not there yet, then the lists and both files of the data set → the data set.
+
+    Raises DatasetError listing what does not fit: classes in another order than before, a group in two splits.
+    """
+    if not examples:
+        raise DatasetError("there is no labelled example: fill the table of `actoscope dataset label`, or sort by hand")
+    before = _before(folder, config)
+    info = DatasetInfo(
+        class2label=_classes({item.example.label for item in examples}, config, before),
+        input=config.input,
+        description=config.description or (before.info.description if before else ""),
+    )
+    parts = _with_old_splits([part for item in examples for part in _parts(item, folder, config)], before)
+    raise_problems(_problems(parts))
+    for number, part in enumerate(parts):
+        report("clips", number, len(parts))
+        _write(part, config)
+    report("clips", len(parts), len(parts))
+    dataset = Dataset(folder, info, tuple(part.record for part in parts))
+    write_dataset(dataset)
+    write_lists(dataset)
+    _sweep(before, dataset)
+    return dataset
+
+
+def _before(folder: Path, config: ClipsConfig) -> Dataset | None:
+    """What an earlier run left. Raises DatasetError when its clips were cut in another way."""
+    if not (folder / DATASET_FILE).is_file() or not (folder / MANIFEST_FILE).is_file():
+        return None
+    refuse_balanced(folder)
+    before = read_dataset(folder)
+    if before.info.input != config.input and not config.overwrite:
+        raise DatasetError(
+            f"{folder} was made with {before.info.input}, now {config.input}: take another folder, or --overwrite"
+        )
+    return before
+
+
+def _with_old_splits(parts: Sequence[_Part], before: Dataset | None) -> list[_Part]:
+    """Clips that the labels put in no split follow their group of an earlier run: `dataset split` has placed it."""
+    splits = {record.group: record.split for record in before.records} if before else {}
+    return [
+        replace(part, record=replace(part.record, split=splits.get(part.record.group, Split.NONE)))
+        if part.record.split is Split.NONE
+        else part
+        for part in parts
+    ]
+
+
+def _classes(labels: set[str], config: ClipsConfig, before: Dataset | None) -> Mapping[str, int]:
+    """Class name → index. The order, once given, only changes when a person asks for another one."""
+    if config.classes:
+        _check_known(labels, config.classes)
+        return class2label(config.classes)
+    if before is None:
+        return class2label(sorted(labels))
+    if set(before.labels) != labels:
+        raise DatasetError(
+            f"the data set knows the classes {','.join(before.labels)}, the examples have {','.join(sorted(labels))}: "
+            "fix their order anew with --classes, or leave some out with --exclude"
+        )
+    return before.info.class2label
+
+
+def _check_known(labels: set[str], classes: Sequence[str]) -> None:
+    unknown, unused = sorted(labels - set(classes)), sorted(set(classes) - labels)
+    raise_problems(
+        [f"label {label!r} is not among --classes {','.join(classes)} (--exclude leaves it out)" for label in unknown]
+        + [f"class {label!r} has no example" for label in unused]
+    )
+
+
+def _parts(item: LabelledExample, folder: Path, config: ClipsConfig) -> Iterator[_Part]:
+    for suffix, indices in clip_indices(item.samples, config.input.frames, whole=config.whole):
+        example = item.example
+        name = clip_name(example.name + suffix, config.format)
+        path = folder / CLIPS_FOLDER / safe_name(example.label) / name
+        filled = min(item.filled, len(indices))
+        record = ClipRecord(
+            path,
+            example.label,
+            example.group,
+            example.split,
+            example.video,
+            example.track_id,
+            *_times(item, indices),
+            filled,
+        )
+        yield _Part(item, tuple(indices), record)
+
+
+def clip_indices(samples: int, length: int, *, whole: bool) -> list[tuple[str, list[int]]]:
+    """Which samples of an example make which clip → (suffix of its name, indices) of each."""
+    if whole:
+        return [("", list(range(samples)))]
+    if samples <= length:
+        return [("_first", back_and_forth(samples, length))]
+    return [("_first", list(range(length))), ("_last", list(range(samples - length, samples)))]
+
+
+def _times(item: LabelledExample, indices: Sequence[int]) -> tuple[float, float]:
+    """Media time of the part's first and last sample; an example's samples are evenly spread over its time."""
+    example = item.example
+    step_s = (example.end_s - example.start_s) / max(1, item.samples - 1) if item.samples == item.filled else 0.0
+    if not step_s:
+        return example.start_s, example.end_s
+    return example.start_s + min(indices) * step_s, example.start_s + max(indices) * step_s
+
+
+def _problems(parts: Sequence[_Part]) -> list[str]:
+    """Clips of one name, and groups that lie in several splits."""
+    splits: dict[str, set[str]] = {}
+    for part in parts:
+        splits.setdefault(part.record.group, set()).add(part.record.split.value or "none")
+    leaks = [
+        f"group {name!r} lies in the splits {', '.join(sorted(some))}" for name, some in splits.items() if len(some) > 1
+    ]
+    names = [part.record.path.stem for part in parts]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    return leaks + [f"{name}: two examples have this name" for name in twice]
+
+
+def _write(part: _Part, config: ClipsConfig) -> None:
+    """Write a clip unless it is there and newer than what it is made from."""
+    path = part.record.path
+    if not config.overwrite and path.exists() and path.stat().st_mtime >= part.source.changed_at:
+        return
+    clip = part.source.read()[list(part.indices)]
+    write_clip(path, clip, config.input.rate_hz, config.format)
+
+
+def write_lists(dataset: Dataset) -> None:
+    """``trainlist.txt``, ``vallist.txt`` (and ``testlist.txt``, where there is a test split): path and class a line."""
+    for split, name in LIST_FILES.items():
+        records = dataset.of(split)
+        path = dataset.folder / name
+        if split is Split.TEST and not records:
+            path.unlink(missing_ok=True)
+            continue
+        lines = zip(records, dataset.targets(records), strict=True)
+        rows = (f"{record.path.relative_to(dataset.folder).as_posix()} {target}\n" for record, target in lines)
+        write_atomically(path, "".join(rows))
+
+
+def refresh_lists(dataset: Dataset) -> None:
+    """Write the lists again where there are some, after a change of splits."""
+    if (dataset.folder / LIST_FILES[Split.TRAIN]).is_file():
+        write_lists(dataset)
+
+
+def _sweep(before: Dataset | None, now: Dataset) -> None:
+    """Remove clips that an earlier run wrote and this one does not have: their label or range was changed."""
+    kept = {record.path for record in now.records}
+    for path in {record.path for record in before.records} - kept if before else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""``actoscope evaluate`` and ``compare``: clips judged, with intervals, calibration and a report."""

@@ -1,0 +1,1 @@
+"""Whole videos judged, from what the pipeline said of them."""

@@ -1,0 +1,1 @@
+"""``actoscope train``: from a configuration and a data set to a weights folder."""

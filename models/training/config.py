@@ -1,0 +1,220 @@
+"""What a training is: frozen values that a Python file builds and calls ``CONFIG``.
+
+A config's docstring holds its command and its measured result (as in Google's big_vision). ``load_config`` runs the
+file, so a config is code: run only those you trust.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from models.data.batches.augment_config import DEFAULT_AUGMENTATION, AugmentConfig
+from models.data.batches.clip_window import WindowConfig
+from models.data.batches.flow import FlowMethod
+from models.errors import TrainingError
+
+NEW_LAYERS, ALL_LAYERS = "new", "all"
+CLASS_WEIGHTS: Mapping[str, float] = {"": 0.0, "root": 0.5, "balanced": 1.0}  # powers of the number of clips
+
+
+class Mode(str, Enum):
+    """What the network looks at. ``FUSE`` adds the logits of both streams before softmax."""
+
+    RGB = "rgb"
+    FLOW = "flow"
+    FUSE = "fuse"
+
+    @property
+    def streams(self) -> tuple[Mode, ...]:
+        return (Mode.RGB, Mode.FLOW) if self is Mode.FUSE else (self,)
+
+
+class LossKind(str, Enum):
+    CROSS_ENTROPY = "cross_entropy"
+    FOCAL = "focal"
+
+
+class OptimizerKind(str, Enum):
+    ADAM = "adam"
+    ADAMW = "adamw"
+    RADAM = "radam"
+
+
+class BatchNorm(str, Enum):
+    """Whether trained layers also learn their batch statistics and offsets; with small data sets they better do not."""
+
+    FROZEN = "frozen"
+    TRAINED = "trained"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """``kind``: a name in ``networks.registry`` that reads crops. ``init``: a weights folder, or the name of one, to
+    start from; empty starts at random, or at what ``options`` say.
+
+    For I3D: ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over colour where it
+    was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``.
+    For the others: ``options`` of the network's maker, such as ``{"backbone": "MobileNetV3Small"}`` for cnn_gru.
+    """
+
+    kind: str = "se_i3d"
+    init: str = "i3d-kinetics400"
+    init_flow: str = ""
+    hidden: int = 0
+    dropout: float = 0.5
+    gate_ratio: int = 16
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # apart in the name of a training
+
+
+@dataclass(frozen=True, slots=True)
+class Unfreeze:
+    """From ``epoch`` (0 = the first) on, the layers from the endpoint ``train_from`` to the logits learn.
+
+    ``new``: only layers that the start weights do not have (gates, hidden nodes, logits; everything behind the
+    pictures' features of cnn_gru and cnn_lstm). ``all``: every layer. Endpoints of networks other than I3D are the
+    names of their layers.
+    """
+
+    epoch: int
+    train_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferConfig:
+    """``cache_at``: features at this endpoint are computed once for each clip and each of ``draws`` augmentation draws
+    (draw 0: the plain centre window), and everything behind it trains on them; empty trains on clips. ``unfreeze``:
+    what learns when; later rows replace earlier ones.
+    """
+
+    unfreeze: tuple[Unfreeze, ...] = (Unfreeze(0, "Mixed_5b"),)
+    cache_at: str = "MaxPool3d_5a_2x2"
+    draws: int = 8
+    batch_norm: BatchNorm = BatchNorm.FROZEN
+
+
+FROM_SCRATCH = TransferConfig(unfreeze=(Unfreeze(0, ALL_LAYERS),), cache_at="", batch_norm=BatchNorm.TRAINED)
+FRAME_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Features")  # of cnn_gru and cnn_lstm
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """``class_weights``: ``balanced`` (inverse to the clips of a class), ``root`` (to their square root), a factor by
+    class name, or empty for none.
+    """
+
+    kind: LossKind = LossKind.CROSS_ENTROPY
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_weights: str | Mapping[str, float] = "balanced"
+    l2: float = 0.0  # times the sum of squares of every trained kernel
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """``lookahead``: k updates of the fast weights for each of the slow ones, 0 for none. ``accumulate``: batches whose
+    gradients are averaged for one update. ``weight_decay`` is decoupled from the gradient. ``output_rate``: how many
+    times faster the output layer and hidden nodes learn, which start anew where the rest is pretrained.
+    """
+
+    kind: OptimizerKind = OptimizerKind.ADAMW
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    lookahead: int = 0
+    lookahead_step: float = 0.5
+    accumulate: int = 1
+    clip_norm: float = 0.0  # of all gradients together, 0 for none
+    output_rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """In epochs. ``decay``: constant, step (times ``gamma`` every ``step_epochs``), cosine (down to ``floor``)."""
+
+    decay: str = "cosine"
+    warmup_epochs: float = 1.0
+    step_epochs: float = 10.0
+    gamma: float = 0.1
+    floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInput:
+    """What the network sees of a clip. ``window``: pictures, and every how many-th (``speed``). ``size`` pixels a side.
+
+    ``augment``: for training clips only, None for none. ``augment_seed`` draws it, apart from the training's seed, so
+    that trainings with other seeds share cached features. ``flow_folder`` keeps optical flow where it is not empty.
+    ``repeat``: clips shorter than the window are played back and forth, as the service does. Without, cnn_gru and
+    cnn_lstm learn (from cached features) what is there, with a mask over the rest.
+    """
+
+    window: WindowConfig = WindowConfig()  # noqa: RUF009  # frozen
+    size: int = 224
+    augment: AugmentConfig | None = DEFAULT_AUGMENTATION
+    augment_seed: int = 0
+    workers: int = 0
+    flow_folder: str = ""
+    flow_method: FlowMethod = FlowMethod.DIS
+    repeat: bool = field(default=True, repr=False)  # apart in the name of a training
+
+
+@dataclass(frozen=True, slots=True)
+class CardText:
+    """What a person writes into the model's card."""
+
+    provenance: str = ""
+    licence: str = ""
+    data: str = ""
+    limits: str = ""
+    recipes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training. ``epochs`` of ``batch_size``; ``patience`` epochs without a better ``monitor`` stop it (0: never).
+
+    ``monitor``: ``val_macro_f1`` or ``val_accuracy`` (higher is better) or ``val_loss`` (lower). ``weight_average``:
+    decay of a moving average of the weights over epochs, 0 for none; where it is on, the average is what is measured
+    and kept. ``folds``: grouped cross-validation over train and val, 0 for none. ``refit_on``: ``train``, with the
+    best epoch by val kept, or ``train+val``, where nothing is left to choose by and the last epoch is kept.
+    """
+
+    name: str
+    network: NetworkConfig = NetworkConfig()
+    transfer: TransferConfig = TransferConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    input: ClipInput = ClipInput()
+    mode: Mode = Mode.RGB
+    epochs: int = 30
+    batch_size: int = 16
+    seed: int = 0
+    precision: str = "float32"  # or mixed_bfloat16, mixed_float16
+    patience: int = 0
+    monitor: str = "val_macro_f1"
+    mixup: float = 0.0  # both parameters of the beta distribution, 0 for none
+    weight_average: float = 0.0
+    folds: int = 0
+    refit_on: str = "train"
+    dataset: str = ""  # folder, where the command names none
+    card: CardText = CardText()
+    description: str = ""  # the config file's docstring
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Run the Python file ``path`` and take its ``CONFIG``. Raises TrainingError saying what the file lacks."""
+    if not path.is_file():
+        raise TrainingError(f"there is no file {path}; models/configs/quick.py is one to start from")
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # the file is the user's program: it may raise anything
+        raise TrainingError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    config = names.get("CONFIG")
+    if not isinstance(config, TrainConfig):
+        raise TrainingError(f"{path} must define CONFIG = TrainConfig(…), got {type(config).__name__}")
+    return config

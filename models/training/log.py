@@ -1,0 +1,48 @@
+"""What a training leaves to look at: ``log.csv``, TensorBoard events, and a picture of its curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.data.manifest import write_atomically
+from models.training.state import Row
+
+CSV_FILE, EVENTS_FOLDER, CURVES_FILE = "log.csv", "tensorboard", "curves.png"
+
+
+class TrainingLog:
+    """Writes after every epoch. A resumed training goes on in the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, history: Sequence[Row]) -> None:
+        """``history``: every epoch up to now, oldest first."""
+        write_csv(self._folder / CSV_FILE, history)
+        write_events(self._folder / EVENTS_FOLDER, history[-1])
+
+
+def write_csv(path: Path, history: Sequence[Row]) -> None:
+    """One row an epoch, written whole: a row that a kill left behind twice cannot be."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
+    write_atomically(path, text.getvalue())
+
+
+def write_events(folder: Path, row: Row) -> None:
+    """One TensorBoard file an epoch: nothing stays open between epochs, and a kill damages none."""
+    from tensorboard.compat.proto.event_pb2 import Event  # noqa: PLC0415  # an extra; imports TensorFlow
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: PLC0415
+
+    epoch = int(row["epoch"])
+    writer = EventFileWriter(str(folder), filename_suffix=f".{epoch:04d}")
+    values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
+    writer.add_event(Event(step=epoch, summary=Summary(value=values)))
+    writer.close()

@@ -1,0 +1,183 @@
+"""``actoscope train``: from a configuration and a data set to a weights folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from models.data.manifest import ClipRecord, Dataset, Split, write_atomically
+from models.errors import TrainingError
+from models.training.checks import check_training, needs_start
+from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
+from models.training.cross_validation import grouped_folds, write_predictions
+from models.training.data import ClipSource, FeatureSource, SequenceSource, Source, input_config
+from models.training.feature_cache import features_of
+from models.training.learning_curves import draw_curves
+from models.training.log import CURVES_FILE, TrainingLog
+from models.training.loop import Network, Splits, Watcher, predict, run_epochs
+from models.training.losses import balanced_class_weights
+from models.training.networks import build, frozen_part, gives_sequences, head_part
+from models.training.scores import scores
+from models.training.state import LAST_FILE, Checkpoint, Row
+from models.training.transfer import find_weights, join_streams, read_start
+from models.training.weights_folder import Trained, write_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """``output``: the weights folder to write. ``run``: checkpoints, logs. ``cache``: features, for all trainings."""
+
+    output: Path
+    run: Path
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who is told. ``step``: (what, done, of how many). ``line``: one finished thing, for a person."""
+
+    step: Callable[[str, int, int], None]
+    line: Callable[[str], None]
+
+
+def train(
+    config: TrainConfig, dataset: Dataset, places: Places, teller: Teller, command: str = "", resume: bool = False
+) -> dict[str, float]:
+    """Cross-validate where wanted, train, write the weights folder → the metrics on its card.
+
+    Raises TrainingError, before any work, with all that is wrong; DatasetError, OSError.
+    """
+    check_training(config, dataset, teller.step)
+    if not resume and any(places.run.glob(f"**/{LAST_FILE}")):
+        raise TrainingError(f"{places.run} holds a training already: resume it, or name another run folder")
+    places.run.mkdir(parents=True, exist_ok=True)
+    metrics = cross_validate(config, dataset, places, teller) if config.folds else {}
+    fit_on, chosen_by = final_records(config, dataset)
+    job = Job(config, dataset, places, teller, places.run / "final")
+    network, sources = job.prepare(fit_on, chosen_by)
+    state = job.fit(network, sources)
+    if chosen_by:
+        metrics |= {name: value for name, value in state.history[state.best_epoch - 1].items() if "val" in name}
+    write_folder(places.output, network.streams, config, dataset, Trained(metrics, command))
+    teller.line(f"{places.output}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    return metrics
+
+
+def final_records(config: TrainConfig, dataset: Dataset) -> tuple[tuple[ClipRecord, ...], tuple[ClipRecord, ...]]:
+    """→ what the shipped network learns from, and what its best epoch is chosen by (nothing: the last is kept)."""
+    train, val = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
+    return ((*train, *val), ()) if config.refit_on == "train+val" else (train, val)
+
+
+def cross_validate(config: TrainConfig, dataset: Dataset, places: Places, teller: Teller) -> dict[str, float]:
+    """Grouped folds over train and val → scores of all held-out clips together, ``cv_…``.
+
+    Each fold keeps its last epoch, as the final training on everything does: choosing the best one by the clips it is
+    measured on would flatter. ``cv_predictions.csv`` and ``cv.json`` in the run folder hold the details.
+    """
+    records = (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))
+    targets = np.asarray(dataset.targets(records))
+    logits = np.zeros((len(records), len(dataset.labels)), np.float32)
+    folds = grouped_folds(records, targets.tolist(), config.folds, config.seed)
+    rows: list[dict[str, float]] = []
+    for number, held_out in enumerate(folds, 1):
+        inside = np.setdiff1d(np.arange(len(records)), held_out)
+        job = Job(config, dataset, places, teller, places.run / f"fold-{number}", keep_last=True)
+        network, sources = job.prepare([records[i] for i in inside], [records[i] for i in held_out])
+        job.fit(network, sources)
+        logits[held_out] = predict(network.model, sources.val) if sources.val else 0
+        rows.append(scores(logits[held_out], targets[held_out].tolist()))
+        teller.line(f"fold {number} of {config.folds}: " + ", ".join(f"{k} {v:.4f}" for k, v in rows[-1].items()))
+    pooled = {f"cv_{name}": value for name, value in scores(logits, targets.tolist()).items()}
+    write_predictions(places.run / "cv_predictions.csv", dataset, records, folds, logits)
+    write_atomically(places.run / "cv.json", json.dumps({"pooled": pooled, "folds": rows}, indent=2) + "\n")
+    teller.line("all folds: " + ", ".join(f"{name} {value:.4f}" for name, value in pooled.items()))
+    return pooled
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One network on one division of the clips. ``keep_last``: its validation clips measure, but choose nothing."""
+
+    config: TrainConfig
+    dataset: Dataset
+    places: Places
+    teller: Teller
+    folder: Path
+    keep_last: bool = False
+
+    def prepare(self, train: Sequence[ClipRecord], val: Sequence[ClipRecord]) -> tuple[Network, Splits]:
+        """Build the network, compute features where they are cached."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keras.utils.set_random_seed(self.config.seed)
+        streams = self._streams()
+        weights = self._class_weights(train)
+        if not self.config.transfer.cache_at:
+            network = Network(join_streams(streams), streams)
+            return network, Splits(self._clips(train), self._clips(val) if val else None, weights, self.keep_last)
+        source, model = self._features(streams, train, val)
+        held_out = _part(source, len(train), len(source.targets)) if val else None
+        return Network(model, streams), Splits(_part(source, 0, len(train)), held_out, weights, self.keep_last)
+
+    def fit(self, network: Network, splits: Splits) -> Checkpoint:
+        """Train from wherever the run folder is, with logs and curves."""
+        log = TrainingLog(self.folder)
+
+        def epoch(history: Sequence[Row]) -> None:
+            log(history)
+            self.teller.line(" ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
+
+        state = run_epochs(network, splits, self.config, self.folder, Watcher(self.teller.step, epoch))
+        draw_curves(state.history, self.folder / CURVES_FILE, f"{self.config.name}, {self.folder.name}")
+        return state
+
+    def _streams(self) -> dict[Mode, Any]:
+        config, streams = self.config, {}
+        keras.config.set_dtype_policy(config.precision)
+        try:
+            for mode in config.mode.streams:
+                name = needs_start(config, mode)
+                start = read_start(find_weights(name)) if name else None
+                streams[mode] = build(config, mode, self.dataset.labels, start)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        return streams
+
+    def _clips(self, records: Sequence[ClipRecord]) -> Source:
+        shuffled = replace(input_config(self.config, len(self.dataset.labels)), seed=self.config.seed)
+        return ClipSource(records, self.dataset.targets(records), shuffled)
+
+    def _features(
+        self, streams: dict[Mode, Any], train: Sequence[ClipRecord], val: Sequence[ClipRecord]
+    ) -> tuple[FeatureSource, Any]:
+        """→ features of ``train`` with all draws, then ``val`` with the plain one; the network behind them."""
+        config, classes = self.config, len(self.dataset.labels)
+        draws = config.transfer.draws if config.input.augment else 1
+        wanted = [*((record, draws) for record in train), *((record, 1) for record in val)]
+        features, heads = {}, {}
+        for mode, model in streams.items():
+            frozen = frozen_part(config, mode, model)
+            inputs = input_config(config, classes)
+            features[mode] = features_of(frozen, wanted, inputs, self.places.cache, self.teller.step)
+            heads[mode] = head_part(config, model, features[mode].shape)
+        targets = self.dataset.targets([record for record, _ in wanted])
+        kind = SequenceSource if gives_sequences(config) else FeatureSource
+        return kind(features, targets, classes, config.batch_size, config.seed), join_streams(heads)
+
+    def _class_weights(self, records: Sequence[ClipRecord]) -> list[float] | None:
+        wanted = self.config.loss.class_weights
+        if isinstance(wanted, str):
+            power = CLASS_WEIGHTS[wanted]
+            return balanced_class_weights(self.dataset.targets(records), len(self.dataset.labels), power)
+        return [float(wanted.get(label, 1.0)) for label in self.dataset.labels]
+
+
+def _part(source: FeatureSource, first: int, last: int) -> FeatureSource:
+    features = {mode: replace(found, files=found.files[first:last]) for mode, found in source.features.items()}
+    return replace(source, features=features, targets=source.targets[first:last])

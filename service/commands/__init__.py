@@ -1,0 +1,1 @@
+"""``actoscope …``: one command a file."""

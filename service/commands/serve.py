@@ -1,0 +1,116 @@
+"""``actoscope serve``: uvicorn around the application, and a line on the terminal once it is of use."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from service import logs
+from service.app import create_app
+from service.errors_base import ServiceError
+from service.settings import Settings, load_settings
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
+SAMPLE_NAME = "Sample street"
+SHUTDOWN_S = 2
+BACKLOG = 2048  # uvicorn's own
+
+
+class ListenError(ServiceError, OSError):
+    """The address cannot be listened on."""
+
+
+def serve(overrides: dict[str, Any], sample: bool) -> int:
+    """Runs until SIGINT or SIGTERM, then ends within 10 s with recordings closed. → 0, or 1 if it could not start."""
+    settings = load_settings(**overrides)
+    if sample:
+        settings = settings.model_copy(update={"media_roots": (*settings.media_roots, SAMPLE.parent)})
+    logs.configure(settings.log_level, settings.log_format)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        ws_ping_interval=5,
+        ws_ping_timeout=4,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    listener = listen(settings.host, settings.port)
+    server = uvicorn.Server(config)
+    welcome = Welcome(settings, server, sample)
+    threading.Thread(target=welcome.run, name="welcome", daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn takes these over, ends gracefully, and raises them again: what was asked for is done by then.
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """→ the bound socket. Before anything else is started: streams must not run twice on one data folder.
+
+    Raises ListenError, which says what a person can do.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        hint = "; is Actoscope running already? --port chooses another port" if error.errno == errno.EADDRINUSE else ""
+        why = str(error.strerror).partition(" (while")[0]  # Python repeats the address there
+        raise ListenError(f"cannot listen on {host} port {port}: {why}{hint}") from error
+
+
+class Welcome:
+    """Talks to the running service as any client does: adds the sample stream, prints the URL when it is ready."""
+
+    def __init__(self, settings: Settings, server: uvicorn.Server, sample: bool) -> None:
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+        self.url = f"http://{host}:{settings.port}"
+        self._server = server
+        self._sample = sample
+
+    def run(self) -> None:
+        while not self._server.started:
+            if self._server.should_exit:
+                return
+            time.sleep(0.1)
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
+            if self._sample:
+                self._add_sample(client)
+            self._say(f"Actoscope is at {self.url} – models are loading (the first start converts them)")
+            while not self._server.should_exit:
+                if self._ready(client):
+                    self._say(f"Ready: open {self.url} (stop with Ctrl-C)")
+                    return
+                time.sleep(0.5)
+
+    @staticmethod
+    def _ready(client: httpx.Client) -> bool:
+        """Whether the models are loaded. A server that is being stopped may answer no more."""
+        try:
+            return client.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def _add_sample(self, client: httpx.Client) -> None:
+        names = [stream["name"] for stream in client.get("/v1/streams").json()["items"]]
+        if SAMPLE_NAME in names:
+            return
+        url = SAMPLE.as_uri() + "?pace=realtime&loop=true"
+        answer = client.post("/v1/streams", json={"url": url, "name": SAMPLE_NAME})
+        if answer.is_error:
+            self._say(f"the sample stream could not be added: {answer.text}")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,250 @@
+"""The inference worker's inside: one owner of detector, appearance encoder and classifiers.
+
+Used by the inference process for all streams (``inference_process.py``) and by ``actoscope annotate`` in one process
+(``LocalInference``). Detection and classification run on one thread each, so a long clip never holds up detection.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.classifier import ActionClassifier
+from models.errors import OverlapUnsupportedError
+from models.runtimes.overlap import Place, StemReuse
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
+from pipeline.detector import DetectorConfig, PersonDetector
+from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from service.counters import BATCH_BUCKETS, Measures
+from service.errors_base import ServiceError
+from service.processes.scheduler import Key
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ModelUnavailable(ServiceError, RuntimeError):
+    """A classifier cannot be loaded; the message says why."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What to load. Paths are absolute; ``None`` means the default of the part."""
+
+    weights_dir: Path
+    cache_dir: Path
+    model: str = "surveillance"
+    runtime: str = "auto"
+    detector: Path | None = None
+    detector_image_size: int = 640
+    detector_confidence: float = 0.1
+    appearance: Path | None = None
+    max_batch: int = 16
+    max_models: int = 4
+    stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
+    threads: int = 0  # of each network on a CPU; 0: as many as there are cores
+    measure: bool = False  # whether runtime `auto` times what there is for ``model``, if it is new to this host
+
+
+class InferenceEngine:
+    """Loads everything once. ``detect`` and ``classify`` may run at the same time, each from one thread."""
+
+    def __init__(self, config: EngineConfig, measures: Measures | None = None) -> None:
+        self.config = config
+        self.measures = measures or Measures()
+        log.info("loading the person detector (the first start converts it)")
+        self._detector = load_detector(config)
+        log.info("loading the appearance encoder (the first start converts it)")
+        looks = AppearanceConfig(config.cache_dir, config.threads)
+        self._encoder = AppearanceEncoder.load(config.appearance, looks)
+        self._classifiers: dict[str, ActionClassifier] = {}
+        self._load_lock = threading.Lock()
+        self.classifier(config.model)
+
+    def classifier(self, name: str) -> ActionClassifier:
+        """The loaded network of ``weights/<name>``; loads it the first time. Raises ModelUnavailable."""
+        ready = self._classifiers.get(name)
+        if ready is not None:  # without the lock: another model may be loading for seconds
+            return ready
+        with self._load_lock:
+            loaded = self._classifiers.get(name)
+            if loaded is not None:
+                return loaded
+            if len(self._classifiers) >= self.config.max_models:
+                raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
+            log.info("loading model %s (the first start converts it)", name)
+            try:
+                loaded = ActionClassifier.load(
+                    self.config.weights_dir / name,
+                    self.config.runtime,
+                    cache_dir=self.config.cache_dir,
+                    threads=self.config.threads or None,
+                    measure=self.config.measure and name == self.config.model,  # the others load while it is busy
+                )
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
+            self._reuse_stems(loaded)
+            self._classifiers[name] = loaded
+            return loaded
+
+    def _reuse_stems(self, classifier: ActionClassifier) -> None:
+        """Where network and runtime can (``models.runtimes.overlap``); elsewhere every clip is computed whole."""
+        if self.config.stem_memory_mb == 0:
+            return
+        try:
+            classifier.reuse_stems(self.config.stem_memory_mb * 1_000_000)
+        except OverlapUnsupportedError as error:
+            log.info("model %s computes every clip whole: %s", classifier.card.name, error)
+
+    def describe(self) -> dict[str, str]:
+        """What runs where, for people and for the API."""
+        models = {f"model:{name}": item.runtime for name, item in list(self._classifiers.items())}
+        return {"detector": self._detector.description, **models}
+
+    def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats]) -> list[Detections]:
+        """A batch of frames of several streams → their people, with features where association is not clear."""
+        self.measures.observe("batch:detect", len(images), tuple(map(float, BATCH_BUCKETS)))
+        with self.measures.timed("detect"):
+            found = self._detector.detect(images)
+        with self.measures.timed("appearance"):
+            return [self._with_features(*item) for item in zip(images, found, expected_xyxy, strict=True)]
+
+    def _with_features(self, image: Image, detections: Detections, expected_xyxy: Floats) -> Detections:
+        described = with_features(self._encoder, image, detections, expected_xyxy)
+        computed = 0 if described.features is None else int(np.isfinite(described.features[:, 0]).sum())
+        if computed:
+            self.measures.count("appearance_features_total", computed)
+        return described
+
+    def classify(self, model: str, clips: Sequence[Clip], keys: Sequence[Key]) -> list[ActionScores]:
+        """Clips of any tracks, with the key of each track → their scores, in order.
+
+        Raises ValueError for clips that the model was not made for.
+        """
+        classifier = self.classifier(model)
+        self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
+        with self.measures.timed("classify"):
+            probabilities = _predict(classifier, clips, keys)
+        self.measures.count("clips_classified_total", len(clips))
+        self._measure_stems()
+        return [to_scores(*pair, classifier.labels) for pair in zip(clips, probabilities, strict=True)]
+
+    def forget(self, gone: Callable[[Key], bool]) -> None:
+        """Drops what is kept for the tracks whose key is ``gone``."""
+        for stems in self._stems():
+            stems.forget(gone)
+        self._measure_stems()
+
+    def _stems(self) -> list[StemReuse]:
+        return [item.stems for item in list(self._classifiers.values()) if item.stems is not None]
+
+    def _measure_stems(self) -> None:
+        stats = [stems.stats() for stems in self._stems()]
+        if stats:
+            self.measures.set_counter("stem_steps_reused_total", sum(each.steps_reused for each in stats))
+            self.measures.set_counter("stem_steps_computed_total", sum(each.steps_computed for each in stats))
+            self.measures.set_counter("stem_evictions_total", sum(each.evictions for each in stats))
+            self.measures.gauge("stem_tracks", sum(each.tracks for each in stats))
+            self.measures.gauge("stem_memory_bytes", sum(each.memory_bytes for each in stats))
+
+    def batch_limit(self, model: str) -> int:
+        return min(self.classifier(model).preferred_batch, self.config.max_batch)
+
+    def scene_limit(self, model: str) -> int:
+        """How many people of one scene to classify together, for nearly the price of one; 0 for models of crops."""
+        return self.config.max_batch if self.classifier(model).sees_scenes else 0
+
+
+def _predict(classifier: ActionClassifier, clips: Sequence[Clip], keys: Sequence[Key]) -> Floats:
+    """→ probabilities float32 (N, C)."""
+    if classifier.sees_scenes or any(clip.box is not None for clip in clips):
+        return _predict_scenes(classifier, clips)
+    stacked = np.stack([clip.stack() for clip in clips])
+    return classifier.predict_placed(stacked, [_place(*pair) for pair in zip(clips, keys, strict=True)])
+
+
+def _predict_scenes(classifier: ActionClassifier, clips: Sequence[Clip]) -> Floats:
+    """As ``_predict``; clips that refer to one and the same pictures go through the network together."""
+    scenes: dict[int, list[int]] = {}
+    for index, clip in enumerate(clips):
+        scenes.setdefault(id(clip.crops), []).append(index)
+    probabilities = np.empty((len(clips), len(classifier.labels)), np.float32)
+    for indices in scenes.values():
+        pictures = clips[indices[0]].stack()[None]  # uint8 (1, T, H, W, 3)
+        boxes = [box for index in indices if (box := clips[index].box) is not None]
+        probabilities[indices] = classifier.predict(pictures, np.stack(boxes) if boxes else None)
+    return probabilities
+
+
+def _place(clip: Clip, key: Key) -> Place | None:
+    """Provisional clips play their crops back and forth, so nothing in them lies where the next clip has it."""
+    return None if clip.provisional else Place(key, clip.first_sample)
+
+
+def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> ActionScores:
+    """One row of the classifier's answer, float32 (C,), with the clip's identity and times."""
+    return ActionScores(
+        clip.track_id,
+        labels,
+        probabilities,
+        clip.start_s,
+        clip.end_s,
+        clip.captured_at,
+        clip.received_s,
+        clip.provisional,
+    )
+
+
+def people_config(settings: Settings) -> EngineConfig:
+    """→ what finds people by the service's settings, for commands that need no classifier."""
+    return EngineConfig(
+        weights_dir=settings.weights_dir,
+        cache_dir=settings.data_dir / "cache",
+        detector=settings.detector,
+        detector_image_size=settings.detector_image_size,
+        detector_confidence=settings.detector_confidence,
+        appearance=settings.appearance,
+    )
+
+
+def load_detector(config: EngineConfig) -> PersonDetector:
+    settings = DetectorConfig(
+        image_size=config.detector_image_size,
+        confidence=config.detector_confidence,
+        cache_dir=config.cache_dir,
+        weights_dir=config.weights_dir,
+        threads=config.threads,
+    )
+    return PersonDetector.load(config.detector, settings)
+
+
+class LocalInference:
+    """Inference in the caller's own process for ``actoscope annotate``: waits where a live stream would drop."""
+
+    def __init__(self, engine: InferenceEngine, model: str) -> None:
+        self._engine = engine
+        self._model = model
+        self._waiting: list[Clip] = []
+
+    def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
+        return self._engine.detect([frame.image], [expected_xyxy])[0]
+
+    def submit(self, clip: Clip) -> None:
+        self._waiting.append(clip)
+
+    def finish(self) -> None:
+        """Nothing is ever out: ``take`` classifies what waits."""
+
+    def take(self) -> list[ActionScores]:
+        clips, self._waiting = self._waiting, []
+        limit = max(self._engine.batch_limit(self._model), self._engine.scene_limit(self._model))
+        scores: list[ActionScores] = []
+        for begin in range(0, len(clips), limit):
+            batch = clips[begin : begin + limit]
+            scores += self._engine.classify(self._model, batch, [(0, clip.track_id) for clip in batch])
+        return scores

@@ -1,0 +1,1 @@
+"""The straight line on files, without a server."""

@@ -1,0 +1,232 @@
+"""``actoscope annotate``: the straight line on a file, in one process, every frame, into a video and messages."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from tqdm import tqdm
+
+from models.weights.cards import read_card
+from pipeline.actions import ActionSmoother, SmootherConfig
+from pipeline.clips import ClipConfig
+from pipeline.entities import ActionEvent, Frame, FrameResult
+from pipeline.errors import SourceError
+from pipeline.overlay import draw
+from pipeline.scene_clips import clip_buffer
+from pipeline.source import SourceOptions, VideoSource
+from pipeline.source_url import SourceUrl
+from pipeline.stride import StrideController
+from pipeline.tracker import PersonTracker, TrackerConfig
+from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.errors_base import ServiceError
+from service.ids import new_id
+from service.recording.segment_writer import SegmentWriter
+from service.stream import Stages, run_stream
+from service.wire_messages import to_action_message, to_tracks_message
+
+
+class OutputError(ServiceError, OSError):
+    """A file to be written cannot be, or would overwrite what is read. The message names it."""
+
+
+@dataclass(frozen=True)
+class AnnotateJob:
+    """One file to annotate. ``output`` and ``events`` may be None; what exists there is replaced at the end."""
+
+    video: Path
+    output: Path | None
+    events: Path | None
+    engine: EngineConfig
+    hop: int = 16
+    first_clip: int = 12
+    track_confidence: float = 0.3
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What came of a job. ``interrupted``: by Ctrl-C; ``problem``: why the video could not be read to its end."""
+
+    frames: int
+    written: tuple[Path, ...]
+    interrupted: bool = False
+    problem: str | None = None
+
+
+class FileSink:
+    """Writes the overlay video and the messages under other names, which ``close`` replaces by the right ones.
+
+    Raises OutputError when a file cannot be written, before any work is done.
+    """
+
+    def __init__(self, job: AnnotateJob, buffer_size: int) -> None:
+        self._job = job
+        self._buffer_size = buffer_size
+        self._stream_id = job.video.name
+        self._video: SegmentWriter | None = None
+        self._events: IO[str] | None = None
+        self.frames = 0
+        self._targets = [path for path in (job.output, job.events) if path is not None]
+        check_targets(job.video, self._targets)
+        try:
+            for path in self._targets:
+                _reserve(path)
+            if job.events is not None:
+                self._events = _part(job.events).open("w", encoding="utf-8")
+        except BaseException:
+            self._discard()
+            raise
+
+    def publish(self, result: FrameResult) -> None:
+        self._write_events(result.events)
+        self._write(to_tracks_message(self._stream_id, result, self._buffer_size))
+        if self._job.output is not None:
+            minutes, seconds = divmod(result.frame.time_s, 60)
+            image = draw(result, self._buffer_size, f"{int(minutes):02d}:{seconds:05.2f}")
+            if self._video is None:
+                self._video = SegmentWriter(_part(self._job.output), result.frame.size_hw)
+            self._video.write(image, result.frame.time_s)
+        self.frames += 1
+
+    def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
+        self._write_events(events)
+
+    def _write_events(self, events: Sequence[ActionEvent]) -> None:
+        for event in events:
+            self._write(to_action_message(self._stream_id, event))
+
+    def _write(self, message: dict[str, Any]) -> None:
+        if self._events is not None:
+            self._events.write(json.dumps(message, separators=(",", ":")) + "\n")
+
+    def close(self) -> tuple[Path, ...]:
+        """Finishes both files and gives them their names; without a frame there are none. → the files written.
+
+        Raises OSError when the disk fails; what is there keeps its name then too, since it plays up to that point.
+        """
+        if self.frames == 0:
+            self._discard()
+            return ()
+        try:
+            with contextlib.ExitStack() as stack:
+                if self._events is not None:
+                    stack.callback(self._events.close)
+                if self._video is not None:
+                    stack.callback(self._video.close)
+        finally:
+            for path in self._targets:
+                _part(path).replace(path)
+        return tuple(self._targets)
+
+    def _discard(self) -> None:
+        if self._video is not None:
+            self._video.abandon()
+        if self._events is not None:
+            self._events.close()
+        for path in self._targets:
+            _part(path).unlink(missing_ok=True)
+
+
+def check_targets(video: Path, targets: Sequence[Path]) -> None:
+    """Raises OutputError where a target is a folder, the video itself or another target, or has no folder."""
+    taken = {video.resolve()}
+    for path in targets:
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder")
+        if path.resolve() in taken:
+            raise OutputError(f"cannot write {path}: it is the video itself, or named twice")
+        taken.add(path.resolve())
+
+
+def _reserve(path: Path) -> None:
+    """Finds out now, not after an hour of work, that a file cannot be written."""
+    try:
+        _part(path).touch()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
+    """Runs the whole file, or up to Ctrl-C or the place where it is damaged: the files hold what came before.
+
+    Raises SourceUrlError or SourceError when no picture can be read, OutputError when a file cannot be written, both
+    before models are loaded; and whatever loading the models raises. No file is written then.
+    """
+    source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
+    clips = read_card(job.engine.weights_dir / job.engine.model).input.clip_config(job.hop, job.first_clip)
+    sink = FileSink(job, clips.length)
+    interrupted = threading.Event()
+    problem = None
+    try:
+        frames = _begun(source)
+        engine = InferenceEngine(job.engine)
+        with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
+            stages = _stages(clips, TrackerConfig.starting_at(job.track_confidence))
+            run_stream(shown, LocalInference(engine, job.engine.model), stages, sink)
+    except SourceError as error:
+        if sink.frames == 0:
+            raise
+        problem = error.message
+    finally:
+        source.stop()
+        written = sink.close()
+    return Annotated(sink.frames, written, interrupted.is_set(), problem)
+
+
+def _begun(source: VideoSource) -> Iterator[Frame]:
+    """Reads the first frame at once, so that a file that is no video is told of before models are loaded."""
+    frames = iter(source)
+    first = next(frames, None)
+    if first is None:
+        raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
+    return itertools.chain([first], frames)
+
+
+def _stages(clips: ClipConfig, tracker: TrackerConfig) -> Stages:
+    return Stages(
+        tracker=PersonTracker(tracker),
+        clip_buffer=clip_buffer(clips),
+        smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
+        stride=StrideController(adaptive=False),
+    )
+
+
+def _progress(frames: Iterator[Frame], source: VideoSource, show: bool) -> tqdm[Frame]:
+    total = source.stats().frame_count
+    return tqdm(frames, total=total, unit="frame", disable=not show, dynamic_ncols=True)
+
+
+class _stop_on_ctrl_c:
+    """While inside, the first Ctrl-C (or SIGTERM) stops the source, so the straight line ends as at the file's end."""
+
+    def __init__(self, source: VideoSource, interrupted: threading.Event) -> None:
+        self._source = source
+        self._interrupted = interrupted
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._stop)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupted.set()
+        self._source.stop()
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,188 @@
+"""Runs the service's own pipeline over whole videos and keeps what it said: one ``VideoRun`` (JSON) a video.
+
+The straight line, its stages and its settings are those of ``actoscope annotate``; only the sink differs. A video
+whose file is there and was made with the same model, detector and settings is passed over, so that an interrupted
+evaluation goes on where it stopped; another temperature or smoother is applied to the stored answers. One video at a
+time is held, as numbers: pictures are streamed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from models.errors import EvaluationError
+from models.evaluation.videos.run import Setting, VideoRun, read_video_run, write_video_run
+from models.evaluation.videos.scores import restudied
+from models.weights.cards import MODEL_FILE, ModelCard, read_card
+from pipeline.actions import ActionSmoother, SmootherConfig
+from pipeline.detector import resolve_person_weights
+from pipeline.errors import SourceError
+from pipeline.openvino import file_sha256
+from pipeline.scene_clips import clip_buffer
+from pipeline.source import SourceOptions, VideoSource
+from pipeline.source_url import SourceUrl
+from pipeline.stride import StrideController
+from pipeline.tracker import PersonTracker, TrackerConfig
+from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.offline.run_recorder import RecordingInference, RunRecorder
+from service.stream import Stages, run_stream
+
+Progress = Callable[[int, int, str], None]  # videos done, videos in all, what happened to the last
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """Videos to run, where their JSON goes, and what decides the outcome. ``engine.model``: a name or a folder."""
+
+    videos: tuple[Path, ...]
+    output: Path
+    engine: EngineConfig
+    hop: int = 16
+    provisional_from: int = 24
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    smoother: SmootherConfig = field(default_factory=SmootherConfig)
+
+
+def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
+    """Run every video that has no up-to-date JSON yet → the JSON files, in the order of the videos.
+
+    A video that breaks off keeps what came before, with its ``problem``; one without any picture is left out, and
+    all of those are named in one EvaluationError at the end, after the others are done. Raises EvaluationError at
+    once when files are missing or two videos have the same name, CardError or ModelUnavailable for a model that cannot
+    be loaded.
+    """
+    _check_videos(job.videos)
+    card = read_card(job.engine.weights_dir / job.engine.model)
+    card.input.clip_config(job.hop, job.provisional_from)
+    settings = job_settings(job, card)
+    engine: InferenceEngine | None = None  # loaded for the first video that needs it
+    written, broken = [], []
+    for number, video in enumerate(job.videos, 1):
+        target = job.output / f"{video.stem}.json"
+        note = f"{video.stem}: was there"
+        if _stored(target, job, settings) is None:
+            engine = engine or InferenceEngine(job.engine)
+            try:
+                run = run_video(video, job, engine, settings)
+                write_video_run(target, run)
+                note = f"{video.stem}: {len(run.times_s)} frames, {len(run.tracks)} people, {run.seconds:.1f} s"
+            except SourceError as error:
+                broken.append(f"{video}: {error.message}")
+                note = broken[-1]
+        if target.is_file():
+            written.append(target)
+        if progress is not None:
+            progress(number, len(job.videos), note)
+    if broken:
+        raise EvaluationError(f"{len(broken)} of {len(job.videos)} videos cannot be read: " + "; ".join(broken))
+    return written
+
+
+def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dict[str, Setting]) -> VideoRun:
+    """One video through fresh stages. Raises SourceError when not one picture can be read."""
+    begin = time.monotonic()
+    card = engine.classifier(job.engine.model).card
+    source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
+    inference = RecordingInference(LocalInference(engine, job.engine.model))
+    sink = RunRecorder(card.labels)
+    problem = None
+    try:
+        run_stream(source, inference, _stages(job, card), sink)
+    except SourceError as error:
+        problem = error.message
+        if sink.size_hw is None:
+            raise
+    finally:
+        source.stop()
+    if sink.size_hw is None:
+        raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
+    return VideoRun(
+        video=video.stem,
+        model=card.name,
+        labels=card.labels,
+        temperature=card.temperature,
+        settings=settings,
+        size_hw=sink.size_hw,
+        frame_numbers=tuple(sink.frame_numbers),
+        times_s=tuple(sink.times_s),
+        tracks=sink.tracks(),
+        clips=tuple(inference.clips),
+        events=tuple(sink.events),
+        problem=problem,
+        seconds=round(time.monotonic() - begin, 3),
+    )
+
+
+def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
+    """All that the outcome depends on besides the video: a stored run with other settings is made again."""
+    detector = job.engine.detector or resolve_person_weights(job.engine.weights_dir)
+    parts = {"tracker": asdict(job.tracker), "smoother": asdict(job.smoother)}
+    return {
+        "model_sha256": card.sha256[MODEL_FILE],
+        "temperature": card.temperature,
+        "margin": card.input.margin,
+        "hop": job.hop,
+        "provisional_from": min(job.provisional_from, card.input.frames),
+        "runtime": job.engine.runtime,
+        "detector": Path(detector).name,
+        "detector_sha256": _fingerprint(Path(detector)),
+        "detector_image_size": job.engine.detector_image_size,
+        "detector_confidence": job.engine.detector_confidence,
+        "appearance": job.engine.appearance.name if job.engine.appearance else None,
+        **{f"{part}.{key}": _plain(value) for part, fields in parts.items() for key, value in fields.items()},
+    }
+
+
+def _plain(value: object) -> Setting:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _fingerprint(path: Path) -> str | None:
+    """sha256 of a file, or of all files of a folder; None for a name that is still to be downloaded."""
+    if path.is_file():
+        return file_sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return sha256("".join(map(file_sha256, files)).encode()).hexdigest() if files else None
+
+
+def _stored(path: Path, job: VideoJob, settings: dict[str, Setting]) -> VideoRun | None:
+    """The run that is there, if it was made with these settings; a damaged one is made again.
+
+    Where only the temperature or the smoother differ, it is derived from the stored answers and written anew.
+    """
+    try:
+        run = read_video_run(path)
+    except EvaluationError:
+        return None
+    changed = {key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key)}
+    if all(key == "temperature" or key.startswith("smoother.") for key in changed):
+        if changed:
+            run = restudied(run, float(settings["temperature"] or 1.0), job.smoother, settings)
+            write_video_run(path, run)
+        return run
+    return None
+
+
+def _check_videos(videos: Sequence[Path]) -> None:
+    problems = [f"{video} does not exist" for video in videos if not video.is_file()]
+    counts = Counter(video.stem for video in videos)
+    problems += [f"{count} videos are called {name}" for name, count in counts.items() if count > 1]
+    if not videos:
+        problems.append("no video was given")
+    if problems:
+        raise EvaluationError("; ".join(problems))
+
+
+def _stages(job: VideoJob, card: ModelCard) -> Stages:
+    numbers: Iterator[int] = iter(range(1, 2**62))
+    return Stages(
+        tracker=PersonTracker(job.tracker),
+        clip_buffer=clip_buffer(card.input.clip_config(job.hop, job.provisional_from)),
+        smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
+        stride=StrideController(adaptive=False),
+    )

@@ -1,0 +1,1 @@
+"""The processes behind the API: what they say to each other, and who keeps them alive."""

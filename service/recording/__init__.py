@@ -1,0 +1,1 @@
+"""Overlay, recording and live picture; recorded files and their upkeep."""

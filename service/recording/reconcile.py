@@ -1,0 +1,220 @@
+"""Recorded files and their rows in step: one owner of the data folder, repair at start, deletion, retention.
+
+``segment_files.py`` has the commit order of files; the row comes last. A deletion takes the file first and then the
+row: if the power fails in between, the next start finishes it, where the other order would bring the recording back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from service.errors_base import ServiceError
+from service.recording.segment_files import (
+    PART,
+    Segment,
+    discard,
+    enforce_retention,
+    open_recordings_lock,
+    read_segment,
+    salvage,
+)
+from service.storage.database import StoreError
+from service.storage.records import RecordingRecord
+from service.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+LOCK_NAME = "lock"
+WRITERS_S = 6.0  # stream processes that outlive a killed service finish their files within about 4 s
+POLL_S = 0.05
+RETENTION_PERIOD_S = 60.0
+DAY_S = 86_400.0
+GB = 1_000_000_000
+
+
+class DataDirInUse(ServiceError, BlockingIOError):
+    """Another process runs on the same data folder."""
+
+
+class DataDirLock:
+    """An exclusive lock that the kernel releases however this process ends. Raises DataDirInUse."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = (data_dir / LOCK_NAME).open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise DataDirInUse(f"another Actoscope runs on the data folder {data_dir}") from None
+
+    def release(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long recordings are kept, and how much room they may take together."""
+
+    max_age_s: float
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a start had to do."""
+
+    adopted: int = 0  # files that had no row, open ones included
+    forgotten: int = 0  # rows whose file is gone
+
+
+class Recordings:
+    """The recordings folder, ``<folder>/<stream id>/<time>.mp4``, together with its rows."""
+
+    def __init__(self, folder: Path, store: Store, retention: Retention) -> None:
+        self._folder = folder.resolve()
+        self._store = store
+        self._retention = retention
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Repairs what a crash left, then keeps the limits from time to time. Nobody may be recording yet."""
+        repair = await self.reconcile()
+        if repair != Repair():
+            log.warning(
+                "recordings: %d files indexed, %d entries without a file removed", repair.adopted, repair.forgotten
+            )
+        self._task = asyncio.create_task(self._retain_forever(), name="retention")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def path(self, relative: str) -> Path:
+        return self._folder / relative
+
+    async def delete(self, record: RecordingRecord) -> None:
+        """Raises OSError when the files cannot be removed; the row stays then."""
+        await asyncio.to_thread(self._discard, self.path(record.path))
+        await self._store.delete_recording(record.id)
+
+    @staticmethod
+    def _discard(path: Path) -> None:
+        if path.parent.is_dir():
+            discard(path)
+
+    async def reconcile(self) -> Repair:
+        """A row for every file that plays, a file for every row."""
+        async with _recordings_alone(self._folder) as alone:
+            records = await self._store.all_recordings()
+            known = {self.path(record.path) for record in records}
+            found = await asyncio.to_thread(lambda: list(_segments_without_row(self._folder, known, alone)))
+        for segment in found:
+            await self._store.add_recording(segment)
+        gone = [record for record in records if not self.path(record.path).is_file()]
+        for record in gone:
+            await self._store.delete_recording(record.id)
+        return Repair(len(found), len(gone))
+
+    async def retain(self, now: float) -> int:
+        """Deletes what is too old or too much at Unix time ``now``. → how many."""
+        by_path = {self.path(record.path): record for record in await self._store.all_recordings()}
+        segments = [self._to_segment(record) for record in by_path.values()]
+        doomed = enforce_retention(segments, self._retention.max_age_s, self._retention.max_bytes, now)
+        for segment in doomed:
+            await self.delete(by_path[segment.path])
+        return len(doomed)
+
+    def _to_segment(self, record: RecordingRecord) -> Segment:
+        return Segment(
+            self.path(record.path),
+            None if record.events_path is None else self.path(record.events_path),
+            record.started_at,
+            record.start_s,
+            record.duration_s,
+            record.frames,
+            record.bytes,
+            (record.height, record.width),
+        )
+
+    async def _retain_forever(self) -> None:
+        while True:
+            try:
+                count = await self.retain(time.time())
+                if count:
+                    log.info("%d recordings deleted to keep the limits of age and size", count)
+            except (OSError, StoreError) as error:
+                log.error("recordings could not be deleted: %s", error)
+            await asyncio.sleep(RETENTION_PERIOD_S)
+
+
+@asynccontextmanager
+async def _recordings_alone(folder: Path) -> AsyncIterator[bool]:
+    """Waits until no stream process of an earlier run writes recordings. → False if one still does after WRITERS_S."""
+    with open_recordings_lock(folder) as file:
+        began_s = time.monotonic()
+        alone = _try_lock(file)
+        waits = not alone
+        while not alone and time.monotonic() - began_s < WRITERS_S:
+            await asyncio.sleep(POLL_S)
+            alone = _try_lock(file)
+        waited_s = time.monotonic() - began_s
+        if not alone:
+            log.error("a process still records after %.1f s: files that are not finished stay as they are", waited_s)
+        elif waits:
+            log.warning("waited %.1f s for stream processes of an earlier run to finish their recordings", waited_s)
+        yield alone
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _segments_without_row(folder: Path, known: set[Path], alone: bool) -> Iterator[Segment]:
+    """Reads only files that are not indexed: with thousands of recordings a start must stay quick.
+
+    Unless ``alone``, somebody may write to ``.part`` files still: repairing one under its writer would destroy it.
+    """
+    for stream_folder in sorted(path for path in folder.glob("*") if path.is_dir()):
+        for part in sorted(stream_folder.glob(f"*.mp4{PART}")) if alone else ():
+            segment = _read(part.with_name(part.name.removesuffix(PART)), open_file=True)
+            if segment is not None and segment.path not in known:
+                yield segment
+                known.add(segment.path)
+        for video in sorted(stream_folder.glob("*.mp4")):
+            segment = None if video in known else _read(video, open_file=False)
+            if segment is not None:
+                yield segment
+        if alone:
+            _remove_leftovers(stream_folder)
+
+
+def _read(path: Path, open_file: bool) -> Segment | None:
+    try:
+        return salvage(path) if open_file else read_segment(path)
+    except (OSError, ValueError) as error:
+        log.error("recording left alone: %s", error)
+        return None
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Left by a deletion that was broken off after the video was gone; and copies that a repair was broken off at."""
+    for copy in folder.glob(f"*{PART}.*"):
+        copy.unlink(missing_ok=True)
+    for sidecar in (*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PART}")):
+        video = sidecar.with_name(sidecar.name.removesuffix(PART)).with_suffix(".mp4")
+        if not video.exists() and not video.with_name(video.name + PART).exists():
+            sidecar.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What is kept: streams, events, messages and recordings in a database."""

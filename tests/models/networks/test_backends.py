@@ -1,0 +1,37 @@
+"""Every network of the registry computes the same on TensorFlow, jax and torch: one process a backend for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from models.networks.registry import NETWORKS
+from tests.models.check_network import ClipShape, check_all_backends
+from tests.models.small_backbone import SMALL
+
+# Clips and options as small as a network takes them: every kind of layer, few of each.
+ROWS: Mapping[str, tuple[ClipShape, Mapping[str, Any]]] = {
+    "i3d": ((9, 32, 32, 3), {}),
+    "se_i3d": ((9, 32, 32, 3), {}),
+    "se_i3d_time": ((18, 48, 56, 3), {}),  # sizes that padding does not share out evenly
+    "two_stream_i3d": ((9, 32, 32, 3), {}),
+    "slowfast": ((8, 32, 32, 3), {}),
+    "action_transformer": ((9, 32, 32, 3), {}),
+    "mobilenet_v3_3d": ((4, 32, 32, 3), {"size": "small", "width": 0.25}),
+    "shufflenet_v2_3d": ((4, 32, 32, 3), {"width": 0.5}),
+    "cnn_gru": ((4, 32, 32, 3), {**SMALL, "units": (6, 5), "attention": True, "heads": 2}),
+    "cnn_lstm": ((4, 32, 32, 3), {**SMALL, "units": (6, 5)}),
+    "movinet_a0_stream": ((4, 32, 32, 3), {}),
+}
+
+
+def test_every_network_has_a_row() -> None:
+    assert set(ROWS) == set(NETWORKS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # one core of a busy machine takes minutes
+def test_networks_give_the_same_logits_on_other_backends() -> None:
+    check_all_backends(ROWS, 3, ("jax", "torch"))

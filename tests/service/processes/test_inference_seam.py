@@ -1,0 +1,244 @@
+"""Client and server of the inference process over a real socket, with a scripted engine instead of networks."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.entities import ActionScores, Clip, Detections, Frame
+from service.counters import Measures
+from service.engine import ModelUnavailable
+from service.processes.inference_client import InferenceClient
+from service.processes.inference_process import InferenceServer
+from tests.support.service import wait_for
+
+LABELS = ("standing", "walking")
+
+
+class ScriptedEngine:
+    """Finds one person per frame; scores a clip by its mean brightness; can be held up."""
+
+    class config:
+        model = "m"
+
+    def __init__(self):
+        self.measures = Measures()
+        self.batches = []
+        self.keys = []
+        self.gone = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def batch_limit(self, model):
+        return 4
+
+    def scene_limit(self, model):
+        return 0
+
+    def classifier(self, name):
+        if name != "m":
+            raise ModelUnavailable(f"model {name!r} cannot be loaded: no such folder")
+        return type("Classifier", (), {"labels": LABELS})
+
+    def forget(self, gone):
+        self.gone.append([key for key in self.keys if gone(key)])
+
+    def detect(self, images, expected):
+        boxes = [np.array([[0, 0, 1, float(image[0, 0, 0])]], np.float32) for image in images]
+        return [Detections(box, np.ones(1, np.float32), np.ones((1, 2), np.float32)) for box in boxes]
+
+    def classify(self, model, clips, keys):
+        self.gate.wait(10)
+        self.batches.append([clip.track_id for clip in clips])
+        self.keys += keys
+        share = [clip.stack().mean() / 255 for clip in clips]
+        return [
+            ActionScores(c.track_id, LABELS, np.array([1 - s, s], np.float32), 0, 0, 0, 0)
+            for c, s in zip(clips, share, strict=True)
+        ]
+
+
+@pytest.fixture
+def engine():
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def server(engine, tmp_path):
+    failures = []
+    running = InferenceServer(engine, tmp_path / "inference.sock")
+    running.start(failures.append)
+    yield running
+    running.close()
+    assert failures == []
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    connected = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures())
+    wait_for(lambda: connected.connected, 5, "the client is connected")
+    yield connected
+    connected.close()
+
+
+def frame(value: int) -> Frame:
+    return Frame(np.full((4, 6, 3), value, np.uint8), 0, 0.0, 0.0, time.monotonic())
+
+
+def clip(track_id: int, value: int, end_s: float = 1.0) -> Clip:
+    crops = tuple(np.full((8, 8, 3), value, np.uint8) for _ in range(4))
+    return Clip(track_id, crops, 0.0, end_s, 5.0, time.monotonic(), 4)
+
+
+def test_detect_answers_for_this_very_frame(client):
+    for value in (3, 200):
+        found = client.detect(frame(value), np.zeros((0, 4), np.float32))
+        assert found.boxes_xyxy.tolist() == [[0, 0, 1, value]]
+        assert found.features.shape == (1, 2)
+
+
+def test_submitted_clip_comes_back_as_scores_with_its_own_times(client):
+    client.submit(clip(7, 255, end_s=2.5))
+    scores = wait_for(client.take, 5, "scores")
+    assert (scores[0].track_id, scores[0].end_s, scores[0].captured_at) == (7, 2.5, 5.0)
+    assert scores[0].labels == LABELS
+    np.testing.assert_allclose(scores[0].probabilities, [0, 1], atol=1e-6)
+
+
+def test_newer_clip_replaces_a_waiting_one_and_the_skip_is_counted(client, engine):
+    engine.gate.clear()
+    client.submit(clip(1, 0))
+    wait_for(lambda: client.waiting == 0, 5, "the first clip is fetched")
+    for value in (10, 20, 255):
+        client.submit(clip(2, value))
+    assert client.waiting == 1
+    assert client._measures.value("clips_skipped_total") == 2
+    engine.gate.set()
+    got = []
+    wait_for(lambda: got.extend(client.take()) or len(got) == 2, 5, "both tracks are scored")
+    assert got[1].probabilities[1] == pytest.approx(1.0), "the newest clip is the one that counts"
+
+
+def test_tracks_waiting_together_are_one_batch(client, engine):
+    engine.gate.clear()
+    client.submit(clip(1, 0))
+    wait_for(lambda: client.waiting == 0, 5, "the first clip is fetched")
+    for track in (2, 3, 4):
+        client.submit(clip(track, 0))
+    time.sleep(0.2)
+    engine.gate.set()
+    wait_for(lambda: len(engine.batches) == 2, 5, "two batches")
+    assert engine.batches == [[1], [2, 3, 4]]
+
+
+def test_forgotten_track_is_not_classified(client, engine):
+    engine.gate.clear()
+    client.submit(clip(1, 0))
+    wait_for(lambda: client.waiting == 0, 5, "the first clip is fetched")
+    client.submit(clip(2, 0))
+    client.forget(2)
+    engine.gate.set()
+    client.submit(clip(3, 0))
+    wait_for(lambda: [3] in engine.batches, 5, "the third track is classified")
+    assert [2] not in engine.batches
+
+
+def test_keys_of_tracks_tell_streams_apart_and_are_forgotten_with_track_and_stream(server, client, engine, tmp_path):
+    other = InferenceClient(tmp_path / "inference.sock", "str_2", "m", Measures())
+    wait_for(lambda: other.connected, 5, "the second client is connected")
+    for sender, track in ((client, 1), (client, 2), (other, 1)):
+        sender.submit(clip(track, 0))
+    wait_for(lambda: len(engine.keys) == 3, 5, "all are classified")
+    numbers = {track: {number for number, each in engine.keys if each == track} for track in (1, 2)}
+    assert len(numbers[1]) == 2 and numbers[2] < numbers[1]
+    client.forget(1)
+    (own,) = numbers[2]
+    wait_for(lambda: engine.gone == [[(own, 1)]], 5, "the track's keys are forgotten")
+    client.close()
+    wait_for(lambda: [sorted(keys) for keys in engine.gone[1:]] == [[(own, 1), (own, 2)]], 5, "the stream's keys too")
+    other.close()
+
+
+def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
+    path = tmp_path / "inference.sock"
+    first = InferenceServer(engine, path)
+    first.start(pytest.fail)
+    client = InferenceClient(path, "str_1", "m", Measures())
+    wait_for(lambda: client.connected, 5, "connected")
+    first.close()
+    wait_for(lambda: not client.connected, 5, "the loss is noticed")
+    assert client.detect(frame(1), np.zeros((0, 4), np.float32)) is None
+    client.submit(clip(9, 255))
+    second = InferenceServer(engine, path)
+    second.start(pytest.fail)
+    assert wait_for(client.take, 10, "the waiting clip is scored after the return")[0].track_id == 9
+    client.close()
+    second.close()
+
+
+def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(server, tmp_path):
+    client = InferenceClient(tmp_path / "inference.sock", "str_1", "other", Measures())
+    problem = wait_for(lambda: client.problem, 5, "a problem")
+    assert "no such folder" in problem
+    client.close()
+
+
+def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engine, tmp_path):
+    asked = []
+    engine.classifier = lambda name: asked.append(name) or ScriptedEngine.classifier(engine, name)
+    client = InferenceClient(tmp_path / "inference.sock", "str_2", "missing", Measures())
+    wait_for(lambda: client.problem, 5, "a problem")
+    time.sleep(0.5)
+    client.close()
+    assert asked.count("missing") == 1
+
+
+def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
+    path = tmp_path / "inference.sock"
+    client = InferenceClient(path, "str_1", "m", Measures(), patient=True)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
+    thread.start()
+    time.sleep(0.3)
+    assert found == []
+    server = InferenceServer(engine, path)
+    server.start(pytest.fail)
+    thread.join(10)
+    assert found[0].boxes_xyxy[0, 3] == 9
+    client.close()
+    server.close()
+
+
+def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
+    client = InferenceClient(tmp_path / "nobody.sock", "str_1", "m", Measures(), patient=True)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
+    thread.start()
+    client.close()
+    thread.join(5)
+    assert found == [None]
+
+
+def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path):
+    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), patient=True)
+    wait_for(lambda: client.connected, 5, "the client is connected")
+    engine.gate.clear()
+    client.submit(clip(1, 255))
+    threading.Timer(0.3, engine.gate.set).start()
+    client.finish()
+    assert [score.track_id for score in client.take()] == [1]
+    client.close()
+
+
+def test_worker_that_hangs_costs_one_timeout_and_a_new_connection(engine, server, tmp_path):
+    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), detect_timeout_s=0.3)
+    wait_for(lambda: client.connected, 5, "the client is connected")
+    release = threading.Event()
+    answer, engine.detect = engine.detect, lambda *a: (release.wait(10), ScriptedEngine.detect(engine, *a))[1]
+    assert client.detect(frame(1), np.zeros((0, 4), np.float32)) is None
+    wait_for(lambda: client._measures.value("inference_disconnects_total") == 1, 5, "the connection was given up")
+    engine.detect = answer
+    release.set()
+    wait_for(lambda: client.connected and client.detect(frame(7), np.zeros((0, 4), np.float32)), 10, "an answer again")
+    client.close()
