@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,15 @@ sys.path.insert(0, str(REPOSITORY))
 from models.data.clip_file import ClipFormat  # noqa: E402
 from models.data.tracks.extract import ExtractConfig, extract  # noqa: E402
 from models.data.tracks.people import PeopleSource, pipeline_people  # noqa: E402
-from pipeline.actions import ActionSmoother, SmootherConfig  # noqa: E402
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: E402
-from pipeline.clips import ClipBuffer, ClipConfig  # noqa: E402
 from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
-from pipeline.stride import StrideController  # noqa: E402
-from pipeline.tracker import PersonTracker  # noqa: E402
-from service.engine import EngineConfig, InferenceEngine, LocalInference, load_detector  # noqa: E402
+from service.configuration import EngineConfig, StagesConfig  # noqa: E402
+from service.engine import InferenceEngine, LocalInference, load_detector  # noqa: E402
 from service.offline.annotate import AnnotateJob, FileSink  # noqa: E402
 from service.settings import load_settings  # noqa: E402
-from service.stream import Stages, run_stream  # noqa: E402
+from service.stages import build_stages  # noqa: E402
+from service.stream import run_stream  # noqa: E402
 from tests.support.service import SAMPLE  # noqa: E402
 
 FLOOR = 0.5
@@ -69,7 +68,7 @@ def parse() -> argparse.Namespace:
 
 def engine_config(model: str | None) -> EngineConfig:
     settings = load_settings()
-    return EngineConfig(settings.weights_dir, REPOSITORY / ".cache" / "tests", model=model or settings.model)
+    return replace(EngineConfig.from_settings(settings, model=model), cache_dir=REPOSITORY / ".cache" / "tests")
 
 
 def annotator(video: Path, config: EngineConfig) -> Callable[[Path], int]:
@@ -78,12 +77,10 @@ def annotator(video: Path, config: EngineConfig) -> Callable[[Path], int]:
 
     def run(folder: Path) -> int:
         source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
-        job = AnnotateJob(video, folder / "out.mp4", folder / "out.jsonl", config)
-        clips = ClipConfig()
-        sink = FileSink(job, clips.length)
-        smoother = ActionSmoother(SmootherConfig())
-        stages = Stages(PersonTracker(), ClipBuffer(clips), smoother, StrideController(adaptive=False))
-        run_stream(source, LocalInference(engine, config.model), stages, sink)
+        stages = StagesConfig.from_settings(load_settings(), config.model_dir)
+        job = AnnotateJob(video, folder / "out.mp4", folder / "out.jsonl", config, stages)
+        sink = FileSink(job, stages.clip.length)
+        run_stream(source, LocalInference(engine, config.model), build_stages(stages), sink)
         sink.close()
         return sink.frames
 

@@ -30,16 +30,14 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from pipeline.actions import ActionSmoother, SmootherConfig  # noqa: E402
-from pipeline.clips import ClipBuffer, ClipConfig  # noqa: E402
 from pipeline.overlay import draw  # noqa: E402
 from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
-from pipeline.stride import StrideController  # noqa: E402
-from pipeline.tracker import PersonTracker  # noqa: E402
+from service.configuration import EngineConfig, StagesConfig  # noqa: E402
 from service.counters import Measures  # noqa: E402
-from service.engine import EngineConfig, InferenceEngine, LocalInference  # noqa: E402
-from service.stream import Stages, process_frame  # noqa: E402
+from service.engine import InferenceEngine, LocalInference  # noqa: E402
+from service.stages import build_stages  # noqa: E402
+from service.stream import process_frame  # noqa: E402
 from tests.support.rtsp import RtspServer  # noqa: E402
 from tests.support.service import SAMPLE, Service  # noqa: E402
 
@@ -93,13 +91,7 @@ def measure_stages(video: Path, frames: int) -> dict[str, Any]:
     """→ per stage: calls, mean milliseconds, share of the whole."""
     measures = Measures()
     engine = InferenceEngine(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE), measures)
-    stages = Stages(
-        PersonTracker(),
-        ClipBuffer(ClipConfig()),
-        ActionSmoother(SmootherConfig()),
-        StrideController(adaptive=False),
-        measures,
-    )
+    stages = build_stages(StagesConfig(), measures)
     inference = LocalInference(engine, engine.config.model)
     source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
     begin, count, people = time.monotonic(), 0, 0

@@ -42,7 +42,7 @@ class ClipConfig:
     length: int = 64
     hop: int = 16
     rate_hz: float = 25.0
-    provisional_from: int = 24
+    provisional_from: int = 12
     max_gap_s: float = 1.0
     size: int = 224
     margin: float = 0.2

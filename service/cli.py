@@ -68,7 +68,9 @@ def _add_annotate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     annotate.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
     annotate.add_argument("--model", help="folder name in the weights directory")
     cli_runtime.add(annotate)
-    annotate.add_argument("--hop", type=_positive, default=16, help="crops between two classified clips (default 16)")
+    annotate.add_argument(
+        "--hop", type=_positive, help="crops between two classified clips (default: ACTOSCOPE_CLIP_HOP)"
+    )
     annotate.add_argument("--quiet", action="store_true", help="no progress bar")
     annotate.set_defaults(run=_annotate)
 
@@ -99,14 +101,16 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _annotate(arguments: argparse.Namespace) -> int:
+    from service.configuration import EngineConfig, StagesConfig  # noqa: PLC0415
     from service.offline.annotate import AnnotateJob, annotate  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     video: Path = arguments.video
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     settings = load_settings()
-    how = (arguments.hop, settings.first_clip, settings.track_confidence)
-    job = AnnotateJob(video, output, arguments.events, _engine_config(arguments), *how)
+    engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
+    stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop)
+    job = AnnotateJob(video, output, arguments.events, engine, stages)
     done = annotate(job, show_progress=not arguments.quiet)
     note = " (interrupted)" if done.interrupted else ""
     print(f"{done.frames} frames{note} → {', '.join(map(str, done.written)) or 'nothing written'}", flush=True)
@@ -114,23 +118,6 @@ def _annotate(arguments: argparse.Namespace) -> int:
         print(f"actoscope: {done.problem}; the files hold what came before", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_INTERRUPTED if done.interrupted else 0
-
-
-def _engine_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from service import engine as inference  # noqa: PLC0415
-    from service.settings import load_settings  # noqa: PLC0415
-
-    settings = load_settings()
-    return inference.EngineConfig(
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.data_dir / "cache",
-        model=arguments.model or settings.model,
-        runtime=arguments.runtime or settings.runtime,
-        detector=settings.detector,
-        detector_image_size=settings.detector_image_size,
-        detector_confidence=settings.detector_confidence,
-        appearance=settings.appearance,
-    )
 
 
 def _weights_pull(arguments: argparse.Namespace) -> int:

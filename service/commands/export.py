@@ -112,11 +112,12 @@ def _from_video(arguments: argparse.Namespace, card: ModelCard, *, calibrated: b
 def people_finder() -> Finder:
     """→ the service's own detector and appearance encoder, by its settings."""
     from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features  # noqa: PLC0415
-    from service.engine import load_detector, people_config  # noqa: PLC0415
+    from service.configuration import EngineConfig  # noqa: PLC0415
+    from service.engine import load_detector  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    engine = people_config(settings)
+    engine = EngineConfig.from_settings(settings)
     encoder = AppearanceEncoder.load(engine.appearance, AppearanceConfig(engine.cache_dir, engine.threads))
     detector = load_detector(engine)
     return lambda frame, expected: with_features(encoder, frame.image, detector.detect([frame.image])[0], expected)

@@ -15,22 +15,17 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
-from models.weights.cards import read_card
-from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipConfig
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
 from pipeline.overlay import draw
-from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
-from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker, TrackerConfig
-from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.configuration import EngineConfig, StagesConfig
+from service.engine import InferenceEngine, LocalInference
 from service.errors_base import ServiceError
-from service.ids import new_id
 from service.recording.segment_writer import SegmentWriter
-from service.stream import Stages, run_stream
+from service.stages import build_stages
+from service.stream import run_stream
 from service.wire_messages import to_action_message, to_tracks_message
 
 
@@ -46,9 +41,7 @@ class AnnotateJob:
     output: Path | None
     events: Path | None
     engine: EngineConfig
-    hop: int = 16
-    first_clip: int = 12
-    track_confidence: float = 0.3
+    stages: StagesConfig
 
 
 @dataclass(frozen=True)
@@ -167,16 +160,14 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
     before models are loaded; and whatever loading the models raises. No file is written then.
     """
     source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
-    clips = read_card(job.engine.weights_dir / job.engine.model).input.clip_config(job.hop, job.first_clip)
-    sink = FileSink(job, clips.length)
+    sink = FileSink(job, job.stages.clip.length)
     interrupted = threading.Event()
     problem = None
     try:
         frames = _begun(source)
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
-            stages = _stages(clips, TrackerConfig.starting_at(job.track_confidence))
-            run_stream(shown, LocalInference(engine, job.engine.model), stages, sink)
+            run_stream(shown, LocalInference(engine, job.engine.model), build_stages(job.stages), sink)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -194,15 +185,6 @@ def _begun(source: VideoSource) -> Iterator[Frame]:
     if first is None:
         raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
     return itertools.chain([first], frames)
-
-
-def _stages(clips: ClipConfig, tracker: TrackerConfig) -> Stages:
-    return Stages(
-        tracker=PersonTracker(tracker),
-        clip_buffer=clip_buffer(clips),
-        smoother=ActionSmoother(SmootherConfig(), new_event_id=lambda: new_id("evt")),
-        stride=StrideController(adaptive=False),
-    )
 
 
 def _progress(frames: Iterator[Frame], source: VideoSource, show: bool) -> tqdm[Frame]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,17 +19,16 @@ from models.errors import EvaluationError
 from models.evaluation.videos.run import Setting, VideoRun, read_video_run, write_video_run
 from models.evaluation.videos.scores import restudied
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
-from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
 from pipeline.openvino import file_sha256
-from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
-from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker, TrackerConfig
-from service.engine import EngineConfig, InferenceEngine, LocalInference
+from pipeline.tracker import TrackerConfig
+from service.configuration import EngineConfig, StagesConfig
+from service.engine import InferenceEngine, LocalInference
 from service.offline.run_recorder import RecordingInference, RunRecorder
+from service.stages import build_stages
 from service.stream import Stages, run_stream
 
 Progress = Callable[[int, int, str], None]  # videos done, videos in all, what happened to the last
@@ -42,10 +41,7 @@ class VideoJob:
     videos: tuple[Path, ...]
     output: Path
     engine: EngineConfig
-    hop: int = 16
-    provisional_from: int = 24
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    smoother: SmootherConfig = field(default_factory=SmootherConfig)
+    stages: StagesConfig
 
 
 def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
@@ -57,8 +53,7 @@ def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
     be loaded.
     """
     _check_videos(job.videos)
-    card = read_card(job.engine.weights_dir / job.engine.model)
-    card.input.clip_config(job.hop, job.provisional_from)
+    card = read_card(job.engine.model_dir)
     settings = job_settings(job, card)
     engine: InferenceEngine | None = None  # loaded for the first video that needs it
     written, broken = [], []
@@ -92,7 +87,7 @@ def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dic
     sink = RunRecorder(card.labels)
     problem = None
     try:
-        run_stream(source, inference, _stages(job, card), sink)
+        run_stream(source, inference, _stages(job), sink)
     except SourceError as error:
         problem = error.message
         if sink.size_hw is None:
@@ -121,13 +116,14 @@ def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dic
 def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
     """All that the outcome depends on besides the video: a stored run with other settings is made again."""
     detector = job.engine.detector or resolve_person_weights(job.engine.weights_dir)
-    parts = {"tracker": asdict(job.tracker), "smoother": asdict(job.smoother)}
+    tracker = TrackerConfig.starting_at(job.stages.track_confidence)
+    parts = {"tracker": asdict(tracker), "smoother": asdict(job.stages.smoother)}
     return {
         "model_sha256": card.sha256[MODEL_FILE],
         "temperature": card.temperature,
         "margin": card.input.margin,
-        "hop": job.hop,
-        "provisional_from": min(job.provisional_from, card.input.frames),
+        "hop": job.stages.clip.hop,
+        "provisional_from": job.stages.clip.provisional_from,
         "runtime": job.engine.runtime,
         "detector": Path(detector).name,
         "detector_sha256": _fingerprint(Path(detector)),
@@ -162,7 +158,7 @@ def _stored(path: Path, job: VideoJob, settings: dict[str, Setting]) -> VideoRun
     changed = {key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key)}
     if all(key == "temperature" or key.startswith("smoother.") for key in changed):
         if changed:
-            run = restudied(run, float(settings["temperature"] or 1.0), job.smoother, settings)
+            run = restudied(run, float(settings["temperature"] or 1.0), job.stages.smoother, settings)
             write_video_run(path, run)
         return run
     return None
@@ -178,11 +174,6 @@ def _check_videos(videos: Sequence[Path]) -> None:
         raise EvaluationError("; ".join(problems))
 
 
-def _stages(job: VideoJob, card: ModelCard) -> Stages:
+def _stages(job: VideoJob) -> Stages:
     numbers: Iterator[int] = iter(range(1, 2**62))
-    return Stages(
-        tracker=PersonTracker(job.tracker),
-        clip_buffer=clip_buffer(card.input.clip_config(job.hop, job.provisional_from)),
-        smoother=ActionSmoother(job.smoother, new_event_id=lambda: f"event-{next(numbers)}"),
-        stride=StrideController(adaptive=False),
-    )
+    return build_stages(job.stages, event_ids=lambda: f"event-{next(numbers)}")

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.entities import Clip, Floats, Image
+from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import EngineConfig, InferenceEngine, ModelUnavailable
+from service.engine import InferenceEngine, ModelUnavailable
 from service.processes.child import ControlLink, leave, start_child
 from service.processes.ipc import Channel, ChannelClosed, Message
 from service.processes.scheduler import ClipScheduler, Key

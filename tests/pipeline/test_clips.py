@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth, sample_grid
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
 
-SMALL = ClipConfig(size=2, margin=0.0)
+SMALL = ClipConfig(size=2, margin=0.0, provisional_from=24)
 PERIOD_S = 1 / SMALL.rate_hz
 
 

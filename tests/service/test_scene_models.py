@@ -9,8 +9,9 @@ from models.classifier import ActionClassifier
 from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip, Frame, Track, TrackState
 from pipeline.scene_clips import SceneClipBuffer
+from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import EngineConfig, InferenceEngine, LocalInference
+from service.engine import InferenceEngine, LocalInference
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
 from tests.support.service import wait_for

@@ -69,7 +69,8 @@ def frames(count, epoch=0, first=0):
 def stages(stride=1):
     controller = StrideController(StrideConfig(), adaptive=False)
     controller._stride = stride
-    return Stages(PersonTracker(), ClipBuffer(ClipConfig()), ActionSmoother(SmootherConfig()), controller)
+    clips = ClipBuffer(ClipConfig(provisional_from=24))
+    return Stages(PersonTracker(), clips, ActionSmoother(SmootherConfig()), controller)
 
 
 def test_one_person_gets_one_id_one_label_and_one_event_that_ends_with_the_stream():

@@ -12,14 +12,14 @@ import pytest
 from models.errors import EvaluationError
 from models.evaluation.videos.run import VideoRun, read_video_run
 from models.evaluation.videos.scores import shown_scores, winners
-from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
+from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.clips import ClipBuffer
 from pipeline.detector import resolve_person_weights
 from pipeline.entities import Frame
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
-from service.engine import EngineConfig
+from service.configuration import EngineConfig, StagesConfig
 from service.offline.run_recorder import RecordingInference, RunRecorder
 from service.offline.video_evaluation import VideoJob, run_videos
 from service.stream import Stages, run_stream
@@ -71,7 +71,9 @@ def test_run_videos_refuses_missing_and_equally_named_videos(tmp_path: Path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.mp4").touch()
     engine = EngineConfig(tmp_path, tmp_path)
-    job = VideoJob((tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4", tmp_path / "y.mp4"), tmp_path, engine)
+    job = VideoJob(
+        (tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4", tmp_path / "y.mp4"), tmp_path, engine, StagesConfig()
+    )
     with pytest.raises(EvaluationError, match=r"y\.mp4 does not exist; 2 videos are called x"):
         run_videos(job)
     with pytest.raises(EvaluationError, match="no video was given"):
@@ -108,7 +110,8 @@ def test_run_videos_keeps_one_file_a_video_and_goes_on_where_it_stopped(
     engine = EngineConfig(
         tmp_path, tmp_path / "cache", str(tiny_weights), "openvino", Path(detector), detector_image_size=320
     )
-    job = VideoJob((tmp_path / "broken.mp4", street), tmp_path / "runs", engine, hop=8, provisional_from=8)
+    stages = StagesConfig(read_card(tiny_weights).input.clip_config(8, 8), track_confidence=0.6)
+    job = VideoJob((tmp_path / "broken.mp4", street), tmp_path / "runs", engine, stages)
     notes: list[str] = []
     with pytest.raises(EvaluationError, match=r"1 of 2 videos cannot be read: .*broken\.mp4"):
         run_videos(job, lambda done, total, note: notes.append(f"{done}/{total} {note}"))
@@ -129,11 +132,11 @@ def check_goes_on(job: VideoJob, written: VideoRun, monkeypatch: pytest.MonkeyPa
     path = job.output / "street.json"
     before = path.stat().st_mtime_ns
     assert run_videos(job) == [path] and path.stat().st_mtime_ns == before
-    run_videos(replace(job, smoother=SmootherConfig(on=0.9, off=0.8)))
+    run_videos(replace(job, stages=replace(job.stages, smoother=SmootherConfig(on=0.9, off=0.8))))
     other = read_video_run(path)
     assert other.settings["smoother.on"] == 0.9 and other.clips == written.clips
     with pytest.raises(RuntimeError, match="networks are loaded"):
-        run_videos(replace(job, hop=16))
+        run_videos(replace(job, stages=replace(job.stages, clip=replace(job.stages.clip, hop=16))))
     path.write_text("{")
     with pytest.raises(RuntimeError, match="networks are loaded"):
         run_videos(job)

@@ -1,0 +1,119 @@
+"""From settings to what the parts are told: the one entrance for every command that finds or classifies people.
+
+``serve``, ``annotate``, ``evaluate``, ``dataset`` and ``export`` all take their configurations from here, so that equal
+settings mean equal work. Arguments of a command stand over the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from models.weights.cards import read_card
+from pipeline.actions import SmootherConfig
+from pipeline.clips import ClipConfig
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What the inference engine loads. Paths are absolute; ``None`` means the default of the part.
+
+    The defaults are those of the settings (a test holds them together). ``model`` is a folder's name in
+    ``weights_dir``, or an absolute path.
+    """
+
+    weights_dir: Path
+    cache_dir: Path
+    model: str = "surveillance"
+    runtime: str = "auto"
+    detector: Path | None = None
+    detector_image_size: int = 640
+    detector_confidence: float = 0.1
+    appearance: Path | None = None
+    max_batch: int = 8
+    max_models: int = 4
+    stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
+    threads: int = 0  # of each network on a CPU; 0: as many as there are cores
+    measure: bool = False  # whether runtime `auto` times what there is for ``model``, if it is new to this host
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        model: str | None = None,
+        runtime: str | None = None,
+        detector: Path | None = None,
+        measure: bool = False,
+    ) -> EngineConfig:
+        """What is None is taken from the settings."""
+        return cls(
+            weights_dir=settings.weights_dir.resolve(),
+            cache_dir=settings.cache_dir.resolve(),
+            model=model or settings.model,
+            runtime=runtime or settings.runtime,
+            detector=_resolved(detector or settings.detector),
+            detector_image_size=settings.detector_image_size,
+            detector_confidence=settings.detector_confidence,
+            appearance=_resolved(settings.appearance),
+            max_batch=settings.batch,
+            stem_memory_mb=settings.stem_memory_mb,
+            threads=settings.threads,
+            measure=measure,
+        )
+
+    @property
+    def model_dir(self) -> Path:
+        return self.weights_dir / self.model
+
+
+@dataclass(frozen=True)
+class StagesConfig:
+    """What the stages of one stream are made of (``stages.build_stages``).
+
+    ``adaptive`` leaves frames out where the machine cannot keep up with a camera; a file waits instead.
+    """
+
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    track_confidence: float = 0.3  # detections from it on start a track
+    smoother: SmootherConfig = field(default_factory=SmootherConfig)
+    adaptive: bool = False
+    first_track_id: int = 1
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        model_dir: Path,
+        *,
+        hop: int | None = None,
+        first_clip: int | None = None,
+        track_confidence: float | None = None,
+    ) -> StagesConfig:
+        """For the network in ``model_dir``, whose card says how it wants its clips; what is None is the settings'.
+
+        Raises CardError where the card cannot be read or asks for clips that nobody can make.
+        """
+        shape = read_card(model_dir).input
+        plain = cls.without_card(settings)
+        return replace(
+            plain,
+            clip=shape.clip_config(hop or settings.clip_hop, first_clip or settings.first_clip),
+            track_confidence=track_confidence or settings.track_confidence,
+        )
+
+    @classmethod
+    def without_card(cls, settings: Settings) -> StagesConfig:
+        """For a network whose folder cannot be read now: the usual clips."""
+        clip = ClipConfig(hop=settings.clip_hop, provisional_from=settings.first_clip)
+        return cls(clip=clip, track_confidence=settings.track_confidence)
+
+    def watching_for(self, thresholds: Mapping[str, float] | None) -> StagesConfig:
+        """→ the same, but that only these labels become events, each from its threshold on; None: all labels."""
+        return replace(self, smoother=replace(self.smoother, thresholds=thresholds or None))
+
+
+def _resolved(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()

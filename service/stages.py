@@ -1,0 +1,31 @@
+"""Builds the stages that one stream carries from frame to frame: the one place that chooses their implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.actions import ActionSmoother
+from pipeline.scene_clips import clip_buffer
+from pipeline.stride import StrideController
+from pipeline.tracker import PersonTracker, TrackerConfig
+from service.configuration import StagesConfig
+from service.counters import Measures
+from service.ids import new_id
+from service.stream import Stages
+
+
+def new_event_id() -> str:
+    return new_id("evt")
+
+
+def build_stages(
+    config: StagesConfig, measures: Measures | None = None, event_ids: Callable[[], str] = new_event_id
+) -> Stages:
+    """Fresh stages; ``event_ids`` names the events that begin."""
+    return Stages(
+        tracker=PersonTracker(TrackerConfig.starting_at(config.track_confidence), config.first_track_id),
+        clip_buffer=clip_buffer(config.clip),
+        smoother=ActionSmoother(config.smoother, new_event_id=event_ids),
+        stride=StrideController(adaptive=config.adaptive),
+        measures=measures or Measures(),
+    )
