@@ -110,6 +110,20 @@ class ActionScores:
     received_s: float
     provisional: bool = False
 
+    @classmethod
+    def of(cls, clip: Clip, labels: tuple[str, ...], probabilities: Floats) -> ActionScores:
+        """The answer for ``clip``, with whose it is and when it was."""
+        return cls(
+            track_id=clip.track_id,
+            labels=labels,
+            probabilities=probabilities,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            captured_at=clip.captured_at,
+            received_s=clip.received_s,
+            provisional=clip.provisional,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TrackLabel:

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.storage.database import Database
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
+from service.supervisor import ProcessSupervisor
 from service.supervisor_protocol import Supervisor
 
 SupervisorFactory = Callable[[Settings, Hub, Store], Supervisor]
@@ -83,8 +84,6 @@ async def _open(settings: Settings, factory: SupervisorFactory, stack: AsyncExit
 
 
 def _processes(settings: Settings, hub: Hub, store: Store) -> Supervisor:
-    from service.supervisor import ProcessSupervisor  # noqa: PLC0415 - brings the media libraries along
-
     return ProcessSupervisor(settings, hub, store)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from service.storage.records import MAX_PAGE, EventRecord, RecordingRecord
-from service.supervisor_protocol import StreamRecord, StreamStatus
+from service.storage.records import MAX_PAGE, EventRecord, RecordingRecord, StreamRecord
+from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
 
 T = TypeVar("T")
@@ -203,6 +203,7 @@ def to_stream(record: StreamRecord, status: StreamStatus) -> Stream:
     return Stream(
         **asked,
         **now,
+        state=status.state.value,
         url=record.url_redacted,
         actions=None if record.actions is None else dict(record.actions),
         created_at=rfc3339(record.created_at),
@@ -216,7 +217,7 @@ def to_stream(record: StreamRecord, status: StreamStatus) -> Stream:
 
 _ASKED = ("id", "name", "model", "record", "transport", "pace", "loop", "enabled")
 _NOW = (
-    *("state", "code", "reason", "detection_stride", "label_age_ms", "hop_effective"),
+    *("code", "reason", "detection_stride", "label_age_ms", "hop_effective"),
     *("tracks", "restarts", "recording"),
 )
 

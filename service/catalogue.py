@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from models.weights.cards import ModelCard, list_models
-from service.errors import FieldError, Problem, invalid, shown
+from service.errors_base import InvalidRequest, Wrong, invalid, shown
 
 
 class Catalogue:
@@ -23,7 +23,7 @@ class Catalogue:
         return {card.folder.name: card for card in cards}
 
     async def check(self, model: str, actions: Mapping[str, float] | None) -> None:
-        """Raises Problem 422 for an unknown network, or for labels it does not know, naming those that are alike."""
+        """Raises InvalidRequest for an unknown network, or for labels it does not know, naming those that are alike."""
         cards = await self.cards()
         if model not in cards:
             known = ", ".join(cards) or "none: train one, or fetch one with `actoscope weights pull i3d-kinetics400`"
@@ -33,12 +33,11 @@ class Catalogue:
         if actions is not None and not actions:
             raise invalid("actions", "at least one label, or null for every label", "{}")
         if errors:
-            detail = "; ".join(f"{e.field}: expected {e.expected}, got {e.got}" for e in errors[:5])
-            raise Problem(422, detail, errors)
+            raise InvalidRequest(errors)
 
 
-def _unknown_label(label: str, labels: Iterable[str]) -> FieldError:
+def _unknown_label(label: str, labels: Iterable[str]) -> Wrong:
     by_lower = {known.lower(): known for known in labels}
     close = [by_lower[name] for name in difflib.get_close_matches(label.lower(), by_lower, n=3, cutoff=0.5)]
     expected = f"a label such as {', '.join(map(repr, close))}" if close else "a label of the network (see /v1/models)"
-    return FieldError(field=f"actions.{shown(label)}", expected=expected, got=shown(label))
+    return Wrong(f"actions.{shown(label)}", expected, shown(label))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,13 +22,36 @@ from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Ima
 from service.configuration import EngineConfig
 from service.counters import BATCH_BUCKETS, Measures
 from service.errors_base import ServiceError
-from service.processes.scheduler import Key
 
 log = logging.getLogger(__name__)
+
+TrackKey = tuple[int, int]  # (number of the stream, track_id)
 
 
 class ModelUnavailable(ServiceError, RuntimeError):
     """A classifier cannot be loaded; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """What a network sees of a clip. Whose it is and when it was belongs to those who sent it.
+
+    ``crops``: T pictures, uint8 (H, W, 3) RGB; tracks of one scene refer to one and the same tuple. ``first_sample``:
+    the number of the first on the track's grid. ``box``: float32 (4,) 0..1, for networks that see whole scenes.
+    """
+
+    crops: tuple[Image, ...]
+    first_sample: int
+    provisional: bool = False
+    box: Floats | None = None
+
+    @classmethod
+    def of(cls, clip: Clip) -> Pictures:
+        return cls(clip.crops, clip.first_sample, clip.provisional, clip.box)
+
+    def stack(self) -> Image:
+        """→ uint8 (T, H, W, 3), a new array."""
+        return np.stack(self.crops)
 
 
 class InferenceEngine:
@@ -100,8 +124,8 @@ class InferenceEngine:
             self.measures.count("appearance_features_total", computed)
         return described
 
-    def classify(self, model: str, clips: Sequence[Clip], keys: Sequence[Key]) -> list[ActionScores]:
-        """Clips of any tracks, with the key of each track → their scores, in order.
+    def classify(self, model: str, clips: Sequence[Pictures], keys: Sequence[TrackKey]) -> Floats:
+        """Clips of any tracks, with the key of each track → probabilities float32 (N, C), in order.
 
         Raises ValueError for clips that the model was not made for.
         """
@@ -111,9 +135,9 @@ class InferenceEngine:
             probabilities = _predict(classifier, clips, keys)
         self.measures.count("clips_classified_total", len(clips))
         self._measure_stems()
-        return [to_scores(*pair, classifier.labels) for pair in zip(clips, probabilities, strict=True)]
+        return probabilities
 
-    def forget(self, gone: Callable[[Key], bool]) -> None:
+    def forget(self, gone: Callable[[TrackKey], bool]) -> None:
         """Drops what is kept for the tracks whose key is ``gone``."""
         for stems in self._stems():
             stems.forget(gone)
@@ -139,7 +163,7 @@ class InferenceEngine:
         return self.config.max_batch if self.classifier(model).sees_scenes else 0
 
 
-def _predict(classifier: ActionClassifier, clips: Sequence[Clip], keys: Sequence[Key]) -> Floats:
+def _predict(classifier: ActionClassifier, clips: Sequence[Pictures], keys: Sequence[TrackKey]) -> Floats:
     """→ probabilities float32 (N, C)."""
     if classifier.sees_scenes or any(clip.box is not None for clip in clips):
         return _predict_scenes(classifier, clips)
@@ -147,7 +171,7 @@ def _predict(classifier: ActionClassifier, clips: Sequence[Clip], keys: Sequence
     return classifier.predict_placed(stacked, [_place(*pair) for pair in zip(clips, keys, strict=True)])
 
 
-def _predict_scenes(classifier: ActionClassifier, clips: Sequence[Clip]) -> Floats:
+def _predict_scenes(classifier: ActionClassifier, clips: Sequence[Pictures]) -> Floats:
     """As ``_predict``; clips that refer to one and the same pictures go through the network together."""
     scenes: dict[int, list[int]] = {}
     for index, clip in enumerate(clips):
@@ -160,23 +184,9 @@ def _predict_scenes(classifier: ActionClassifier, clips: Sequence[Clip]) -> Floa
     return probabilities
 
 
-def _place(clip: Clip, key: Key) -> Place | None:
+def _place(clip: Pictures, key: TrackKey) -> Place | None:
     """Provisional clips play their crops back and forth, so nothing in them lies where the next clip has it."""
     return None if clip.provisional else Place(key, clip.first_sample)
-
-
-def to_scores(clip: Clip, probabilities: Floats, labels: tuple[str, ...]) -> ActionScores:
-    """One row of the classifier's answer, float32 (C,), with the clip's identity and times."""
-    return ActionScores(
-        clip.track_id,
-        labels,
-        probabilities,
-        clip.start_s,
-        clip.end_s,
-        clip.captured_at,
-        clip.received_s,
-        clip.provisional,
-    )
 
 
 def load_detector(config: EngineConfig) -> PersonDetector:
@@ -210,8 +220,11 @@ class LocalInference:
     def take(self) -> list[ActionScores]:
         clips, self._waiting = self._waiting, []
         limit = max(self._engine.batch_limit(self._model), self._engine.scene_limit(self._model))
+        labels = self._engine.classifier(self._model).labels
         scores: list[ActionScores] = []
         for begin in range(0, len(clips), limit):
             batch = clips[begin : begin + limit]
-            scores += self._engine.classify(self._model, batch, [(0, clip.track_id) for clip in batch])
+            keys = [(0, clip.track_id) for clip in batch]
+            found = self._engine.classify(self._model, [Pictures.of(clip) for clip in batch], keys)
+            scores += [ActionScores.of(clip, labels, row) for clip, row in zip(batch, found, strict=True)]
         return scores

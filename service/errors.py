@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
 from http import HTTPStatus
 from typing import Any
 
@@ -14,14 +16,22 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from pipeline.source_url import redact
-from service.errors_base import ServiceError
+from service.errors_base import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RangeBeyondFile,
+    ServiceError,
+    TooLarge,
+    Unavailable,
+    shown,
+)
 from service.storage.database import StoreError
-from service.supervisor_protocol import SnapshotUnavailable
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-_MAX_GOT = 120
 
 
 class FieldError(BaseModel):
@@ -43,34 +53,14 @@ class ProblemBody(BaseModel):
     errors: list[FieldError] = Field(default_factory=list)
 
 
-class Problem(ServiceError, ValueError):
-    """An answer that is an error. ``errors`` name each field with what was expected and what came."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as HTTP tells it. ``errors`` name each field with what was expected and what came."""
 
-    def __init__(
-        self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
-
-
-def invalid(field: str, expected: str, got: object) -> Problem:
-    """→ 422 for one field."""
-    error = FieldError(field=field, expected=expected, got=shown(got))
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _sentence(error), [error])
-
-
-def not_found(what: str, given: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"there is no {what} {shown(given)}")
-
-
-def shown(value: object) -> str:
-    """Any value for a message: short, without passwords and without what UTF-8 cannot carry."""
-    text = value if isinstance(value, str) else repr(value)
-    text = redact(text).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _MAX_GOT else text[: _MAX_GOT - 1] + "…"
+    status: int
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] | None = None
 
 
 def _sentence(error: FieldError) -> str:
@@ -94,7 +84,6 @@ def problem_response(problem: Problem, instance: str | None) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Makes every error of the application a problem."""
-    app.add_exception_handler(Problem, _on_error)
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
     app.add_exception_handler(ServiceError, _on_error)
@@ -105,22 +94,72 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(to_problem(error), request.url.path)
 
 
+@singledispatch
 def to_problem(error: Exception) -> Problem:
     """Any exception → what the client is told; nothing of an unexpected one leaves but the log line."""
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, HTTPException):
-        return Problem(error.status_code, _http_detail(error), headers=error.headers)
-    if isinstance(error, RequestValidationError):
-        return _validation_problem(error.errors())
-    if isinstance(error, SnapshotUnavailable):
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, redact(str(error)), headers={"Retry-After": "2"})
-    if isinstance(error, StoreError):
-        log.error("%s", error)
-        detail = "the database does not answer now; try again"
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
     log.error("a request failed", exc_info=error)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the service; its log says more")
+
+
+@to_problem.register
+def _(error: HTTPException) -> Problem:
+    return Problem(error.status_code, _http_detail(error), headers=error.headers)
+
+
+@to_problem.register
+def _(error: RequestValidationError) -> Problem:
+    return _validation_problem(error.errors())
+
+
+@to_problem.register
+def _(error: InvalidRequest) -> Problem:
+    fields = [FieldError(field=each.field, expected=each.expected, got=each.got) for each in error.wrong]
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), fields)
+
+
+@to_problem.register
+def _(error: NotFound) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, str(error))
+
+
+@to_problem.register
+def _(error: Conflict) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, str(error))
+
+
+@to_problem.register
+def _(error: Forbidden) -> Problem:
+    return Problem(HTTPStatus.FORBIDDEN, str(error))
+
+
+@to_problem.register
+def _(error: TooLarge) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+
+
+@to_problem.register
+def _(error: RangeBeyondFile) -> Problem:
+    headers = {"Content-Range": f"bytes */{error.size}"}
+    return Problem(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, str(error), headers=headers)
+
+
+@to_problem.register
+def _(error: Unavailable) -> Problem:
+    headers = {"Retry-After": str(error.retry_after_s)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, redact(str(error)), headers=headers)
+
+
+@to_problem.register
+def _(error: StoreError) -> Problem:
+    log.error("%s", error)
+    detail = "the database does not answer now; try again"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+
+
+def unreadable_body(error: ServiceError) -> HTTPException:
+    """→ what to raise while a body is read: FastAPI hands on no other exception of one that cannot be."""
+    problem = to_problem(error)
+    return HTTPException(problem.status, problem.detail)
 
 
 def _http_detail(error: HTTPException) -> str:

@@ -1,17 +1,21 @@
-"""Guards in front of all routes: web pages of other sites are refused, and large bodies."""
+"""The one gate in front of everything: each HTTP request and each websocket passes here before any route sees it.
+
+``admit`` decides, by where the request comes from and by the size of what it brings; who may do what is to be decided
+here too. What it raises becomes an answer in ``errors``.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
-from service.errors import Problem, problem_response
+from service.errors import problem_response, to_problem, unreadable_body
+from service.errors_base import Forbidden, ServiceError, TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 SEND_BUFFER_BYTES = 128 * 1024  # of a websocket
@@ -19,15 +23,54 @@ _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
 ABORT = "abort"  # in a websocket's state: drops its connection
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+Admit = Callable[[HTTPConnection], None]
 
-def check_origin(headers: Headers) -> None:
-    """A browser names the page that asks. Raises Problem 403 unless it is one of ours; other clients send no Origin."""
-    origin = headers.get("origin")
+
+def admit(connection: HTTPConnection) -> None:
+    """Raises Forbidden or TooLarge for what may not come in."""
+    if connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE_METHODS:
+        check_origin(connection)
+    length = connection.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise TooLarge(_TOO_LARGE)
+
+
+def check_origin(connection: HTTPConnection) -> None:
+    """A browser names the page that asks. Raises Forbidden unless it is one of ours; other clients send no Origin."""
+    origin = connection.headers.get("origin")
     if origin is None:
         return
-    host = headers.get("host", "")
+    host = connection.headers.get("host", "")
     if urlsplit(origin).netloc.lower() != host.lower() or not host:
-        raise Problem(HTTPStatus.FORBIDDEN, "requests from other web pages are refused")
+        raise Forbidden("requests from other web pages are refused")
+
+
+class Guard:
+    """ASGI middleware. A websocket that is refused gets its answer as an HTTP response, before it is opened."""
+
+    def __init__(self, app: ASGIApp, admit: Admit = admit) -> None:
+        self._app = app
+        self._admit = admit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            # Here ``send`` is still the server's own; further in it is wrapped.
+            scope.setdefault("state", {})[ABORT] = _own_connection(send)
+        try:
+            self._admit(HTTPConnection(scope))
+        except ServiceError as error:
+            return await _refuse(error, scope, receive, send)
+        return await self._app(scope, receive if scope["type"] == "websocket" else _limited(receive), send)
+
+
+async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem_response(to_problem(error), scope["path"])
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
 
 
 def _own_connection(send: Send) -> Callable[[], None]:
@@ -48,29 +91,6 @@ def _own_connection(send: Send) -> Callable[[], None]:
     return drop
 
 
-class Guard:
-    """ASGI middleware: 403 for changes from foreign origins, 413 for bodies over MAX_BODY_BYTES."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            # Here ``send`` is still the server's own; further in it is wrapped.
-            scope.setdefault("state", {})[ABORT] = _own_connection(send)
-            return await self._app(scope, receive, send)
-        try:
-            headers = Headers(scope=scope)
-            if scope["method"] not in _SAFE_METHODS:
-                check_origin(headers)
-            length = headers.get("content-length", "0")
-            if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
-        except Problem as problem:
-            return await problem_response(problem, scope["path"])(scope, receive, send)
-        return await self._app(scope, _limited(receive), send)
-
-
 def _limited(receive: Receive) -> Receive:
     """For bodies that come in chunks and do not say how long they are."""
     taken = 0
@@ -80,8 +100,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY_BYTES:
-            # FastAPI hands on no other exception of a body that cannot be read.
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            raise unreadable_body(TooLarge(_TOO_LARGE))
         return message
 
     return receive_limited

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from service.storage.database import StoreError
-from service.storage.records import EventRecord
 from service.storage.store import Store
 from service.subscription import (
     Message,
@@ -24,7 +23,7 @@ from service.subscription import (
     SubscriptionFilter,
     to_text,
 )
-from service.wire_messages import rfc3339
+from service.wire_messages import ended_after_crash, ended_at, with_number
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Hub:
         self.seq = self._given = await self._store.last_seq()
         self._task = asyncio.create_task(self._deliver_forever(), name="hub")
         for event in await self._store.open_events():
-            await self.publish_action(_ended_after_crash(event))
+            await self.publish_action(ended_after_crash(event))
         await self.flush()
 
     async def close(self) -> None:
@@ -115,11 +114,9 @@ class Hub:
         self._last_seen.pop(stream_id, None)
 
     def _ended(self, message: Numbered) -> Message:
-        """The end is when the stream was last seen, but never before the action's start."""
-        time_s, captured_at = self._last_seen.get(message["stream_id"], (message["start_s"], message["captured_at"]))
-        if time_s < message["start_s"]:  # the stream has begun anew since
-            time_s, captured_at = message["start_s"], message["captured_at"]
-        return {**message, "kind": "ended", "end_s": time_s, "captured_at": captured_at}
+        """The end is when the stream was last seen."""
+        start = (message["start_s"], message["captured_at"])
+        return ended_at(message, *self._last_seen.get(message["stream_id"], start))
 
     async def _give_number(self, message: Message) -> Numbered:
         to_text(message)  # raises ValueError here, at the publisher, for what JSON cannot hold
@@ -127,8 +124,7 @@ class Hub:
             self._room.clear()
             await self._room.wait()
         self._given += 1
-        numbered = {"type": message["type"], "seq": self._given}
-        numbered.update((key, value) for key, value in message.items() if key != "seq")
+        numbered = with_number(message, self._given)
         self._waiting.append(numbered)
         self._counters["messages_total"] += 1
         self._idle.clear()
@@ -228,19 +224,3 @@ COUNTERS = (
     "store_failures_total",
     "subscribers_cut_total",
 )
-
-
-def _ended_after_crash(event: EventRecord) -> Message:
-    """Nothing later is known than the newest message: the action ended then at the earliest."""
-    return {
-        "type": "action",
-        "event_id": event.id,
-        "stream_id": event.stream_id,
-        "track_id": event.track_id,
-        "action": event.action,
-        "kind": "ended",
-        "confidence": event.confidence,
-        "start_s": event.start_s,
-        "end_s": round(event.start_s + max(0.0, event.updated_at - event.started_at), 3),
-        "captured_at": rfc3339(event.updated_at),
-    }

@@ -18,13 +18,15 @@ from pipeline.errors import SourceUrlError
 from pipeline.source_url import SourcePolicy, SourceUrl
 from service.bodies import Stream, StreamCreate, StreamPatch, to_stream
 from service.catalogue import Catalogue
-from service.errors import Problem, invalid, not_found
+from service.errors_base import Conflict, NotFound, invalid, not_found
 from service.hub import Hub
 from service.ids import new_id
 from service.settings import Settings
 from service.storage.database import StoreError
+from service.storage.records import StreamRecord
 from service.storage.store import Store
-from service.supervisor_protocol import StreamRecord, StreamStatus, Supervisor
+from service.stream_state import StreamState
+from service.supervisor_protocol import StreamStatus, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class StreamRegistry:
             await asyncio.wait(self._tasks, timeout=STOP_S)
 
     async def get(self, stream_id: str) -> StreamRecord:
-        """Raises Problem 404."""
+        """Raises NotFound."""
         record = await self._store.get_stream(stream_id)
         if record is None:
             raise not_found("stream", stream_id)
@@ -77,15 +79,15 @@ class StreamRegistry:
     def describe(self, record: StreamRecord) -> Stream:
         """The stream as answers show it."""
         if not record.url.get_secret_value():
-            status = StreamStatus("failed", "key_lost", _UNREADABLE_URL, record.created_at)
+            status = StreamStatus(StreamState.FAILED, "key_lost", _UNREADABLE_URL, record.created_at)
         else:
             status = self._supervisor.status(record.id)
-            if record.finished_at is not None and (status.state, status.code) == ("stopped", None):
-                status = StreamStatus("stopped", "ended", _FINISHED, record.finished_at)  # in an earlier run
+            if record.finished_at is not None and (status.state, status.code) == (StreamState.STOPPED, None):
+                status = StreamStatus(StreamState.STOPPED, "ended", _FINISHED, record.finished_at)  # in an earlier run
         return to_stream(record, status)
 
     async def add(self, asked: StreamCreate) -> StreamRecord:
-        """Raises Problem 422 for what cannot be watched, 409 when there are as many streams as may be."""
+        """Raises InvalidRequest for what cannot be watched, Conflict when there are as many streams as may be."""
         source = self._parse(asked.url)
         record = StreamRecord(
             id=new_id("str"),
@@ -114,10 +116,10 @@ class StreamRegistry:
     async def _check_room(self) -> None:
         if len(await self._store.all_streams()) >= self._settings.max_streams:
             limit = self._settings.max_streams
-            raise Problem(409, f"there are {limit} streams, which is the limit that the operator set")
+            raise Conflict(f"there are {limit} streams, which is the limit that the operator set")
 
     async def change(self, stream_id: str, patch: StreamPatch) -> StreamRecord:
-        """Raises Problem 404, 422, and 409 where the stored URL is unreadable and no other is given."""
+        """Raises NotFound, InvalidRequest, and Conflict where the stored URL is unreadable and no other is given."""
         changes = patch.model_dump(include=patch.model_fields_set)
         async with self._lock(stream_id):
             record = await self.get(stream_id)
@@ -153,7 +155,7 @@ class StreamRegistry:
             await self._supervisor.update(new)
 
     def _on_stream(self, message: Mapping[str, Any]) -> None:
-        if (message["state"], message["code"]) == ("stopped", "ended"):
+        if (message["state"], message["code"]) == (StreamState.STOPPED.value, "ended"):
             # Behind: whoever holds the stream's lock may be waiting for the process that says this.
             self._behind(self._finish(str(message["stream_id"])), f"finish {message['stream_id']}")
 
@@ -163,11 +165,11 @@ class StreamRegistry:
             async with self._lock(stream_id):
                 record = await self._store.get_stream(stream_id)
                 status = self._supervisor.status(stream_id)
-                if record is None or (status.state, status.code) != ("stopped", "ended"):
+                if record is None or (status.state, status.code) != (StreamState.STOPPED, "ended"):
                     return
                 _check_readable(record)
                 await self._store.change_stream(replace(record, finished_at=status.since))
-        except (StoreError, Problem) as error:
+        except (StoreError, Conflict, NotFound) as error:
             log.error("stream %s came to its end and will be played again at the next start: %s", stream_id, error)
 
     def _behind(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -177,7 +179,7 @@ class StreamRegistry:
         return task
 
     async def restart(self, stream_id: str) -> StreamRecord:
-        """A stopped stream starts again. Raises Problem 404, and 409 where the stored URL is unreadable."""
+        """A stopped stream starts again. Raises NotFound, and Conflict where the stored URL is unreadable."""
         async with self._lock(stream_id):
             record = await self.get(stream_id)
             _check_readable(record)
@@ -191,7 +193,7 @@ class StreamRegistry:
             return record
 
     async def remove(self, stream_id: str) -> None:
-        """Returns within 5 s; a stream that needs longer to stop is waited for behind. Raises Problem 404."""
+        """Returns within 5 s; a stream that needs longer to stop is waited for behind. Raises NotFound."""
         if not await self._store.delete_stream(stream_id):
             raise not_found("stream", stream_id)
         task = self._behind(self._stop(stream_id), f"stop {stream_id}")
@@ -218,9 +220,9 @@ class StreamRegistry:
 
 
 def _check_readable(record: StreamRecord) -> None:
-    """Raises Problem 409. Storing a record without its URL would lose what the right key could still decrypt."""
+    """Raises Conflict. Storing a record without its URL would lose what the right key could still decrypt."""
     if not record.url.get_secret_value():
-        raise Problem(409, _UNREADABLE_URL)
+        raise Conflict(_UNREADABLE_URL)
 
 
 def _without_options(url: str) -> SecretStr:

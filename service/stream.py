@@ -9,10 +9,9 @@ from typing import Protocol
 
 from pipeline.actions import ActionSmoother
 from pipeline.clips import ClipBuffer
-from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult
+from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult, Track
 from pipeline.scene_clips import SceneClipBuffer
 from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker
 from service.counters import Measures
 
 
@@ -32,6 +31,20 @@ class Inference(Protocol):
         """The source came to its end: waits for scores of clips that are still out, where waiting is right."""
 
 
+class Tracker(Protocol):
+    """All that the straight line knows of tracking (``pipeline.tracker.PersonTracker``)."""
+
+    @property
+    def next_track_id(self) -> int:
+        """The ID that the next new person gets."""
+
+    def expected(self, time_s: float) -> Floats:
+        """→ float32 (M, 4) pixels: boxes where known people should be at ``time_s``."""
+
+    def update(self, frame: Frame, detections: Detections | None) -> tuple[Track, ...]:
+        """→ the frame's tracks; None: the frame was left out by design, everybody moves on by prediction."""
+
+
 class Sink(Protocol):
     """Where results go. ``publish`` must not block a live stream."""
 
@@ -45,7 +58,7 @@ class Sink(Protocol):
 class Stages:
     """The state that one stream carries from frame to frame."""
 
-    tracker: PersonTracker
+    tracker: Tracker
     clip_buffer: ClipBuffer | SceneClipBuffer  # by the model's card: crops of people, or whole scenes
     smoother: ActionSmoother
     stride: StrideController

@@ -1,4 +1,4 @@
-"""Runs the processes behind the API: one inference process, one process a stream. Implements ``control.Supervisor``."""
+"""Runs the processes behind the API: one inference process, one process a stream. Implements ``Supervisor``."""
 
 from __future__ import annotations
 
@@ -10,27 +10,45 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.errors import CardError
-from models.weights.cards import read_card
-from pipeline.clips import ClipConfig
+from service.configuration import EngineConfig, StagesConfig
 from service.hub import Hub
 from service.processes.inference_runner import InferenceRunner
-from service.processes.stream_runner import StreamRunner
+from service.processes.messages import (
+    ActionReport,
+    InferenceSetup,
+    RecordingSetup,
+    SegmentReport,
+    SourceSetup,
+    StateReport,
+    StatsReport,
+    StreamSetup,
+    TracksReport,
+    Trouble,
+    unexpected,
+)
+from service.processes.stream_runner import RecordingResumed, StreamRunner
+from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, Measured, exposition
-from service.recording.segment_files import Segment
 from service.settings import Settings
-from service.storage.store import Store, StoreError
-from service.supervisor_protocol import SnapshotUnavailable, StreamRecord, StreamStatus
+from service.storage.database import StoreError
+from service.storage.records import StreamRecord
+from service.storage.segment import Segment
+from service.storage.store import Store
+from service.stream_state import StreamState
+from service.supervisor_protocol import SnapshotUnavailable, StreamStatus
+from service.wire_messages import to_stream_message
 
 log = logging.getLogger(__name__)
 
 WATCH_S = 3.0
 WATCH_RENEW_S = 1.0
 MJPEG_TIMEOUT_S = 15.0
+NO_STATS = StatsReport(StreamState.CONNECTING, next_track_id=1)  # until a process has told something
 MAX_UNINDEXED = 1000  # recordings that wait for a database that fails; those beyond are indexed at the next start
 
 
@@ -48,11 +66,8 @@ class ProcessSupervisor:
         self._unindexed: deque[Segment] = deque(maxlen=MAX_UNINDEXED)
         # A path of a local socket has at most 107 bytes, which a data folder may exceed.
         self._run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
-        self._inference = InferenceRunner(inference_config(settings, self._socket))
-
-    @property
-    def _socket(self) -> Path:
-        return self._run_dir / "inference.sock"
+        self._address = unix_address(self._run_dir / "inference.sock")
+        self._inference = InferenceRunner(inference_setup(settings, self._address))
 
     async def open(self) -> None:
         """Starts loading the models; streams may be started at once and wait for them."""
@@ -74,13 +89,13 @@ class ProcessSupervisor:
             if before is not None:  # it knows of tracks that had no event
                 first = max(first, before.view.next_track_id)
             runner = StreamRunner(
-                lambda: stream_config(self._settings, self._records[stream.id], self._socket),
-                lambda kind, fields: self._on_report(stream.id, kind, fields),
+                lambda: stream_setup(self._settings, self._records[stream.id], self._address),
+                lambda report: self._on_report(stream.id, report),
                 first,
             )
             self._runners[stream.id] = runner
             runner.start()
-        await self._publish_state(stream.id, "connecting", None, "starting")
+        await self._publish_state(stream.id, StateReport(StreamState.CONNECTING, None, "starting"))
 
     async def stop(self, stream_id: str) -> None:
         async with self._lock(stream_id):
@@ -107,19 +122,29 @@ class ProcessSupervisor:
 
     # -- reports from the stream processes
 
-    async def _on_report(self, stream_id: str, kind: str, fields: dict[str, Any]) -> None:
-        if kind == "tracks":
-            await self._hub.publish_tracks(fields["message"])
-        elif kind == "action":
-            await self._hub.publish_action(fields["message"])
-        elif kind == "state":
-            await self._publish_state(stream_id, fields["state"], fields["code"], fields["reason"])
-        elif kind == "segment":
-            self._unindexed.append(Segment.from_fields(stream_id, fields))
-            await self._index()
-        elif kind in ("problem", "recording_resumed") and stream_id in self._runners:
-            code, reason = ("recording", fields["reason"]) if kind == "problem" else (None, "recording goes on")
-            await self._publish_state(stream_id, self._runners[stream_id].view.state, code, reason)
+    async def _on_report(self, stream_id: str, report: object) -> None:
+        match report:
+            case TracksReport():
+                await self._hub.publish_tracks(report.wire)
+            case ActionReport():
+                await self._hub.publish_action(report.wire)
+            case StateReport():
+                await self._publish_state(stream_id, report)
+            case SegmentReport():
+                self._unindexed.append(replace(report.segment, stream_id=stream_id))
+                await self._index()
+            case Trouble():
+                await self._note(stream_id, "recording", report.reason)
+            case RecordingResumed():
+                await self._note(stream_id, None, "recording goes on")
+            case _:
+                raise unexpected(report, "the supervisor")
+
+    async def _note(self, stream_id: str, code: str | None, reason: str) -> None:
+        """Something about a stream that stays in the state it is in."""
+        runner = self._runners.get(stream_id)
+        if runner is not None:
+            await self._publish_state(stream_id, StateReport(runner.view.state, code, reason))
 
     async def _index(self) -> None:
         """A database that fails ends no stream: a segment is tried again with the next, or found at the next start."""
@@ -132,18 +157,17 @@ class ProcessSupervisor:
                 log.error("%d recordings are not indexed yet: %s", len(self._unindexed), error)
                 return
 
-    async def _publish_state(self, stream_id: str, state: str, code: str | None, reason: str) -> None:
-        if code in ("crashed", "crash_loop"):
+    async def _publish_state(self, stream_id: str, report: StateReport) -> None:
+        if report.code in ("crashed", "crash_loop"):
             await self._hub.end_open_events(stream_id)
-        message = {"type": "stream", "stream_id": stream_id, "state": state, "code": code, "reason": reason}
-        await self._hub.publish_stream(message)
+        await self._hub.publish_stream(to_stream_message(stream_id, report.state.value, report.code, report.reason))
 
     # -- views
 
     def status(self, stream_id: str) -> StreamStatus:
         runner = self._runners.get(stream_id)
         if runner is None:
-            return StreamStatus(state="stopped", code=None, reason="not running", since=time.time())
+            return StreamStatus(StreamState.STOPPED, code=None, reason="not running", since=time.time())
         return to_status(runner)
 
     async def snapshot(self, stream_id: str, timeout_s: float) -> bytes:
@@ -156,7 +180,7 @@ class ProcessSupervisor:
             return await runner.next_picture(time.monotonic(), timeout_s)
         except asyncio.TimeoutError:
             view = runner.view
-            raise SnapshotUnavailable(f"no picture within {timeout_s:g} s: {view.state}, {view.reason}") from None
+            raise SnapshotUnavailable(f"no picture within {timeout_s:g} s: {view.state.value}, {view.reason}") from None
 
     async def watch(self, stream_id: str) -> AsyncIterator[bytes]:
         """JPEGs as they come, at most 10 a second; ends when the stream is stopped or shows nothing for long."""
@@ -203,102 +227,85 @@ class ProcessSupervisor:
 
 def stream_snapshot(runner: StreamRunner) -> dict[str, Any]:
     """The stream's own measures plus what the supervisor knows of it."""
-    stats, view = runner.view.stats, runner.view
-    measures = stats.get("measures", {})
+    stats, view = runner.view.stats or NO_STATS, runner.view
     gauges = {
-        **measures.get("gauges", {}),
-        "up": float(view.state == "running"),
-        "restarts": float(view.restarts),
-        "fps_in": float(stats.get("fps_in", 0.0)),
-        "fps_out": float(stats.get("fps_out", 0.0)),
-        "tracks": float(stats.get("tracks", 0)),
+        **stats.measures.get("gauges", {}),
+        "up": float(view.state is StreamState.RUNNING),
+        "restarts": float(runner.restarts),
+        "fps_in": stats.fps_in,
+        "fps_out": stats.fps_out,
+        "tracks": float(stats.tracks),
     }
-    if stats.get("label_age_s") is not None:
-        gauges["label_age_seconds"] = float(stats["label_age_s"])
-    return {**measures, "gauges": gauges}
+    if stats.label_age_s is not None:
+        gauges["label_age_seconds"] = stats.label_age_s
+    return {**stats.measures, "gauges": gauges}
 
 
 def to_status(runner: StreamRunner) -> StreamStatus:
-    view, stats = runner.view, runner.view.stats
-    counters = stats.get("measures", {}).get("counters", {})
-    age_s, interval = stats.get("label_age_s"), stats.get("measures", {}).get("histograms", {}).get("label_interval")
+    view, stats = runner.view, runner.view.stats or NO_STATS
+    counters = stats.measures.get("counters", {})
+    interval = stats.measures.get("histograms", {}).get("label_interval")
     count = sum(interval["counts"]) if interval else 0
-    running = view.state == "running"
+    running = view.state is StreamState.RUNNING
     return StreamStatus(
         state=view.state,
         code=view.code,
-        reason=view.reason if not (running and stats.get("problem")) else str(stats["problem"]),
+        reason=stats.problem if running and stats.problem else view.reason,
         since=view.since,
-        fps_in=float(stats.get("fps_in", 0.0)) if running else 0.0,
-        fps_out=float(stats.get("fps_out", 0.0)) if running else 0.0,
+        fps_in=stats.fps_in if running else 0.0,
+        fps_out=stats.fps_out if running else 0.0,
         drops={name.partition(":")[2]: int(v) for name, v in counters.items() if name.startswith("drops_total:")},
-        detection_stride=int(stats.get("stride", 1)),
-        label_age_ms=None if age_s is None else round(1000 * age_s),
+        detection_stride=stats.stride,
+        label_age_ms=None if stats.label_age_s is None else round(1000 * stats.label_age_s),
         hop_effective=round(25.0 * interval["sum"] / count, 1) if interval and count else None,
-        tracks=int(stats.get("tracks", 0)) if running else 0,
-        restarts=view.restarts,
-        size_hw=tuple(stats["size_hw"]) if stats.get("size_hw") else None,
-        recording=str(stats.get("recording", "off")),
+        tracks=stats.tracks if running else 0,
+        restarts=runner.restarts,
+        size_hw=stats.size_hw,
+        recording=stats.recording,
     )
 
 
-def inference_config(settings: Settings, socket_path: Path) -> dict[str, Any]:
-    """What the inference process needs, as JSON."""
-    return {
-        **_common_config(settings),
-        "socket": str(socket_path),
-        "weights_dir": str(settings.weights_dir.resolve()),
-        "cache_dir": str((settings.data_dir / "cache").resolve()),
-        "model": settings.model,
-        "runtime": settings.runtime,
-        "detector": str(settings.detector) if settings.detector else None,
-        "detector_image_size": settings.detector_image_size,
-        "detector_confidence": settings.detector_confidence,
-        "appearance": str(settings.appearance) if settings.appearance else None,
-        "max_batch": settings.batch,
-        "threads": settings.threads,
-        "stem_memory_mb": settings.stem_memory_mb,
-    }
+def inference_setup(settings: Settings, address: str) -> InferenceSetup:
+    """What the inference process is told."""
+    engine = EngineConfig.from_settings(settings, measure=True)
+    return InferenceSetup(log_level=settings.log_level, log_format=settings.log_format, engine=engine, address=address)
 
 
-def stream_config(settings: Settings, stream: StreamRecord, socket_path: Path) -> dict[str, Any]:
-    """What one stream process needs, as JSON; goes over a private socket since it holds the camera's password."""
-    return {
-        **_common_config(settings),
-        "stream_id": stream.id,
-        "url": stream.url.get_secret_value(),
-        "model": stream.model,
-        "actions": stream.actions,
-        "transport": stream.transport,
-        "pace": stream.pace,
-        "loop": stream.loop,
-        "record": stream.record,
-        "media_roots": [str(root) for root in settings.media_roots],
-        "hls_hosts": list(settings.hls_hosts),
-        "max_pixels": settings.max_pixels,
-        "inference_socket": str(socket_path),
-        "track_confidence": settings.track_confidence,
-        "clip": asdict(clip_config(settings, stream.model)),
-        "tracks_hz": settings.tracks_hz,
-        "recordings_dir": str((settings.data_dir / "recordings" / stream.id).resolve()),
-        "segment_s": settings.segment_s,
-        "recordings_min_free_bytes": settings.recordings_min_free_mb << 20,
-        "memory_limit_bytes": settings.stream_memory_mb << 20,
-    }
+def stream_setup(settings: Settings, stream: StreamRecord, inference: str) -> StreamSetup:
+    """What one stream's process is told; ``inference`` is the address of the worker."""
+    source = SourceSetup(
+        url=stream.url.get_secret_value(),
+        transport=stream.transport,
+        pace=stream.pace,
+        loop=stream.loop,
+        media_roots=tuple(settings.media_roots),
+        hls_hosts=tuple(settings.hls_hosts),
+        max_pixels=settings.max_pixels,
+    )
+    folder = (settings.recordings_dir / stream.id).resolve()
+    recording = RecordingSetup(folder, settings.segment_s, settings.recordings_min_free_mb << 20)
+    return StreamSetup(
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        memory_limit_bytes=settings.stream_memory_mb << 20,
+        stream_id=stream.id,
+        model=stream.model,
+        source=source,
+        stages=stages_config(settings, stream.model).watching_for(stream.actions),
+        inference=inference,
+        tracks_hz=settings.tracks_hz,
+        recording=recording if stream.record else None,
+    )
 
 
-def clip_config(settings: Settings, model: str) -> ClipConfig:
-    """The clips that ``weights/<model>`` was trained on; the usual ones while that folder cannot be read.
+def stages_config(settings: Settings, model: str) -> StagesConfig:
+    """For the clips that ``weights/<model>`` was trained on; the usual ones while that folder cannot be read.
 
     The inference process reports an unreadable folder as the stream's problem; it must not keep the stream from
     starting, since the folder may come back.
     """
     try:
-        return read_card(settings.weights_dir / model).input.clip_config(settings.clip_hop, settings.first_clip)
+        return StagesConfig.from_settings(settings, settings.weights_dir / model)
     except CardError as error:
         log.warning("model %s: %s", model, error)
-        return ClipConfig(hop=settings.clip_hop, provisional_from=settings.first_clip)
-
-
-def _common_config(settings: Settings) -> dict[str, Any]:
-    return {"log_level": settings.log_level, "log_format": settings.log_format}
+        return StagesConfig.without_card(settings)

@@ -6,48 +6,24 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pydantic import SecretStr
+from service.errors_base import Unavailable
+from service.storage.records import StreamRecord
+from service.stream_state import StreamState
 
-from service.errors_base import ServiceError
 
-
-class SnapshotUnavailable(ServiceError, TimeoutError):
+class SnapshotUnavailable(Unavailable, TimeoutError):
     """No picture of a stream can be had now; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
-    """One stream as it is stored: what somebody asked for, not how it goes.
-
-    ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more), ``url_redacted`` is
-    what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label. ``finished_at`` is
-    Unix time when a file had been read to its end; it is not played again until somebody asks for it.
-    """
-
-    id: str
-    name: str
-    url: SecretStr
-    url_redacted: str
-    model: str
-    actions: Mapping[str, float] | None = None
-    record: bool = False
-    transport: str = "tcp"
-    pace: str = "fast"
-    loop: bool = False
-    enabled: bool = True
-    created_at: float = 0.0  # Unix time
-    finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """How a stream goes now.
 
-    ``state`` is connecting, running, reconnecting, stopped or failed; ``code`` one word for machines; ``since`` Unix
+    ``code`` is one word for machines; ``since`` Unix
     time of the last change of state; ``drops`` frames by cause; ``recording`` off, on or paused.
     """
 
-    state: str
+    state: StreamState
     code: str | None
     reason: str
     since: float

@@ -8,16 +8,38 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
-from pipeline.entities import ActionEvent, FrameResult, Track, TrackLabel, TrackState
+from pipeline.entities import ActionEvent, EventKind, FrameResult, Track, TrackLabel, TrackState
 from pipeline.geometry import normalise
 
 PROTOCOL = 1
 _BOX_DIGITS = 4  # 0.4 pixels of a 4K picture
 _SCORE_DIGITS = 4
 _TIME_DIGITS = 3
+
+
+class KnownEvent(Protocol):
+    """What is stored of an action (``storage.records.EventRecord``); times of day are Unix seconds."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def track_id(self) -> int: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def started_at(self) -> float: ...
+    @property
+    def updated_at(self) -> float: ...
 
 
 def rfc3339(unix_s: float) -> str:
@@ -92,3 +114,52 @@ def to_action_message(stream_id: str, event: ActionEvent) -> dict[str, Any]:
         "end_s": None if event.end_s is None else round(event.end_s, _TIME_DIGITS),
         "captured_at": rfc3339(event.captured_at),
     }
+
+
+def to_stream_message(stream_id: str, state: str, code: str | None, reason: str) -> dict[str, Any]:
+    """A stream's state, or something about it. The hub adds ``seq``."""
+    return {"type": "stream", "stream_id": stream_id, "state": state, "code": code, "reason": reason}
+
+
+def with_number(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """→ a message as it is stored and sent: the number comes second."""
+    rest = {key: value for key, value in message.items() if key not in ("type", "seq")}
+    return {"type": message["type"], "seq": seq, **rest}
+
+
+def ended_at(message: Mapping[str, Any], time_s: float, captured_at: str) -> dict[str, Any]:
+    """→ the end of the action that ``message`` told of; never before the action's start."""
+    if time_s < message["start_s"]:  # the stream has begun anew since
+        time_s, captured_at = message["start_s"], message["captured_at"]
+    return {**message, "kind": EventKind.ENDED.value, "end_s": time_s, "captured_at": captured_at}
+
+
+def ended_after_crash(event: KnownEvent) -> dict[str, Any]:
+    """Nothing later is known of it than its newest message: the action ended then at the earliest."""
+    return {
+        "type": "action",
+        "event_id": event.id,
+        "stream_id": event.stream_id,
+        "track_id": event.track_id,
+        "action": event.action,
+        "kind": EventKind.ENDED.value,
+        "confidence": event.confidence,
+        "start_s": event.start_s,
+        "end_s": round(event.start_s + max(0.0, event.updated_at - event.started_at), _TIME_DIGITS),
+        "captured_at": rfc3339(event.updated_at),
+    }
+
+
+def to_hello_message(seq: int, oldest_seq: int | None, streams: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first message of a websocket: what there is now. ``oldest_seq`` is the first that can be replayed."""
+    return {
+        "type": "hello",
+        "protocol": PROTOCOL,
+        "seq": seq,
+        "oldest_seq": oldest_seq,
+        "streams": list(streams),
+    }
+
+
+def to_pong_message() -> dict[str, Any]:
+    return {"type": "pong"}

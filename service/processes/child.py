@@ -11,11 +11,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
 
 from service import logs
-from service.processes.ipc import Arrays, Channel, ChannelClosed, Message
+from service.processes.ipc import Channel, ChannelClosed
+from service.processes.messages import ChildSetup, MessageChannel, Stop, UnexpectedMessage, unexpected
 
 log = logging.getLogger(__name__)
 
@@ -24,30 +25,34 @@ MAX_OUTBOX = 4096
 EXIT_GRACE_S = 4.0
 
 
-class ControlLink:
+_Setup = TypeVar("_Setup", bound=ChildSetup)
+_Command = TypeVar("_Command")
+
+
+class ControlLink(Generic[_Setup]):
     """Commands in, reports out. Reports are queued and sent by a thread, so a slow supervisor never stops a stream.
 
-    Three kinds of report: ``latest`` (only the newest of its kind waits), ``send`` (kept in order; bounded by
+    Two ways of reporting: ``latest`` (only the newest of its type waits) and ``send`` (kept in order; bounded by
     MAX_OUTBOX, beyond which the process ends itself rather than lose one silently). ``stopped`` is set when the
-    supervisor says stop, goes away, or ``fail`` is called.
+    supervisor says stop, goes away, says something that nobody here takes, or ``fail`` is called.
     """
 
-    def __init__(self, channel: Channel, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, channel: MessageChannel, setup: _Setup) -> None:
+        self.setup = setup
         self.stopped = threading.Event()
         self.exit_status = 0
         self._channel = channel
-        self._handlers: dict[str, Callable[[Message], None]] = {}
+        self._handlers: dict[type, Callable[[Any], None]] = {Stop: lambda _: self.stopped.set()}
         self._condition = threading.Condition()
-        self._ordered: deque[tuple[str, Mapping[str, Any], Arrays | None]] = deque()
-        self._latest: dict[str, tuple[Mapping[str, Any], Arrays | None]] = {}
+        self._ordered: deque[object] = deque()
+        self._latest: dict[type, object] = {}
         self._sending = False
         self.replaced = 0
         threading.Thread(target=self._send_loop, name="control-out", daemon=True).start()
 
-    def on(self, kind: str, handler: Callable[[Message], None]) -> None:
-        """Calls ``handler`` from the reading thread for every command of this kind."""
-        self._handlers[kind] = handler
+    def on(self, command: type[_Command], handler: Callable[[_Command], None]) -> None:
+        """Calls ``handler`` from the reading thread for every command of this type."""
+        self._handlers[command] = handler
 
     def listen(self) -> None:
         """Starts reading commands; call after the handlers are set."""
@@ -60,18 +65,18 @@ class ControlLink:
         time.sleep(EXIT_GRACE_S)
         os._exit(self.exit_status or 4)
 
-    def send(self, kind: str, fields: Mapping[str, Any], arrays: Arrays | None = None) -> None:
+    def send(self, report: object) -> None:
         with self._condition:
             if len(self._ordered) >= MAX_OUTBOX:
                 self.fail("the supervisor does not read reports")
                 return
-            self._ordered.append((kind, fields, arrays))
+            self._ordered.append(report)
             self._condition.notify()
 
-    def latest(self, kind: str, fields: Mapping[str, Any], arrays: Arrays | None = None) -> None:
+    def latest(self, report: object) -> None:
         with self._condition:
-            self.replaced += kind in self._latest
-            self._latest[kind] = (fields, arrays)
+            self.replaced += type(report) in self._latest
+            self._latest[type(report)] = report
             self._condition.notify()
 
     def fail(self, reason: str) -> None:
@@ -88,28 +93,28 @@ class ControlLink:
     def _receive_loop(self) -> None:
         try:
             while True:
-                message = self._channel.receive()
-                if message.kind == "stop":
-                    self.stopped.set()
-                handler = self._handlers.get(message.kind)
-                if handler is not None:
-                    handler(message)
+                command = self._channel.receive()
+                handler = self._handlers.get(type(command))
+                if handler is None:
+                    raise unexpected(command, "this process")
+                handler(command)
         except ChannelClosed:
             log.info("the supervisor is gone")
             self.stopped.set()
+        except UnexpectedMessage as error:
+            self.fail(str(error))
 
     def _send_loop(self) -> None:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._ordered or self._latest)
-                batch = list(self._ordered)
-                batch += [(kind, fields, arrays) for kind, (fields, arrays) in self._latest.items()]
+                batch = [*self._ordered, *self._latest.values()]
                 self._ordered.clear()
                 self._latest.clear()
                 self._sending = True
             try:
-                for kind, fields, arrays in batch:
-                    self._channel.send(kind, fields, arrays)
+                for report in batch:
+                    self._channel.send(report)
             except ChannelClosed:
                 self.stopped.set()
                 return
@@ -126,22 +131,27 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def start_child(fd: int) -> ControlLink:
-    """First call of a child's ``main``: takes the socket and the configuration, sets up logging and limits."""
+def start_child(fd: int, expected: type[_Setup]) -> ControlLink[_Setup]:
+    """First call of a child's ``main``: takes the socket and the setup, sets up logging and limits.
+
+    Raises UnexpectedMessage when the supervisor begins with something else than ``expected``.
+    """
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
-    channel = Channel(socket.socket(fileno=fd))
-    config = channel.receive().fields
-    logs.configure(config["log_level"], config["log_format"])
-    limit = int(config.get("memory_limit_bytes") or 0)
+    channel = MessageChannel(Channel(socket.socket(fileno=fd)))
+    setup = channel.receive()
+    if not isinstance(setup, expected):
+        raise unexpected(setup, f"a process that waits for its {expected.__name__}")
+    logs.configure(setup.log_level, setup.log_format)
+    limit = setup.memory_limit_bytes
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    link = ControlLink(channel, config)
-    _stop_on_sigterm(link)
+    link = ControlLink(channel, setup)
+    _stop_on_sigterm(link.stopped)
     return link
 
 
-def _stop_on_sigterm(link: ControlLink) -> None:
+def _stop_on_sigterm(stopped: threading.Event) -> None:
     """By a pipe and a thread, not in a handler: a second signal inside ``Event.set`` would wait for ever for the lock
     that the first holds. The interpreter writes to the pipe even while the main thread is in native code."""
     reading, writing = os.pipe()
@@ -151,7 +161,7 @@ def _stop_on_sigterm(link: ControlLink) -> None:
 
     def wait() -> None:
         os.read(reading, 1)
-        link.stopped.set()
+        stopped.set()
 
     threading.Thread(target=wait, name="sigterm", daemon=True).start()
 

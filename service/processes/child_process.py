@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from service.processes.ipc import ChannelClosed, Message, read_message, write_message
+from service.processes.ipc import ChannelClosed
+from service.processes.messages import ChildSetup, Stop, read_message, write_message
+from service.processes.transport import socket_pair
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 # or arguments), and its thread pools must not each take the whole machine.
 _DROPPED_PREFIX = "ACTOSCOPE_"
 
-Handler = Callable[[Message], Awaitable[None]]
+Handler = Callable[[Any], Awaitable[None]]
 
 
 class ChildProcess:
@@ -36,9 +37,9 @@ class ChildProcess:
         self.heard_s = time.monotonic()
 
     @classmethod
-    async def start(cls, module: str, config: Mapping[str, Any]) -> ChildProcess:
-        """Runs ``python -m module FD`` and sends it the configuration."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    async def start(cls, module: str, setup: ChildSetup) -> ChildProcess:
+        """Runs ``python -m module FD`` and sends it its setup."""
+        ours, theirs = socket_pair()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_DROPPED_PREFIX)}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -58,20 +59,23 @@ class ChildProcess:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 22)
         child = cls(process, reader, writer)
-        child.command("config", config)
+        child.command(setup)
         return child
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def command(self, kind: str, fields: Mapping[str, Any] | None = None) -> None:
+    def command(self, content: object) -> None:
         """Queues a command; a child that is gone is noticed by whoever reads ``messages``."""
         if not self._writer.is_closing():
-            write_message(self._writer, kind, fields)
+            write_message(self._writer, content)
 
     async def messages(self, handler: Handler) -> None:
-        """Hands every report to ``handler`` until the child closes its side."""
+        """Hands every report to ``handler`` until the child closes its side.
+
+        Raises UnexpectedMessage for a report that is none, and what ``handler`` raises.
+        """
         try:
             while True:
                 message = await read_message(self._reader)
@@ -92,7 +96,7 @@ class ChildProcess:
 
     async def stop(self, grace_s: float) -> int:
         """Asks, waits ``grace_s``, kills. → the exit status, negative for a signal."""
-        self.command("stop")
+        self.command(Stop())
         try:
             return await asyncio.wait_for(self._process.wait(), grace_s)
         except asyncio.TimeoutError:

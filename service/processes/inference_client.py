@@ -8,19 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections import deque
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.counters import Measures
-from service.processes.ipc import Channel, ChannelClosed, Message
+from service.processes.ipc import ChannelClosed
+from service.processes.messages import (
+    ClipAnswer,
+    ClipOffer,
+    ClipWanted,
+    DetectAnswer,
+    DetectRequest,
+    Hello,
+    MessageChannel,
+    ModelProblem,
+    NoClip,
+    ScoresAnswer,
+    TrackGone,
+    UnexpectedMessage,
+    Welcome,
+    unexpected,
+)
+from service.processes.transport import connect
 
 log = logging.getLogger(__name__)
 
@@ -32,24 +45,24 @@ PROBLEM_RETRY_S = 5.0  # the worker cannot load the model: asking costs it a try
 
 
 class InferenceClient:
-    """Implements ``stream.Inference`` over the local socket at ``path``. Use ``close`` when done."""
+    """Implements ``stream.Inference`` over the local socket at ``address``. Use ``close`` when done."""
 
     def __init__(
         self,
-        path: Path,
+        address: str,
         stream_id: str,
         model: str,
         measures: Measures,
         patient: bool = False,
         detect_timeout_s: float = 5.0,
     ) -> None:
-        self._path = path
-        self._hello = {"stream_id": stream_id, "model": model}
+        self._address = address
+        self._hello = Hello(stream_id, model)
         self._measures = measures
         self._patient = patient
         self._detect_timeout_s = detect_timeout_s
         self._condition = threading.Condition()
-        self._channel: Channel | None = None
+        self._channel: MessageChannel | None = None
         self._labels: tuple[str, ...] = ()
         self._clips: dict[int, Clip] = {}
         self._sent: dict[int, Clip] = {}
@@ -82,12 +95,12 @@ class InferenceClient:
             request = self._request
         expected = np.asarray(expected_xyxy, np.float32).reshape(-1, 4)
         try:
-            channel.send("detect", {"request": request}, {"image": frame.image, "expected": expected})
+            channel.send(DetectRequest(request, frame.image, expected))
         except ChannelClosed:
             return None
         return self._wait_for(request, channel)
 
-    def _wait_for(self, request: int, channel: Channel) -> Detections | None:
+    def _wait_for(self, request: int, channel: MessageChannel) -> Detections | None:
         deadline = time.monotonic() + self._detect_timeout_s
         with self._condition:
             while request not in self._replies:
@@ -122,7 +135,7 @@ class InferenceClient:
             self._measures.count("clips_skipped_total")
         self._measures.count("clips_submitted_total")
         if channel is not None:
-            _try_send(channel, "offer", {"track_id": clip.track_id})
+            _try_send(channel, ClipOffer(clip.track_id))
 
     def take(self) -> list[ActionScores]:
         with self._condition:
@@ -140,7 +153,7 @@ class InferenceClient:
         if dropped is not None:
             self._measures.count("clips_skipped_total")
         if channel is not None:
-            _try_send(channel, "forget", {"track_id": track_id})
+            _try_send(channel, TrackGone(track_id))
 
     @property
     def waiting(self) -> int:
@@ -169,23 +182,22 @@ class InferenceClient:
             try:
                 while True:
                     self._handle(channel, channel.receive())
-            except ChannelClosed as error:
+            except (ChannelClosed, UnexpectedMessage) as error:
                 self._disconnect(channel, str(error))
                 self._closing.wait(RECONNECT_S if self.problem is None else PROBLEM_RETRY_S)
 
-    def _connect(self) -> Channel | None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _connect(self) -> MessageChannel | None:
         try:
-            sock.settimeout(5.0)
-            sock.connect(str(self._path))
-            channel = Channel(sock, SEND_TIMEOUT_S)
-            channel.send("hello", self._hello)
-            return channel
-        except (OSError, ChannelClosed):
-            sock.close()
+            channel = MessageChannel(connect(self._address, send_timeout_s=SEND_TIMEOUT_S))
+        except OSError:
             return None
+        try:
+            channel.send(self._hello)
+        except ChannelClosed:
+            return None
+        return channel
 
-    def _disconnect(self, channel: Channel, why: str) -> None:
+    def _disconnect(self, channel: MessageChannel, why: str) -> None:
         channel.close()
         with self._condition:
             if self._channel is channel:
@@ -196,27 +208,30 @@ class InferenceClient:
             log.warning("inference is away: %s", why)
             self._measures.count("inference_disconnects_total")
 
-    def _handle(self, channel: Channel, message: Message) -> None:
-        if message.kind == "detections":
-            self._on_detections(message)
-        elif message.kind == "want":
-            self._on_want(channel, int(message.fields["track_id"]))
-        elif message.kind == "scores":
-            self._on_scores(message)
-        elif message.kind == "welcome":
-            self._on_welcome(channel, message.fields)
-        elif message.kind == "problem":
-            self._on_problem(str(message.fields["reason"]))
+    def _handle(self, channel: MessageChannel, message: object) -> None:
+        match message:
+            case DetectAnswer():
+                self._on_detections(message)
+            case ClipWanted():
+                self._on_want(channel, message.track_id)
+            case ScoresAnswer():
+                self._on_scores(message)
+            case Welcome():
+                self._on_welcome(channel, message)
+            case ModelProblem():
+                self._on_problem(message.reason)
+            case _:
+                raise unexpected(message, "a stream's inference client")
 
-    def _on_welcome(self, channel: Channel, fields: dict[str, Any]) -> None:
+    def _on_welcome(self, channel: MessageChannel, welcome: Welcome) -> None:
         with self._condition:
-            self._labels = tuple(fields["labels"])
+            self._labels = welcome.labels
             self._channel = channel
             self._scene = None
             self.problem = None
             waiting = list(self._clips)
         for track_id in waiting:
-            _try_send(channel, "offer", {"track_id": track_id})
+            _try_send(channel, ClipOffer(track_id))
 
     def _on_problem(self, reason: str) -> None:
         if reason != self.problem:
@@ -226,41 +241,35 @@ class InferenceClient:
             self._sent.clear()  # no scores will come
             self._condition.notify_all()
 
-    def _on_detections(self, message: Message) -> None:
-        arrays = message.arrays
-        found = Detections(arrays["boxes"], arrays["confidences"], arrays["features"])
+    def _on_detections(self, answer: DetectAnswer) -> None:
+        found = Detections(answer.boxes_xyxy, answer.confidences, answer.features)
         with self._condition:
             self._replies.clear()  # an answer that nobody waited for any more
-            self._replies[int(message.fields["request"])] = found
+            self._replies[answer.request] = found
             self._condition.notify_all()
 
-    def _on_want(self, channel: Channel, track_id: int) -> None:
+    def _on_want(self, channel: MessageChannel, track_id: int) -> None:
         with self._condition:
             clip = self._clips.pop(track_id, None)
             if clip is not None:
                 self._sent[track_id] = clip
-        if clip is None:
-            _try_send(channel, "no_clip", {"track_id": track_id})
-        else:
-            fields = {"track_id": track_id, "first_sample": clip.first_sample, "filled": clip.filled}
-            _try_send(channel, "clip", fields, self._clip_arrays(clip))
+        _try_send(channel, NoClip(track_id) if clip is None else self._answer(clip))
 
-    def _clip_arrays(self, clip: Clip) -> dict[str, NDArray[Any]]:
+    def _answer(self, clip: Clip) -> ClipAnswer:
         """What crosses the border; a scene's pictures cross once for all tracks that ask with them in turn."""
-        if clip.box is None:
-            return {"crops": clip.stack()}
-        if clip.crops is self._scene:
-            return {"box": clip.box}
-        self._scene = clip.crops
-        return {"crops": clip.stack(), "box": clip.box}
+        known = clip.box is not None and clip.crops is self._scene
+        if clip.box is not None:
+            self._scene = clip.crops
+        crops = None if known else clip.stack()
+        return ClipAnswer(clip.track_id, clip.first_sample, clip.filled, crops, clip.box)
 
-    def _on_scores(self, message: Message) -> None:
-        track_id = int(message.fields["track_id"])
+    def _on_scores(self, answer: ScoresAnswer) -> None:
+        track_id = answer.track_id
         with self._condition:
             clip = self._sent.pop(track_id, None)
             if clip is None:
                 return
-            self._scores.append(_scores_of(clip, self._labels, message.arrays["probabilities"]))
+            self._scores.append(ActionScores.of(clip, self._labels, answer.probabilities))
             before = self._last_label_s.get(track_id)
             self._last_label_s[track_id] = clip.end_s
         self._measures.observe("label_latency", time.monotonic() - clip.received_s)
@@ -268,20 +277,7 @@ class InferenceClient:
             self._measures.observe("label_interval", max(0.0, clip.end_s - before))
 
 
-def _scores_of(clip: Clip, labels: tuple[str, ...], probabilities: Floats) -> ActionScores:
-    return ActionScores(
-        track_id=clip.track_id,
-        labels=labels,
-        probabilities=probabilities,
-        start_s=clip.start_s,
-        end_s=clip.end_s,
-        captured_at=clip.captured_at,
-        received_s=clip.received_s,
-        provisional=clip.provisional,
-    )
-
-
-def _try_send(channel: Channel, kind: str, fields: dict[str, Any], arrays: dict[str, Any] | None = None) -> None:
+def _try_send(channel: MessageChannel, message: object) -> None:
     """A closed channel is noticed and mended by the receiving thread."""
     with contextlib.suppress(ChannelClosed):
-        channel.send(kind, fields, arrays)
+        channel.send(message)

@@ -8,24 +8,42 @@ back.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from pipeline.entities import Clip, Floats, Image
-from service.configuration import EngineConfig
+from pipeline.entities import Image
 from service.counters import Measures
-from service.engine import InferenceEngine, ModelUnavailable
+from service.engine import InferenceEngine, ModelUnavailable, Pictures
 from service.processes.child import ControlLink, leave, start_child
-from service.processes.ipc import Channel, ChannelClosed, Message
+from service.processes.ipc import ChannelClosed
+from service.processes.messages import (
+    ClipAnswer,
+    ClipOffer,
+    ClipWanted,
+    DetectAnswer,
+    DetectRequest,
+    Hello,
+    InferenceFailed,
+    InferenceReady,
+    InferenceSetup,
+    InferenceStats,
+    MessageChannel,
+    ModelProblem,
+    NoClip,
+    ScoresAnswer,
+    TrackGone,
+    UnexpectedMessage,
+    Welcome,
+    unexpected,
+)
 from service.processes.scheduler import ClipScheduler, Key
+from service.processes.transport import Listener
 
 log = logging.getLogger(__name__)
 
@@ -37,55 +55,42 @@ CLASSIFY_NICENESS = 5
 class Connection:
     """One stream: its channel, the model that it wants, and the clips that it was asked for."""
 
-    def __init__(self, number: int, channel: Channel) -> None:
+    def __init__(self, number: int, channel: MessageChannel) -> None:
         self.number = number
         self.channel = channel
         self.stream_id = ""
         self.model = ""
         self._condition = threading.Condition()
-        self._answers: dict[int, Clip | None] = {}
+        self._answers: dict[int, Pictures | None] = {}
         self._asked: set[int] = set()
         self._scene: tuple[Image, ...] = ()  # the last one received; its other tracks refer to it
 
-    def read_clip(self, fields: dict[str, Any], arrays: dict[str, Any]) -> Clip:
-        """The message's clip; its times stay with the stream's process, which alone needs them.
+    def read_clip(self, answer: ClipAnswer) -> Pictures:
+        """What a network sees of it. Several tracks of one scene refer to one and the same tuple of pictures.
 
-        Several tracks of one scene refer to one and the same tuple of pictures. Raises ValueError where none came yet.
+        Raises UnexpectedMessage where none came yet.
         """
-        box = arrays.get("box")
-        pictures = tuple(arrays["crops"]) if "crops" in arrays else self._scene
-        if not pictures:
-            raise ValueError("a clip without pictures")
-        if box is not None:
-            self._scene = pictures
-        filled = int(fields["filled"])
-        return Clip(
-            track_id=int(fields["track_id"]),
-            crops=pictures,
-            start_s=0.0,
-            end_s=0.0,
-            captured_at=0.0,
-            received_s=0.0,
-            filled=filled,
-            provisional=filled < len(pictures),
-            first_sample=int(fields["first_sample"]),
-            box=box,
-        )
+        crops = tuple(answer.crops) if answer.crops is not None else self._scene
+        if not crops:
+            raise UnexpectedMessage("a clip without pictures")
+        if answer.box is not None:
+            self._scene = crops
+        return Pictures(crops, answer.first_sample, answer.filled < len(crops), answer.box)
 
     def ask(self, track_id: int) -> None:
         """Asks for the newest clip of a track; ``answer`` waits for it."""
         with self._condition:
             self._answers.pop(track_id, None)
             self._asked.add(track_id)
-        self.channel.send("want", {"track_id": track_id})
+        self.channel.send(ClipWanted(track_id))
 
-    def put_answer(self, track_id: int, clip: Clip | None) -> None:
+    def put_answer(self, track_id: int, clip: Pictures | None) -> None:
         with self._condition:
             if track_id in self._asked:  # else it came too late, and 9.6 MB would stay for ever
                 self._answers[track_id] = clip
                 self._condition.notify_all()
 
-    def answer(self, track_id: int, deadline: float) -> Clip | None:
+    def answer(self, track_id: int, deadline: float) -> Pictures | None:
         """→ the clip, or None if the track has none any more or the stream does not answer until ``deadline``."""
         with self._condition:
             while track_id not in self._answers:
@@ -98,19 +103,28 @@ class Connection:
             return self._answers.pop(track_id)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fetched:
+    """A clip that came, and whose it is."""
+
+    connection: Connection
+    track_id: int
+    pictures: Pictures
+
+
 class DetectQueue:
     """Frames that wait for the detector: at most one a connection, since a stream waits for its answer."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._waiting: dict[int, tuple[Connection, int, Image, Floats]] = {}
+        self._waiting: dict[int, tuple[Connection, DetectRequest]] = {}
 
-    def put(self, connection: Connection, request: int, image: Image, expected_xyxy: Floats) -> None:
+    def put(self, connection: Connection, request: DetectRequest) -> None:
         with self._condition:
-            self._waiting[connection.number] = (connection, request, image, expected_xyxy)
+            self._waiting[connection.number] = (connection, request)
             self._condition.notify()
 
-    def take(self, limit: int, timeout_s: float) -> list[tuple[Connection, int, Image, Floats]]:
+    def take(self, limit: int, timeout_s: float) -> list[tuple[Connection, DetectRequest]]:
         with self._condition:
             if not self._waiting:
                 self._condition.wait(timeout_s)
@@ -122,20 +136,16 @@ class DetectQueue:
 
 
 class InferenceServer:
-    """Serves the streams that connect to ``path`` until ``close``."""
+    """Serves the streams that connect to ``address`` until ``close``."""
 
-    def __init__(self, engine: InferenceEngine, path: Path) -> None:
+    def __init__(self, engine: InferenceEngine, address: str) -> None:
         self._engine = engine
         self._measures = engine.measures
         self._scheduler = ClipScheduler()
         self._frames = DetectQueue()
         self._connections: dict[int, Connection] = {}
         self._closed = threading.Event()
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        path.chmod(0o600)
-        self._listener.listen(64)
+        self._listener = Listener(address)
 
     def start(self, on_failure: Callable[[str], None]) -> None:
         """Starts the threads. ``on_failure`` hears of an error that ended a thread: the process should then end."""
@@ -145,8 +155,6 @@ class InferenceServer:
     def close(self) -> None:
         self._closed.set()
         self._scheduler.close()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread, which closing would not
         self._listener.close()
         for connection in list(self._connections.values()):
             connection.channel.close()
@@ -166,11 +174,11 @@ class InferenceServer:
         number = 0
         while not self._closed.is_set():
             try:
-                sock, _ = self._listener.accept()
+                channel = self._listener.accept()
             except OSError:
                 return  # closed
             number += 1
-            connection = Connection(number, Channel(sock))
+            connection = Connection(number, MessageChannel(channel))
             self._connections[number] = connection
             threading.Thread(target=self._serve, args=(connection,), name=f"stream-{number}", daemon=True).start()
 
@@ -180,7 +188,7 @@ class InferenceServer:
                 self._handle(connection, connection.channel.receive())
         except ChannelClosed:
             log.info("stream %s left", connection.stream_id or connection.number)
-        except (KeyError, ValueError, TypeError) as error:
+        except UnexpectedMessage as error:
             log.error("stream %s sent a malformed message: %s", connection.stream_id, error)
         finally:
             connection.channel.close()
@@ -188,33 +196,33 @@ class InferenceServer:
             self._engine.forget(lambda key: key[0] == connection.number)
             self._connections.pop(connection.number, None)
 
-    def _handle(self, connection: Connection, message: Message) -> None:
-        fields, arrays = message.fields, message.arrays
-        if message.kind == "detect":
-            self._frames.put(connection, int(fields["request"]), arrays["image"], arrays["expected"])
-        elif message.kind == "offer":
-            self._scheduler.offer((connection.number, int(fields["track_id"])), connection.model)
-        elif message.kind == "clip":
-            connection.put_answer(int(fields["track_id"]), connection.read_clip(fields, arrays))
-        elif message.kind == "no_clip":
-            connection.put_answer(int(fields["track_id"]), None)
-        elif message.kind == "forget":
-            gone = (connection.number, int(fields["track_id"]))
-            self._scheduler.forget(gone)
-            self._engine.forget(lambda key: key == gone)
-        elif message.kind == "hello":
-            self._welcome(connection, fields)
-        else:
-            raise ValueError(f"unknown kind {message.kind!r}")
+    def _handle(self, connection: Connection, message: object) -> None:
+        match message:
+            case DetectRequest():
+                self._frames.put(connection, message)
+            case ClipOffer():
+                self._scheduler.offer((connection.number, message.track_id), connection.model)
+            case ClipAnswer():
+                connection.put_answer(message.track_id, connection.read_clip(message))
+            case NoClip():
+                connection.put_answer(message.track_id, None)
+            case TrackGone():
+                gone = (connection.number, message.track_id)
+                self._scheduler.forget(gone)
+                self._engine.forget(lambda key: key == gone)
+            case Hello():
+                self._welcome(connection, message)
+            case _:
+                raise unexpected(message, "the inference process")
 
-    def _welcome(self, connection: Connection, fields: dict[str, Any]) -> None:
-        connection.stream_id, connection.model = str(fields["stream_id"]), str(fields["model"])
+    def _welcome(self, connection: Connection, hello: Hello) -> None:
+        connection.stream_id, connection.model = hello.stream_id, hello.model
         try:
             labels = self._engine.classifier(connection.model).labels
         except ModelUnavailable as error:
-            connection.channel.send("problem", {"reason": str(error)})
+            connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
-        connection.channel.send("welcome", {"labels": list(labels)})
+        connection.channel.send(Welcome(tuple(labels)))
         log.info("stream %s joined, model %s", connection.stream_id, connection.model)
 
     def _detect(self) -> None:
@@ -222,14 +230,11 @@ class InferenceServer:
             batch = self._frames.take(MAX_DETECT_BATCH, timeout_s=0.5)
             if not batch:
                 continue
-            found = self._engine.detect([item[2] for item in batch], [item[3] for item in batch])
-            for (connection, request, _, _), detections in zip(batch, found, strict=True):
-                arrays = {
-                    "boxes": detections.boxes_xyxy,
-                    "confidences": detections.confidences,
-                    "features": detections.features,
-                }
-                _try_send(connection, "detections", {"request": request}, arrays)
+            requests = [request for _, request in batch]
+            found = self._engine.detect([each.image for each in requests], [each.expected_xyxy for each in requests])
+            for (connection, request), people in zip(batch, found, strict=True):
+                answer = DetectAnswer(request.request, people.boxes_xyxy, people.confidences, people.features)
+                _try_send(connection, answer)
 
     def _classify(self) -> None:
         # Detection must keep the cameras' pace, labels may come a little later: where cores are scarce this thread
@@ -248,24 +253,24 @@ class InferenceServer:
             if fetched:
                 self._classify_fetched(model, fetched)
 
-    def _classify_fetched(self, model: str, fetched: list[tuple[Connection, Clip]]) -> None:
+    def _classify_fetched(self, model: str, fetched: list[Fetched]) -> None:
         """Sends each stream its scores. Clips that the model cannot read are their own stream's problem only."""
-        keys = [(connection.number, clip.track_id) for connection, clip in fetched]
+        keys = [(each.connection.number, each.track_id) for each in fetched]
         try:
-            scores = self._engine.classify(model, [clip for _, clip in fetched], keys)
+            found = self._engine.classify(model, [each.pictures for each in fetched], keys)
         except ValueError as error:  # clips of another shape or kind: the model changed after the stream began
-            connections = {connection for connection, _ in fetched}
+            connections = {each.connection for each in fetched}
             if len(connections) > 1:
                 for connection in connections:
-                    self._classify_fetched(model, [item for item in fetched if item[0] is connection])
+                    self._classify_fetched(model, [each for each in fetched if each.connection is connection])
             else:
                 reason = f"model {model!r} cannot read this stream's clips: {error}; restart the stream"
-                _try_send(fetched[0][0], "problem", {"reason": reason}, {})
+                _try_send(fetched[0].connection, ModelProblem(reason))
             return
-        for (connection, clip), item in zip(fetched, scores, strict=True):
-            _try_send(connection, "scores", {"track_id": clip.track_id}, {"probabilities": item.probabilities})
+        for each, probabilities in zip(fetched, found, strict=True):
+            _try_send(each.connection, ScoresAnswer(each.track_id, probabilities))
 
-    def _fetch(self, keys: list[Key]) -> list[tuple[Connection, Clip]]:
+    def _fetch(self, keys: list[Key]) -> list[Fetched]:
         """Asks every stream first, so that their answers are made at the same time."""
         asked = []
         for number, track_id in keys:
@@ -278,14 +283,14 @@ class InferenceServer:
             except ChannelClosed:
                 continue
         deadline = time.monotonic() + CLIP_WAIT_S
-        answers = [(connection, connection.answer(track_id, deadline)) for connection, track_id in asked]
-        return [(connection, clip) for connection, clip in answers if clip is not None]
+        answers = [(connection, track_id, connection.answer(track_id, deadline)) for connection, track_id in asked]
+        return [Fetched(connection, track_id, clip) for connection, track_id, clip in answers if clip is not None]
 
 
-def _try_send(connection: Connection, kind: str, fields: dict[str, Any], arrays: dict[str, Any]) -> None:
+def _try_send(connection: Connection, message: object) -> None:
     """A stream that left meanwhile is forgotten by its reader thread."""
     try:
-        connection.channel.send(kind, fields, arrays)
+        connection.channel.send(message)
     except ChannelClosed:
         log.debug("stream %s left before its answer", connection.stream_id)
 
@@ -300,40 +305,25 @@ def _guarded(name: str, body: Callable[[], None], on_failure: Callable[[str], No
 
 def main(argv: list[str]) -> int:
     """Entry point; see the module's text. Returns the exit status."""
-    link = start_child(int(argv[1]))
+    link = start_child(int(argv[1]), InferenceSetup)
     link.listen()
-    fields = link.config
-    config = EngineConfig(
-        weights_dir=Path(fields["weights_dir"]),
-        cache_dir=Path(fields["cache_dir"]),
-        model=fields["model"],
-        runtime=fields["runtime"],
-        detector=Path(fields["detector"]) if fields["detector"] else None,
-        detector_image_size=fields["detector_image_size"],
-        detector_confidence=fields["detector_confidence"],
-        appearance=Path(fields["appearance"]) if fields["appearance"] else None,
-        max_batch=fields["max_batch"],
-        threads=fields["threads"],
-        stem_memory_mb=fields["stem_memory_mb"],
-        measure=True,
-    )
     try:
-        engine = InferenceEngine(config, Measures())
+        engine = InferenceEngine(link.setup.engine, Measures())
     except Exception as error:
         log.exception("the models cannot be loaded")
-        link.send("failed", {"reason": str(error)})
+        link.send(InferenceFailed(str(error)))
+        link.flush()
         return 3
-    return _serve_until_told(engine, Path(fields["socket"]), link)
+    return _serve_until_told(engine, link)
 
 
-def _serve_until_told(engine: InferenceEngine, path: Path, link: ControlLink) -> int:
-    server = InferenceServer(engine, path)
+def _serve_until_told(engine: InferenceEngine, link: ControlLink[InferenceSetup]) -> int:
+    server = InferenceServer(engine, link.setup.address)
     server.start(link.fail)
-    link.send("ready", {"parts": engine.describe(), "pid": os.getpid()})
+    link.send(InferenceReady(engine.describe()))
     while not link.stopped.wait(1.0):
-        link.send("stats", {"measures": server.report(), "parts": engine.describe()})
+        link.send(InferenceStats(server.report(), engine.describe()))
     server.close()
-    path.unlink(missing_ok=True)
     return link.exit_status
 
 

@@ -3,98 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from service.processes.child_process import ChildProcess, RestartPolicy
-from service.processes.ipc import Message
+from service.processes.child_process import ChildProcess
+from service.processes.managed_child import Ended, ManagedChild
+from service.processes.messages import (
+    InferenceFailed,
+    InferenceReady,
+    InferenceSetup,
+    InferenceStats,
+    unexpected,
+)
 
 log = logging.getLogger(__name__)
 
 SILENCE_S = 8.0
-STOP_GRACE_S = 3.0
 
 
-class InferenceRunner:
+class InferenceRunner(ManagedChild):
     """``ready`` once the models are loaded; a crash is answered with a new process, streams reconnect to it."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
-        self._policy = RestartPolicy()
-        self._child: ChildProcess | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = asyncio.Event()
+    module = "service.processes.inference_process"
+    stop_grace_s = 3.0
+
+    def __init__(self, setup: InferenceSetup) -> None:
+        super().__init__("the inference process")
+        self._setup = setup
         self.ready = asyncio.Event()
         self.reason = "loading models"
-        self.restarts = 0
-        self.stats: dict[str, Any] = {}
-        self.parts: dict[str, str] = {}
-        self.pid: int | None = None
+        self.stats: Mapping[str, Any] = {}
+        self.parts: Mapping[str, str] = {}
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+    def setup(self) -> InferenceSetup:
+        return self._setup
 
-    async def stop(self) -> None:
-        self._stopping.set()
-        if self._child is not None:
-            self._child.command("stop")
-        if self._task is None:
-            return
-        done, _ = await asyncio.wait({self._task}, timeout=STOP_GRACE_S)
-        if not done and self._child is not None:
-            self._child.kill()
-        await asyncio.wait({self._task}, timeout=1.0)
+    def ended(self) -> None:
+        self.ready.clear()
 
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            status = await self._run_once()
-            if self._stopping.is_set():
-                return
-            self.reason = self.reason if self.reason != "ready" else f"ended with status {status}, loading again"
-            delay_s, broken = self._policy.crashed(time.monotonic())
-            self.restarts += 1
-            log.error("inference process ended with status %d; again in %.2g s", status, delay_s)
-            if broken:
-                self.reason = f"crashes again and again; next try in {delay_s:.0f} s. {self.reason}"
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+    async def crashed(self, end: Ended, delay_s: float, broken: bool) -> None:
+        if end.status is None:
+            self.reason = str(end)
+        elif self.reason == "ready":
+            self.reason = f"ended with status {end.status}, loading again"
+        if broken:
+            self.reason = f"crashes again and again; next try in {delay_s:.0f} s. {self.reason}"
 
-    async def _run_once(self) -> int:
-        try:
-            child = self._child = await ChildProcess.start("service.processes.inference_process", self._config)
-        except OSError as error:
-            self.reason = f"cannot start: {error}"
-            return -1
-        self.pid = child.pid
-        watchdog = asyncio.create_task(self._watch_silence(child))
-        try:
-            await child.messages(self._handle)
-            return await child.reap()
-        finally:
-            watchdog.cancel()
-            self.ready.clear()
-            self._child, self.pid = None, None
-
-    async def _watch_silence(self, child: ChildProcess) -> None:
+    def hang(self, child: ChildProcess) -> str | None:
         """Only once it is ready: loading and exporting models may take minutes the first time."""
-        await self.ready.wait()
-        while time.monotonic() - child.heard_s < SILENCE_S:
-            await asyncio.sleep(1.0)
+        if not self.ready.is_set() or time.monotonic() - child.heard_s < SILENCE_S:
+            return None
         self.reason = "hung and was killed"
-        log.error("inference process %d is silent: killed", child.pid)
-        child.kill()
+        return "is silent"
 
-    async def _handle(self, message: Message) -> None:
-        if message.kind == "ready":
-            self.parts, self.reason = dict(message.fields["parts"]), "ready"
-            self.ready.set()
-            log.info("inference is ready: %s", self.parts)
-        elif message.kind == "stats":
-            self.stats, self.parts = message.fields["measures"], dict(message.fields["parts"])
-        elif message.kind == "failed":
-            self.reason = str(message.fields["reason"])
+    async def handle(self, report: Any) -> None:
+        match report:
+            case InferenceReady():
+                self.parts, self.reason = report.parts, "ready"
+                self.ready.set()
+                log.info("inference is ready: %s", dict(self.parts))
+            case InferenceStats():
+                self.stats, self.parts = report.measures, report.parts
+            case InferenceFailed():
+                self.reason = report.reason
+            case _:
+                raise unexpected(report, "the inference process's runner")
 
     def status(self) -> dict[str, Any]:
         """For ``/readyz`` and ``GET /v1/models``."""
@@ -102,7 +77,7 @@ class InferenceRunner:
         return {
             "ready": self.ready.is_set(),
             "reason": self.reason,
-            "parts": self.parts,
+            "parts": dict(self.parts),
             "restarts": self.restarts,
             "pid": self.pid,
             "queue": gauges.get("clip_queue_depth", 0),

@@ -36,7 +36,9 @@ class ChannelClosed(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Packet:
+    """What crosses, whatever it means; ``messages`` gives it a meaning."""
+
     kind: str
     fields: dict[str, Any]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -52,7 +54,7 @@ def encode(kind: str, fields: Mapping[str, Any] | None = None, arrays: Arrays | 
     return [memoryview(prefix + head), *body]
 
 
-def decode(head: bytes | bytearray, body: bytearray) -> Message:
+def decode(head: bytes | bytearray, body: bytearray) -> Packet:
     """Head and body bytes → a message whose arrays are views of ``body``. Raises ChannelClosed on anything odd."""
     try:
         content = json.loads(head)
@@ -60,7 +62,7 @@ def decode(head: bytes | bytearray, body: bytearray) -> Message:
         for spec in content["arrays"]:
             array, offset = _take_array(spec, body, offset)
             arrays[str(spec["name"])] = array
-        return Message(str(content["kind"]), dict(content["fields"]), arrays)
+        return Packet(str(content["kind"]), dict(content["fields"]), arrays)
     except (ValueError, KeyError, TypeError) as error:
         raise ChannelClosed(f"expected a message, got something else: {error}") from None
 
@@ -118,7 +120,7 @@ class Channel:
             with contextlib.suppress(BlockingIOError):
                 view = view[self._socket.send(view, socket.MSG_DONTWAIT) :]
 
-    def receive(self) -> Message:
+    def receive(self) -> Packet:
         """Blocks until a message is whole; ``close`` from another thread ends the wait with ChannelClosed."""
         head_length, body_length = check_lengths(self._read(_PREFIX.size))
         head = self._read(head_length)
@@ -150,7 +152,7 @@ class Channel:
         self._socket.close()
 
 
-async def read_message(reader: asyncio.StreamReader) -> Message:
+async def read_packet(reader: asyncio.StreamReader) -> Packet:
     """The same format on an event loop. Raises ChannelClosed at the end of the stream."""
     try:
         head_length, body_length = check_lengths(await reader.readexactly(_PREFIX.size))
@@ -160,7 +162,7 @@ async def read_message(reader: asyncio.StreamReader) -> Message:
         raise ChannelClosed("the other process closed the connection") from None
 
 
-def write_message(writer: asyncio.StreamWriter, kind: str, fields: Mapping[str, Any] | None = None) -> None:
-    """Queues a small control message on an event loop's writer."""
+def write_packet(writer: asyncio.StreamWriter, kind: str, fields: Mapping[str, Any] | None = None) -> None:
+    """Queues a small packet without arrays on an event loop's writer."""
     for buffer in encode(kind, fields):
         writer.write(bytes(buffer))

@@ -1,8 +1,7 @@
 """One camera's process: source, tracker, buffers, smoothing, overlay, recording.
 
-Started by the supervisor as ``python -m service.processes.stream_process FD``. The socket ``FD`` brings the
-configuration and commands (``stop``, ``watch``), and carries reports back: ``state``, ``tracks``, ``actions``,
-``picture``, ``segment``, ``problem`` and, once a second, ``stats``.
+Started by the supervisor as ``python -m service.processes.stream_process FD``. The socket ``FD`` brings the setup and
+commands, and carries reports back (``messages``).
 """
 
 from __future__ import annotations
@@ -11,25 +10,39 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipConfig
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError, SourceUrlError
-from pipeline.scene_clips import clip_buffer
-from pipeline.source import SourceOptions, SourceState, VideoSource
+from pipeline.source import SourceOptions, SourceState, SourceStats, VideoSource
 from pipeline.source_url import SourcePolicy, SourceUrl
-from pipeline.stride import StrideController
-from pipeline.tracker import PersonTracker, TrackerConfig
 from service.counters import Measures, Rate
-from service.ids import new_id
 from service.processes.child import ControlLink, leave, start_child
 from service.processes.inference_client import InferenceClient
-from service.recording.presenter import Presenter
-from service.stream import Stages, end_actions, run_stream
+from service.processes.messages import (
+    ActionReport,
+    Picture,
+    RecordingSetup,
+    SegmentReport,
+    SourceSetup,
+    StateReport,
+    StatsReport,
+    StreamSetup,
+    TracksReport,
+    Trouble,
+    Watch,
+)
+from service.recording.presenter import Presenter, RecordingPlan
+from service.recording.recorder import RecorderConfig
+from service.stages import build_stages
+from service.storage.segment import Segment
+from service.stream import end_actions, run_stream
+from service.stream_state import StreamState
 from service.wire_messages import to_action_message, to_tracks_message
 
 log = logging.getLogger(__name__)
@@ -38,14 +51,16 @@ log = logging.getLogger(__name__)
 class LiveSink:
     """Sends results to the supervisor and hands them to the presenter (overlay, recording, live picture)."""
 
-    def __init__(self, link: ControlLink, presenter: Presenter, inference: InferenceClient, measures: Measures) -> None:
+    def __init__(
+        self, link: ControlLink[StreamSetup], presenter: Presenter, inference: InferenceClient, measures: Measures
+    ) -> None:
         self._link = link
         self._presenter = presenter
         self._inference = inference
         self._measures = measures
-        self._stream_id = str(link.config["stream_id"])
-        self._buffer_size = int(link.config["clip"]["length"])
-        self._period_s = 1.0 / float(link.config["tracks_hz"])
+        self._stream_id = link.setup.stream_id
+        self._buffer_size = link.setup.stages.clip.length
+        self._period_s = 1.0 / link.setup.tracks_hz
         self._next_tracks_s = 0.0
         self._known: set[int] = set()
         self.last: FrameResult | None = None
@@ -57,7 +72,7 @@ class LiveSink:
         if now >= self._next_tracks_s:
             self._next_tracks_s = max(self._next_tracks_s + self._period_s, now)
             message = to_tracks_message(self._stream_id, result, self._buffer_size)
-            self._link.latest("tracks", {"message": message})
+            self._link.latest(TracksReport(message))
             messages.append(message)
         self._forget_gone(result)
         self._presenter.show(result, messages)
@@ -70,7 +85,7 @@ class LiveSink:
     def _events_out(self, events: Sequence[ActionEvent]) -> list[dict[str, Any]]:
         messages = [to_action_message(self._stream_id, event) for event in events]
         for message in messages:
-            self._link.send("action", {"message": message})
+            self._link.send(ActionReport(message))
         return messages
 
     def _forget_gone(self, result: FrameResult) -> None:
@@ -80,39 +95,57 @@ class LiveSink:
         self._known = present
 
 
-class StreamProcess:
-    """Wires the parts of one stream together from the supervisor's configuration."""
+class LinkAudience:
+    """The presenter's reports, as messages to the supervisor."""
 
-    def __init__(self, link: ControlLink) -> None:
-        config = link.config
+    def __init__(self, link: ControlLink[StreamSetup]) -> None:
+        self._link = link
+
+    def picture(self, jpeg: NDArray[np.uint8]) -> None:
+        self._link.latest(Picture(jpeg))
+
+    def segment(self, segment: Segment) -> None:
+        self._link.send(SegmentReport(segment))
+
+    def trouble(self, reason: str) -> None:
+        self._link.send(Trouble("recorder", reason))
+
+    def fail(self, reason: str) -> None:
+        self._link.fail(reason)
+
+
+class StreamProcess:
+    """Wires the parts of one stream together as the supervisor's setup says."""
+
+    def __init__(self, link: ControlLink[StreamSetup]) -> None:
+        setup = link.setup
         self._link = link
         self._measures = Measures()
-        self._state = SourceState.CONNECTING
+        self._state = StreamState.CONNECTING
         self._running_s = 0.0  # monotonic; when frames began to arrive
-        self._url = source_url(config)
-        self._source = VideoSource(self._url, source_options(config), self._on_state)
+        self._url = source_url(setup.source)
+        patient = is_unhurried(self._url, setup.source)
+        self._source = VideoSource(self._url, source_options(setup.source), self._on_state)
         self._inference = InferenceClient(
-            Path(config["inference_socket"]),
-            config["stream_id"],
-            config["model"],
-            self._measures,
-            patient=is_unhurried(config),
+            setup.inference, setup.stream_id, setup.model, self._measures, patient=patient
         )
-        self._presenter = Presenter(config, link, self._measures, patient=is_unhurried(config))
-        self._stages = build_stages(config, self._measures)
+        self._presenter = Presenter(
+            LinkAudience(link), self._measures, setup.stages.clip.length, recording_plan(setup.recording), patient
+        )
+        self._stages = build_stages(replace(setup.stages, adaptive=not patient), self._measures)
         self._sink = LiveSink(link, self._presenter, self._inference, self._measures)
         self._rate_in, self._rate_out = Rate(), Rate()
 
     def run(self) -> int:
         """Until the source ends for good or the supervisor says stop. Returns the exit status."""
-        self._link.on("watch", lambda message: self._presenter.watch(float(message.fields["seconds"])))
+        self._link.on(Watch, lambda watch: self._presenter.watch(watch.seconds))
         self._link.listen()
         threading.Thread(target=self._wait_for_stop, name="stop", daemon=True).start()
         threading.Thread(target=self._report_loop, name="report", daemon=True).start()
         try:
             run_stream(self._source, self._inference, self._stages, self._sink)
         except SourceError as error:
-            self._report_state(SourceState.FAILED, error.code, str(error))
+            self._report_state(StreamState.FAILED, error.code, str(error))
         finally:
             self._close()
         return self._link.exit_status
@@ -125,30 +158,49 @@ class StreamProcess:
     def _close(self) -> None:
         self._presenter.close()
         self._inference.close()
-        self._link.latest("stats", self._stats())
+        self._link.latest(self._stats())
         self._link.flush()
 
     def _on_state(self, state: SourceState, code: str | None, reason: str) -> None:
         if state in (SourceState.RECONNECTING, SourceState.FAILED):
             end_actions(self._stages, self._sink)
             self._presenter.break_off()
-        self._report_state(state, code, reason)
+        self._report_state(StreamState(state.value), code, reason)
 
-    def _report_state(self, state: SourceState, code: str | None, reason: str) -> None:
-        log.info("stream %s, %s: %s, %s", self._link.config["stream_id"], self._url.redacted, state.value, reason)
-        if state is SourceState.RUNNING:
+    def _report_state(self, state: StreamState, code: str | None, reason: str) -> None:
+        log.info("stream %s, %s: %s, %s", self._link.setup.stream_id, self._url.redacted, state.value, reason)
+        if state is StreamState.RUNNING:
             self._running_s = time.monotonic()
         self._state = state
-        self._link.send("state", {"state": state.value, "code": code, "reason": reason})
+        self._link.send(StateReport(state, code, reason))
 
     def _report_loop(self) -> None:
         while not self._link.stopped.wait(1.0):
-            self._link.latest("stats", self._stats())
+            self._link.latest(self._stats())
 
-    def _stats(self) -> dict[str, Any]:
+    def _stats(self) -> StatsReport:
         """The stream's gauges and everything measured, for the API's status and metrics."""
         source, now = self._source.stats(), time.monotonic()
         last = self._sink.last
+        self._measure(source)
+        return StatsReport(
+            state=self._state,
+            next_track_id=self._stages.tracker.next_track_id,
+            fps_in=self._rate_in.update(source.frames_decoded, now),
+            fps_out=self._rate_out.update(self._measures.value("frames_out_total"), now),
+            stride=self._stages.stride.stride,
+            tracks=len(last.tracks) if last else 0,
+            frame_age_s=now - max(last.frame.received_s, self._running_s) if last else None,
+            size_hw=last.frame.size_hw if last else None,
+            label_age_s=newest_label_age_s(last, now),
+            recording=self._presenter.recording,
+            inference=self._inference.connected,
+            problem=self._inference.problem,
+            measures=self._measures.snapshot(),
+        )
+
+    def _measure(self, source: SourceStats) -> None:
+        """What the parts count themselves, put beside what is counted here."""
         measures = self._measures
         measures.set_counter("frames_in_total", source.frames_decoded)
         measures.set_counter("drops_total:source", source.frames_dropped)
@@ -160,21 +212,6 @@ class StreamProcess:
         measures.set_counter("source_reconnects_total", source.reconnects)
         measures.gauge("clip_queue_depth", self._inference.waiting)
         measures.gauge("detection_stride", self._stages.stride.stride)
-        return {
-            "state": self._state.value,
-            "fps_in": self._rate_in.update(source.frames_decoded, now),
-            "fps_out": self._rate_out.update(measures.value("frames_out_total"), now),
-            "stride": self._stages.stride.stride,
-            "tracks": len(last.tracks) if last else 0,
-            "frame_age_s": now - max(last.frame.received_s, self._running_s) if last else None,
-            "size_hw": list(last.frame.size_hw) if last else None,
-            "label_age_s": newest_label_age_s(last, now),
-            "next_track_id": self._stages.tracker.next_track_id,
-            "recording": self._presenter.recording,
-            "inference": self._inference.connected,
-            "problem": self._inference.problem,
-            "measures": measures.snapshot(),
-        }
 
 
 def newest_label_age_s(result: FrameResult | None, now_s: float) -> float | None:
@@ -185,51 +222,41 @@ def newest_label_age_s(result: FrameResult | None, now_s: float) -> float | None
     return max(0.0, result.frame.time_s - min(shown)) + max(0.0, now_s - result.frame.received_s)
 
 
-def source_url(config: Mapping[str, Any]) -> SourceUrl:
+def source_url(setup: SourceSetup) -> SourceUrl:
+    """Raises SourceUrlError for what may not be read (any more)."""
     policy = SourcePolicy(
-        media_roots=tuple(Path(root) for root in config["media_roots"]),
-        hls_hosts=frozenset(config["hls_hosts"]),
-        max_pixels=int(config["max_pixels"]),
+        media_roots=setup.media_roots, hls_hosts=frozenset(setup.hls_hosts), max_pixels=setup.max_pixels
     )
-    return SourceUrl.parse(config["url"], policy)
+    return SourceUrl.parse(setup.url, policy)
 
 
-def source_options(config: Mapping[str, Any]) -> SourceOptions:
-    chosen = {key: config[key] for key in ("transport", "pace", "loop") if config.get(key) is not None}
-    return SourceOptions(max_pixels=int(config["max_pixels"]), **chosen)
+def source_options(setup: SourceSetup) -> SourceOptions:
+    return SourceOptions(transport=setup.transport, pace=setup.pace, loop=setup.loop, max_pixels=setup.max_pixels)
 
 
-def is_unhurried(config: Mapping[str, Any]) -> bool:
+def is_unhurried(url: SourceUrl, setup: SourceSetup) -> bool:
     """A file that is not paced: it waits for every stage, and nothing of it is dropped."""
-    url = source_url(config)
-    pace = url.options.pace or config.get("pace") or "fast"
-    return not url.is_live and pace != "realtime"
+    return not url.is_live and (url.options.pace or setup.pace) != "realtime"
 
 
-def build_stages(config: Mapping[str, Any], measures: Measures) -> Stages:
-    thresholds = config.get("actions") or None
-    return Stages(
-        tracker=PersonTracker(
-            TrackerConfig.starting_at(float(config["track_confidence"])), first_track_id=int(config["first_track_id"])
-        ),
-        clip_buffer=clip_buffer(ClipConfig(**config["clip"])),
-        smoother=ActionSmoother(SmootherConfig(thresholds=thresholds), new_event_id=lambda: new_id("evt")),
-        stride=StrideController(adaptive=not is_unhurried(config)),
-        measures=measures,
-    )
+def recording_plan(setup: RecordingSetup | None) -> RecordingPlan | None:
+    if setup is None:
+        return None
+    config = RecorderConfig(segment_s=setup.segment_s, min_free_bytes=setup.min_free_bytes)
+    return RecordingPlan(setup.folder, config)
 
 
 def main(argv: list[str]) -> int:
     """Entry point; see the module's text. Returns the exit status."""
-    link = start_child(int(argv[1]))
+    link = start_child(int(argv[1]), StreamSetup)
     try:
         return StreamProcess(link).run()
     except SourceUrlError as error:  # what was allowed when the stream was added is so no more
-        link.send("state", {"state": "failed", "code": "not_allowed", "reason": str(error)})
+        link.send(StateReport(StreamState.FAILED, "not_allowed", str(error)))
         link.flush()
         return 0
     except Exception:
-        log.exception("stream %s failed", link.config.get("stream_id"))
+        log.exception("stream %s failed", link.setup.stream_id)
         return 1
 
 

@@ -10,18 +10,21 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.entities import FrameResult, Image
 from pipeline.overlay import draw, utc_clock
 from service.counters import Measures
-from service.processes.child import ControlLink
 from service.recording.recorder import RecorderConfig, SegmentRecorder
-from service.recording.segment_files import Segment, hold_recordings_lock
+from service.recording.segment_files import hold_recordings_lock
+from service.storage.segment import Segment
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +38,50 @@ JPEG_QUALITY = 80
 Item = tuple[FrameResult | None, Sequence[dict[str, Any]]]  # None: the stream broke off here
 
 
-class Presenter:
-    """``show`` never blocks. ``close`` finishes the recording within a few seconds."""
+class Audience(Protocol):
+    """Who hears of what the presenter makes. Called on its threads; must not block."""
 
-    def __init__(self, config: Mapping[str, Any], link: ControlLink, measures: Measures, patient: bool = False) -> None:
-        self._link = link
+    def picture(self, jpeg: NDArray[np.uint8]) -> None:
+        """A live picture: the bytes of a JPEG file, uint8 (N,)."""
+
+    def segment(self, segment: Segment) -> None:
+        """A recorded file is finished."""
+
+    def trouble(self, reason: str) -> None:
+        """Recording pauses, and why."""
+
+    def fail(self, reason: str) -> None:
+        """The presenter cannot go on."""
+
+
+@dataclass(frozen=True)
+class RecordingPlan:
+    """Where one stream is recorded, and how."""
+
+    folder: Path
+    config: RecorderConfig
+
+
+class Presenter:
+    """``show`` never blocks. ``close`` finishes the recording within a few seconds. ``plan`` None: nothing is recorded.
+
+    ``buffer_size``: crops of a full buffer, for the bar beside each person. ``patient``: waits instead of dropping.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        measures: Measures,
+        buffer_size: int,
+        plan: RecordingPlan | None = None,
+        patient: bool = False,
+    ) -> None:
+        self._audience = audience
         self._measures = measures
         self._patient = patient
-        self._buffer_size = int(config["clip"]["length"])
+        self._buffer_size = buffer_size
         self._queue: queue.Queue[Item | None] = queue.Queue(QUEUE_FRAMES)
-        self._recorder = self._open_recorder(config) if config["record"] else None
+        self._recorder = self._open_recorder(plan) if plan is not None else None
         self._watched_until = 0.0
         self._next_picture_s = 0.0
         self._pending_notes: list[dict[str, Any]] = []
@@ -53,14 +90,10 @@ class Presenter:
         self._thread = threading.Thread(target=self._run, name="presenter", daemon=True)
         self._thread.start()
 
-    def _open_recorder(self, config: Mapping[str, Any]) -> SegmentRecorder:
-        settings = RecorderConfig(
-            segment_s=float(config["segment_s"]), min_free_bytes=int(config["recordings_min_free_bytes"])
-        )
-        folder = Path(config["recordings_dir"])
+    def _open_recorder(self, plan: RecordingPlan) -> SegmentRecorder:
         # Until this process ends: a service that is started again meanwhile must not repair files still being written.
-        self._lock = hold_recordings_lock(folder.parent)
-        return SegmentRecorder(folder, settings, self._on_segment, self._on_problem)
+        self._lock = hold_recordings_lock(plan.folder.parent)
+        return SegmentRecorder(plan.folder, plan.config, self._on_segment, self._on_problem)
 
     def show(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
         if self._recorder is None and time.monotonic() > self._watched_until:
@@ -142,7 +175,7 @@ class Presenter:
                     self._recorder.rotate(messages)
         except Exception:
             log.exception("the presenter failed")
-            self._link.fail("presenter")
+            self._audience.fail("presenter")
 
     def _present(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
         now = time.monotonic()
@@ -168,13 +201,13 @@ class Presenter:
             bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
             done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if done:
-            self._link.latest("picture", {}, {"jpeg": jpeg})
+            self._audience.picture(jpeg)
 
     def _on_segment(self, segment: Segment) -> None:
         self._measures.count("segments_total")
-        self._link.send("segment", segment.to_fields())
+        self._audience.segment(segment)
 
     def _on_problem(self, reason: str) -> None:
         log.warning("recording: %s", reason)
         self._measures.count("recording_problems_total")
-        self._link.send("problem", {"part": "recorder", "reason": reason})
+        self._audience.trouble(reason)

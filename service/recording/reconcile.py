@@ -19,7 +19,6 @@ from typing import IO
 from service.errors_base import ServiceError
 from service.recording.segment_files import (
     PART,
-    Segment,
     discard,
     enforce_retention,
     open_recordings_lock,
@@ -28,6 +27,7 @@ from service.recording.segment_files import (
 )
 from service.storage.database import StoreError
 from service.storage.records import RecordingRecord
+from service.storage.segment import Segment
 from service.storage.store import Store
 
 log = logging.getLogger(__name__)

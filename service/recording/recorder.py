@@ -20,7 +20,8 @@ from typing import Any
 
 from pipeline.entities import FrameResult, Image
 from service.recording.open_segment import OpenSegment
-from service.recording.segment_files import Segment, commit, discard, new_segment_path, salvage
+from service.recording.segment_files import commit, discard, new_segment_path, salvage
+from service.storage.segment import Segment
 
 _LOG = logging.getLogger(__name__)
 _IDLE_CHECK_S = 0.5

@@ -13,14 +13,16 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import av
+
+from service.storage.segment import Segment
 
 PART = ".part"
 RECORDINGS_LOCK = ".lock"
@@ -31,39 +33,6 @@ _LOG = logging.getLogger(__name__)
 FRAGMENTED_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
 """Muxer options. Whatever was written up to the last fragment plays after a kill; closing the file adds the ordinary
 index at its end, so that a finished one has a duration and seeks by byte ranges in every browser."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One finished recording. ``started_at`` is Unix time, ``start_s`` the media time of its first frame."""
-
-    path: Path
-    events_path: Path | None  # the sidecar
-    started_at: float
-    start_s: float
-    duration_s: float
-    frames: int
-    bytes: int  # video and sidecar
-    size_hw: tuple[int, int]
-    stream_id: str = ""  # the recorder does not know it; whoever keeps the index does
-
-    @property
-    def ended_at(self) -> float:
-        return self.started_at + self.duration_s
-
-    def to_fields(self) -> dict[str, Any]:
-        """→ plain values, to be sent between processes."""
-        fields = {name: getattr(self, name) for name in ("started_at", "start_s", "duration_s", "frames", "bytes")}
-        events_path = None if self.events_path is None else str(self.events_path)
-        return {**fields, "path": str(self.path), "events_path": events_path, "size_hw": list(self.size_hw)}
-
-    @classmethod
-    def from_fields(cls, stream_id: str, fields: Mapping[str, Any]) -> Segment:
-        """The reverse of ``to_fields``."""
-        height, width = fields["size_hw"]
-        events_path = None if fields["events_path"] is None else Path(fields["events_path"])
-        paths = {"path": Path(fields["path"]), "events_path": events_path}
-        return cls(**{**fields, **paths, "size_hw": (int(height), int(width)), "stream_id": stream_id})
 
 
 def hold_recordings_lock(recordings_root: Path) -> IO[bytes]:

@@ -9,7 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.bodies import Health, Readiness
 from service.context import Here
-from service.errors import Problem, problems
+from service.errors import problems
+from service.errors_base import Unavailable
 
 router = APIRouter(tags=["operation"])
 
@@ -32,7 +33,7 @@ async def readyz(here: Here) -> Readiness:
     """200 once the models are loaded and the database answers; streams may be posted before."""
     await here.store.ping()
     if not here.supervisor.ready:
-        raise Problem(503, "models are loading", headers={"Retry-After": "2"})
+        raise Unavailable("models are loading")
     return Readiness(inference=here.supervisor.inference_status())
 
 

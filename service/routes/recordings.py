@@ -11,7 +11,8 @@ from fastapi.responses import FileResponse
 
 from service.bodies import Items, Recording, RecordingQuery, to_recording
 from service.context import Context, Here
-from service.errors import Problem, not_found, problems
+from service.errors import problems
+from service.errors_base import NotFound, RangeBeyondFile, not_found
 from service.routes.events import unix
 from service.routes.streams import parse_cursor
 from service.storage.records import RecordingFilter, RecordingRecord
@@ -25,7 +26,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 async def find_recording(
     recording_id: Annotated[str, Path(description="id of a recording", examples=["rec_0123456789abcdef"])], here: Here
 ) -> RecordingRecord:
-    """Raises Problem 404."""
+    """Raises NotFound."""
     record = await here.store.get_recording(recording_id) if _ID.fullmatch(recording_id) else None
     if record is None:
         raise not_found("recording", recording_id)
@@ -77,7 +78,7 @@ _EVENTS = {200: {"description": "one message a line", "content": {"application/j
 async def recorded_events(recording: Found, here: Here, request: Request) -> FileResponse:
     """The messages of the websocket from the time of the recording, as JSON lines."""
     if recording.events_path is None:
-        raise Problem(404, "this recording has no messages")
+        raise NotFound("this recording has no messages")
     path = _existing(here, recording.events_path)
     _check_range(request, path.stat().st_size)
     return FileResponse(path, media_type="application/jsonl", filename=path.name, content_disposition_type="inline")
@@ -86,12 +87,12 @@ async def recorded_events(recording: Found, here: Here, request: Request) -> Fil
 def _existing(here: Context, relative: str) -> FilePath:
     path = here.recordings.path(relative)
     if not path.is_file():
-        raise Problem(404, "the file of this recording is gone")
+        raise NotFound("the file of this recording is gone")
     return path
 
 
 def _check_range(request: Request, size: int) -> None:
-    """RFC 9110: a ``Range`` that is not understood is passed over. Raises Problem 416 for one beyond the file."""
+    """RFC 9110: a ``Range`` that is not understood is passed over. Raises RangeBeyondFile."""
     header = request.headers.get("range")
     if header is None:
         return
@@ -101,5 +102,4 @@ def _check_range(request: Request, size: int) -> None:
     if not understood:  # several ranges at once, other units, nonsense: the whole file is a right answer
         request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
     elif (first and int(first) >= size) or (not first and int(last) == 0):
-        headers = {"Content-Range": f"bytes */{size}"}
-        raise Problem(416, f"expected a range within 0..{size - 1}", headers=headers)
+        raise RangeBeyondFile(size)

@@ -11,7 +11,8 @@ from fastapi.responses import StreamingResponse
 
 from service.bodies import Items, PageQuery, Stream, StreamCreate, StreamPatch
 from service.context import Here
-from service.errors import invalid, not_found, problems
+from service.errors import problems
+from service.errors_base import invalid, not_found
 from service.storage.records import Cursor
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
@@ -22,7 +23,7 @@ _ID = re.compile(r"str_[0-9a-f]{16}")
 
 
 def stream_id(stream_id: Annotated[str, Path(description="id of a stream", examples=["str_0123456789abcdef"])]) -> str:
-    """A text that cannot be an id is not worth a look into the database. Raises Problem 404."""
+    """A text that cannot be an id is not worth a look into the database. Raises NotFound."""
     if not _ID.fullmatch(stream_id):
         raise not_found("stream", stream_id)
     return stream_id
@@ -32,7 +33,7 @@ StreamId = Annotated[str, Depends(stream_id)]
 
 
 def parse_cursor(text: str | None) -> Cursor | None:
-    """Raises Problem 422 for anything but a ``next_cursor``."""
+    """Raises InvalidRequest for anything but a ``next_cursor``."""
     try:
         return None if text is None else Cursor.decode(text)
     except ValueError as error:

@@ -14,12 +14,13 @@ from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.context import Context, get_context
-from service.errors import Problem, invalid, problem_response
-from service.guard import ABORT, check_origin
+from service.errors import problem_response, to_problem
+from service.errors_base import InvalidRequest, Unavailable, invalid
+from service.guard import ABORT
 from service.hub import Hub
 from service.storage.database import StoreError
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
-from service.wire_messages import PROTOCOL
+from service.wire_messages import to_hello_message, to_pong_message
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Wish:
 
 
 def parse_query(query: QueryParams) -> Wish:
-    """Raises Problem 422."""
+    """Raises InvalidRequest."""
     for name in query:
         if name not in _FIELDS:
             raise invalid(name, f"only {', '.join(sorted(_FIELDS))}", "an unknown parameter")
@@ -75,17 +76,14 @@ def _since_seq(text: str | None) -> int | None:
 
 @router.websocket("/v1/ws")
 async def subscribe(websocket: WebSocket) -> None:
-    """Foreign pages are refused with 403, bad queries with 422, one subscriber too many with 503."""
+    """Bad queries and one subscriber too many are refused before it opens (foreign pages by the guard)."""
     here = get_context(websocket)
     try:
-        check_origin(websocket.headers)
         wish = parse_query(websocket.query_params)
         if here.hub.subscribers >= here.settings.max_subscribers:
-            raise Problem(
-                503, f"{here.settings.max_subscribers} subscribers are the limit", headers={"Retry-After": "5"}
-            )
-    except Problem as problem:
-        await websocket.send_denial_response(problem_response(problem, websocket.url.path))
+            raise Unavailable(f"{here.settings.max_subscribers} subscribers are the limit", retry_after_s=5)
+    except (InvalidRequest, Unavailable) as error:
+        await websocket.send_denial_response(problem_response(to_problem(error), websocket.url.path))
         return
     subscription = here.hub.subscribe(wish.filter)
     try:
@@ -172,7 +170,7 @@ async def hello(here: Context, seq: int) -> dict[str, Any]:
     records = await here.store.all_streams()
     streams = [here.registry.describe(record).model_dump() for record in records]
     oldest = await here.store.oldest_seq()
-    return {"type": "hello", "protocol": PROTOCOL, "seq": seq, "oldest_seq": oldest, "streams": streams}
+    return to_hello_message(seq, oldest, streams)
 
 
 async def _send(websocket: WebSocket, text: str) -> None:
@@ -193,7 +191,7 @@ async def _receive_all(websocket: WebSocket, subscription: Subscription) -> None
         text = message.get("text")
         if text is None or _kind(text) != "ping":
             raise _Refused(NOT_UNDERSTOOD, 'expected {"type": "ping"}')
-        subscription.offer_text('{"type":"pong"}')
+        subscription.offer_text(to_text(to_pong_message()))
 
 
 def _kind(text: str) -> Any:

@@ -1,17 +1,43 @@
-"""What the store gives back besides streams: events, messages and recordings as frozen values, and the filters."""
+"""What the store takes and gives: streams, events and recordings as frozen values, and the filters."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from pydantic import SecretStr
 
 T = TypeVar("T")
 
 MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One stream as it is stored: what somebody asked for, not how it goes.
+
+    ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more), ``url_redacted`` is
+    what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label. ``finished_at`` is
+    Unix time when a file had been read to its end; it is not played again until somebody asks for it.
+    """
+
+    id: str
+    name: str
+    url: SecretStr
+    url_redacted: str
+    model: str
+    actions: Mapping[str, float] | None = None
+    record: bool = False
+    transport: str = "tcp"
+    pace: str = "fast"
+    loop: bool = False
+    enabled: bool = True
+    created_at: float = 0.0  # Unix time
+    finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

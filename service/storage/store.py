@@ -12,13 +12,20 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select,
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.ids import new_id
-from service.recording.segment_files import Segment
 from service.storage import message_log
 from service.storage.database import Database, StoreError
-from service.storage.records import Cursor, EventFilter, EventRecord, Page, RecordingFilter, RecordingRecord
+from service.storage.records import (
+    Cursor,
+    EventFilter,
+    EventRecord,
+    Page,
+    RecordingFilter,
+    RecordingRecord,
+    StreamRecord,
+)
 from service.storage.secret_box import SecretBox, SecretBoxError
+from service.storage.segment import Segment
 from service.storage.tables import EventRow, RecordingRow, StreamRow
-from service.supervisor_protocol import StreamRecord
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from service.hub import Hub
 from service.settings import Settings
+from service.storage.records import StreamRecord
 from service.storage.store import Store
-from service.supervisor_protocol import SnapshotUnavailable, StreamRecord, StreamStatus
+from service.stream_state import StreamState
+from service.supervisor_protocol import SnapshotUnavailable, StreamStatus
 
 SINCE = 1_777_000_000.0
 JPEG = b"\xff\xd8\xff\xe0 not a picture, but what a supervisor hands out \xff\xd9"
@@ -56,7 +58,7 @@ class ScriptedSupervisor:
         self.running[stream.id] = stream
 
     def status(self, stream_id: str) -> StreamStatus:
-        state = "running" if stream_id in self.running else "stopped"
+        state = StreamState.RUNNING if stream_id in self.running else StreamState.STOPPED
         return self.statuses.get(stream_id, StreamStatus(state, None, "scripted", SINCE))
 
     async def snapshot(self, stream_id: str, timeout_s: float) -> bytes:

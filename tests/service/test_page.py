@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from service.stream_state import StreamState
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
 from tests.service.conftest import URL, RunningApi, action
@@ -145,7 +146,7 @@ def test_stream_is_recorded_stopped_and_deleted_by_its_buttons(page: Any, api: R
 def test_stream_that_fails_says_why(page: Any, api: RunningApi):
     stream = api.add(name="Gate")
     reason = "the camera refuses the user name or password"
-    api.supervisor.statuses[stream["id"]] = StreamStatus("failed", "unauthorized", reason, time.time())
+    api.supervisor.statuses[stream["id"]] = StreamStatus(StreamState.FAILED, "unauthorized", reason, time.time())
     page.locator(".card").get_by_text(reason).wait_for()
     page.locator("#picture-note").get_by_text(f"failed: {reason}").wait_for()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.recording.segment_files import Segment
+from service.storage.segment import Segment
 from tests.service.conftest import RunningApi
 from tests.service.test_routes_streams import problem
 

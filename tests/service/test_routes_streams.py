@@ -10,7 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from service.bodies import StreamCreate
-from service.supervisor_protocol import StreamRecord, StreamStatus
+from service.storage.records import StreamRecord
+from service.stream_state import StreamState
+from service.supervisor_protocol import StreamStatus
+from service.wire_messages import to_stream_message
 from tests.service.conftest import MODEL, URL, RunningApi
 
 
@@ -30,9 +33,9 @@ def file_url(api: RunningApi) -> str:
 
 def come_to_its_end(api: RunningApi, stream_id: str) -> None:
     """What the supervisor does when a file was read to its end; returns when that is remembered."""
-    state = {"state": "stopped", "code": "ended", "reason": "the file was read to its end"}
-    api.supervisor.statuses[stream_id] = StreamStatus(**state, since=1_777_000_000.5)
-    api.call(api.context.hub.publish_stream({"type": "stream", "stream_id": stream_id, **state}))
+    code, reason = "ended", "the file was read to its end"
+    api.supervisor.statuses[stream_id] = StreamStatus(StreamState.STOPPED, code, reason, since=1_777_000_000.5)
+    api.call(api.context.hub.publish_stream(to_stream_message(stream_id, "stopped", code, reason)))
     deadline = time.monotonic() + 5
     while api.call(api.context.store.get_stream(stream_id)).finished_at is None:
         assert time.monotonic() < deadline, "the end is not remembered"
@@ -341,7 +344,7 @@ def test_ids_that_do_not_exist_leave_no_locks_behind(api: RunningApi):
 def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
     stream = api.add()
     api.supervisor.statuses[stream["id"]] = StreamStatus(
-        state="running",
+        state=StreamState.RUNNING,
         code=None,
         reason="",
         since=1_777_000_000.5,

@@ -11,9 +11,11 @@ from pipeline.entities import Clip, Frame, Track, TrackState
 from pipeline.scene_clips import SceneClipBuffer
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, LocalInference
+from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
+from service.processes.messages import pack
+from service.processes.transport import unix_address
 from tests.support.service import wait_for
 
 INPUT = ModelInput(kind="scene", frames=9, height=32, width=48)
@@ -86,11 +88,11 @@ def second(light: int, left: float) -> float:
 def test_people_of_one_scene_go_through_the_network_together(make_engine, runner):
     engine = make_engine()
     clips = [*clips_of(0, 30, 60), *clips_of(10, light=255)]
-    scores = engine.classify("m", clips, [(1, clip.track_id) for clip in clips])
+    found = engine.classify("m", [Pictures.of(clip) for clip in clips], [(1, clip.track_id) for clip in clips])
     assert sorted(runner.calls) == [(1, 1), (1, 3)]
-    found = [item.probabilities[1] for item in scores]
+    found = found[:, 1].tolist()
     assert found == pytest.approx([second(51, 0), second(51, 30), second(51, 60), second(255, 10)], abs=1e-5)
-    assert [item.track_id for item in scores] == [1, 2, 3, 1]
+    assert [clip.track_id for clip in clips] == [1, 2, 3, 1] and len(found) == 4, "a row a clip, in order"
 
 
 def test_annotate_classifies_the_people_of_one_frame_together(make_engine, runner):
@@ -107,8 +109,8 @@ def connect(tmp_path):
     opened = []
 
     def connect(engine: InferenceEngine) -> tuple[InferenceServer, InferenceClient]:
-        server = InferenceServer(engine, tmp_path / "inference.sock")
-        client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures())
+        server = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
+        client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures())
         opened.extend([client, server])
         return server, client
 
@@ -120,23 +122,23 @@ def connect(tmp_path):
 def test_pictures_of_a_scene_cross_the_process_border_once(make_engine, runner, connect, monkeypatch):
     server, client = connect(make_engine())
     sent = []
-    arrays_of = InferenceClient._clip_arrays
-    monkeypatch.setattr(
-        InferenceClient, "_clip_arrays", lambda self, clip: sent.append(arrays_of(self, clip)) or sent[-1]
-    )
+    answer_of = InferenceClient._answer
+    monkeypatch.setattr(InferenceClient, "_answer", lambda self, clip: sent.append(answer_of(self, clip)) or sent[-1])
     for clip in clips_of(0, 30, 60):
         client.submit(clip)  # before the worker runs, so that all three wait
     server.start(pytest.fail)
     got = []
     wait_for(lambda: got.extend(client.take()) or len(got) == 3, 10, "all three tracks are scored")
-    assert [sorted(arrays) for arrays in sent] == [["box", "crops"], ["box"], ["box"]]
+    assert [sorted(pack(answer).arrays) for answer in sent] == [["0", "1"], ["0"], ["0"]]
+    assert [answer.crops is not None for answer in sent] == [True, False, False]
+    assert all(answer.box is not None for answer in sent)
     found = {item.track_id: item.probabilities[1] for item in got}
     assert found == pytest.approx({1: second(51, 0), 2: second(51, 30), 3: second(51, 60)}, abs=1e-5)
     (newer,) = clips_of(20, light=255)
     client.submit(newer)
     (item,) = wait_for(client.take, 10, "the next scene is scored")
     assert item.probabilities[1] == pytest.approx(second(255, 20), abs=1e-5)
-    assert sorted(sent[-1]) == ["box", "crops"]
+    assert sent[-1].crops is not None and sent[-1].box is not None
 
 
 @pytest.mark.parametrize("kind", ["scene", "crops"])

@@ -9,9 +9,10 @@ from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, LocalInference
+from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
+from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, exposition
 from tests.support.service import wait_for
 
@@ -85,6 +86,10 @@ def clip(first: int, track_id: int = 1, filled: int = FRAMES) -> Clip:
     return Clip(track_id, crops, 0.0, 1.0, 5.0, 0.0, filled, filled < FRAMES, first)
 
 
+def seen(*clips: Clip) -> list[Pictures]:
+    return [Pictures.of(each) for each in clips]
+
+
 def expected(*firsts: int) -> list[float]:
     clips = np.stack([VIDEO[first : first + FRAMES] for first in firsts])
     return load_classifier().predict(clips)[:, 0].tolist()
@@ -98,11 +103,11 @@ def steps(measures: Measures) -> tuple[float, float]:
 def test_classify_reuses_the_last_clip_of_the_same_track_and_scores_alike(make_engine):
     engine = make_engine()
     for first in (0, 8, 24):
-        (scores,) = engine.classify("bright", [clip(first)], [(1, 1)])
-        assert scores.probabilities[0] == pytest.approx(expected(first)[0], abs=1e-6)
+        (row,) = engine.classify("bright", seen(clip(first)), [(1, 1)])
+        assert row[0] == pytest.approx(expected(first)[0], abs=1e-6)
     assert steps(engine.measures) == (7 + 3, 16 + 9 + 13)
-    both = engine.classify("bright", [clip(32), clip(32, 2)], [(1, 1), (1, 2)])
-    assert [item.probabilities[0] for item in both] == pytest.approx(expected(32, 32), abs=1e-6)
+    both = engine.classify("bright", seen(clip(32), clip(32, 2)), [(1, 1), (1, 2)])
+    assert both[:, 0].tolist() == pytest.approx(expected(32, 32), abs=1e-6)
     assert steps(engine.measures)[0] == 7 + 3 + 7, "the second track is new"
     assert engine.measures.value("stem_tracks") == 2
     assert engine.measures.value("stem_memory_bytes") == 2 * BrightnessParts.clip_bytes
@@ -111,7 +116,7 @@ def test_classify_reuses_the_last_clip_of_the_same_track_and_scores_alike(make_e
 def test_provisional_clip_is_computed_whole_and_not_kept(make_engine):
     engine = make_engine()
     for first in (0, 8):
-        engine.classify("bright", [clip(first, filled=20)], [(1, 1)])
+        engine.classify("bright", seen(clip(first, filled=20)), [(1, 1)])
     assert steps(engine.measures) == (0, 32)
     assert engine.measures.value("stem_tracks") == 0
 
@@ -119,8 +124,8 @@ def test_provisional_clip_is_computed_whole_and_not_kept(make_engine):
 def test_without_memory_for_stems_every_clip_is_computed_whole(make_engine):
     engine = make_engine(stem_memory_mb=0)
     for first in (0, 8):
-        (scores,) = engine.classify("bright", [clip(first)], [(1, 1)])
-    assert scores.probabilities[0] == pytest.approx(expected(8)[0], abs=1e-6)
+        (row,) = engine.classify("bright", seen(clip(first)), [(1, 1)])
+    assert row[0] == pytest.approx(expected(8)[0], abs=1e-6)
     assert "stem_steps_reused_total" not in engine.measures.snapshot()["counters"]
 
 
@@ -129,8 +134,8 @@ def test_runtime_that_cannot_reuse_is_logged_and_used_as_it_is(make_engine, monk
     caplog.set_level("INFO")
     engine = make_engine()
     assert "model bright computes every clip whole: numpy cannot" in caplog.text
-    (scores,) = engine.classify("bright", [clip(8)], [(1, 1)])
-    assert scores.probabilities[0] == pytest.approx(expected(8)[0], abs=1e-6)
+    (row,) = engine.classify("bright", seen(clip(8)), [(1, 1)])
+    assert row[0] == pytest.approx(expected(8)[0], abs=1e-6)
 
 
 def test_annotating_reuses_too(make_engine):
@@ -145,9 +150,9 @@ def test_annotating_reuses_too(make_engine):
 
 def test_stream_reuses_and_its_tracks_are_forgotten_over_the_socket(make_engine, tmp_path):
     engine = make_engine()
-    server = InferenceServer(engine, tmp_path / "inference.sock")
+    server = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
     server.start(pytest.fail)
-    client = InferenceClient(tmp_path / "inference.sock", "str_1", "bright", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "bright", Measures())
     wait_for(lambda: client.connected, 5, "the client is connected")
     for first, track in ((0, 1), (8, 1), (8, 2)):
         client.submit(clip(first, track))
@@ -165,7 +170,7 @@ def test_stream_reuses_and_its_tracks_are_forgotten_over_the_socket(make_engine,
 def test_metrics_tell_of_stems(make_engine):
     engine = make_engine()
     for first in (0, 8):
-        engine.classify("bright", [clip(first)], [(1, 1)])
+        engine.classify("bright", seen(clip(first)), [(1, 1)])
     text = exposition([("inference_", {}, engine.measures.snapshot(), CounterKeeper())]).decode()
     assert "actoscope_inference_stem_steps_reused_total 7.0" in text
     assert "actoscope_inference_stem_steps_computed_total 25.0" in text

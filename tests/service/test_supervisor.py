@@ -1,17 +1,20 @@
 """ProcessSupervisor's dealings with reports; the processes themselves are in the end-to-end tests."""
 
 import asyncio
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
-from service.recording.segment_files import Segment
+from service.processes.messages import SegmentReport, pack, unpack
 from service.settings import Settings
+from service.storage.records import StreamRecord
+from service.storage.segment import Segment
 from service.storage.store import StoreError
-from service.supervisor import ProcessSupervisor, clip_config
+from service.supervisor import ProcessSupervisor, stages_config, stream_setup
 
 
 class FailingStore:
@@ -29,7 +32,7 @@ class FailingStore:
 
 def report_of(name):
     segment = Segment(Path(f"/rec/str_1/{name}"), None, 0.0, 0.0, 1.0, 25, 1000, (360, 640))
-    return "segment", segment.to_fields()
+    return SegmentReport(segment)
 
 
 def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_next(settings):
@@ -37,9 +40,9 @@ def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_n
 
     async def scenario():
         supervisor = ProcessSupervisor(settings, None, store)
-        await supervisor._on_report("str_1", *report_of("a.mp4"))
+        await supervisor._on_report("str_1", report_of("a.mp4"))
         store.full = False
-        await supervisor._on_report("str_1", *report_of("b.mp4"))
+        await supervisor._on_report("str_1", report_of("b.mp4"))
         await supervisor.close()
 
     asyncio.run(scenario())
@@ -58,9 +61,10 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
     (folder / "card.json").write_text(card.model_dump_json())
     settings = Settings(weights_dir=tmp_path, clip_hop=8, first_clip=12)
     usual = ClipConfig(hop=8, provisional_from=12)
-    assert clip_config(settings, "gym") == replace(usual, length=32, size=112, margin=0.6)
-    assert clip_config(settings, "missing") == usual
+    assert stages_config(settings, "gym").clip == replace(usual, length=32, size=112, margin=0.6)
+    assert stages_config(settings, "missing").clip == usual
     scene = card.model_copy(update={"input": ModelInput(kind="scene", frames=32, height=112, width=200)})
     (folder / "card.json").write_text(scene.model_dump_json())
-    asked = json.loads(json.dumps(asdict(clip_config(settings, "gym"))))  # as it goes to the stream's process
-    assert isinstance(clip_buffer(ClipConfig(**asked)), SceneClipBuffer)
+    record = StreamRecord("str_1", "gym", SecretStr("rtsp://h/"), "rtsp://h/", "gym")
+    asked = unpack(pack(stream_setup(settings, record, "unix:///i")))  # as it goes to the stream's process
+    assert isinstance(clip_buffer(asked.stages.clip), SceneClipBuffer)

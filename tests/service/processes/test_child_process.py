@@ -8,19 +8,22 @@ import textwrap
 import pytest
 
 from service.processes.child_process import ChildProcess, RestartPolicy
+from service.processes.messages import Watch
+from tests.service.processes.scripted_messages import Bye, Ready, ScriptedSetup
 
 CHILD = """
     import sys, time
-    from service.processes.child import start_child
-    link = start_child(int(sys.argv[1]))
+    from service.processes.child import leave, start_child
+    from tests.service.processes.scripted_messages import Bye, Ready, ScriptedSetup
+    link = start_child(int(sys.argv[1]), ScriptedSetup)
     link.listen()
-    link.send("ready", {"secret": link.config["secret"], "arguments": sys.argv})
-    if link.config["stubborn"]:
+    link.send(Ready(link.setup.secret, tuple(sys.argv)))
+    if link.setup.script == "stubborn":
         time.sleep(60)
     link.stopped.wait(60)
-    link.send("bye", {})
+    link.send(Bye())
     link.flush()
-    sys.exit(link.exit_status)
+    leave(link.exit_status)  # as the real ones: on the interpreter's own way out a SIGTERM would count again
 """
 
 
@@ -32,12 +35,9 @@ def child_module(tmp_path, monkeypatch):
     return "scripted_child"
 
 
-def config(stubborn: bool) -> dict:
-    return {"log_level": "info", "log_format": "text", "secret": "canary", "stubborn": stubborn}
-
-
 async def start(module: str, stubborn: bool) -> tuple[ChildProcess, list, asyncio.Task]:
-    child, heard = await ChildProcess.start(module, config(stubborn)), []
+    setup = ScriptedSetup(secret="canary", script="stubborn" if stubborn else "")
+    child, heard = await ChildProcess.start(module, setup), []
     came = asyncio.Event()
 
     async def keep(message) -> None:
@@ -58,9 +58,9 @@ def test_child_gets_its_configuration_by_socket_and_stops_on_command(child_modul
 
     status, heard = asyncio.run(scenario())
     assert status == 0
-    assert [message.kind for message in heard] == ["ready", "bye"]
-    assert heard[0].fields["secret"] == "canary"
-    assert "canary" not in str(heard[0].fields["arguments"])
+    assert [type(message) for message in heard] == [Ready, Bye]
+    assert heard[0].secret == "canary"
+    assert "canary" not in str(heard[0].arguments)
 
 
 def test_child_that_does_not_stop_is_killed_and_reaped(child_module):
@@ -102,6 +102,26 @@ def test_many_sigterms_at_once_end_a_child_and_do_not_lock_it_up(child_module):
         return await child.reap()
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_command_that_a_child_does_not_take_ends_it_and_is_named(child_module, capfd):
+    async def scenario():
+        child, _, task = await start(child_module, stubborn=False)
+        child.command(Watch(1.0))
+        await asyncio.wait_for(task, 5)
+        return await child.reap()
+
+    assert asyncio.run(scenario()) == 1
+    assert "this process takes no message 'watch'" in capfd.readouterr().err
+
+
+def test_child_that_is_told_something_else_first_ends_and_names_it(child_module, capfd):
+    async def scenario():
+        child = await ChildProcess.start(child_module, Watch(1.0))
+        return await child.reap(20)
+
+    assert asyncio.run(scenario()) == 1
+    assert "a process that waits for its ScriptedSetup takes no message 'watch'" in capfd.readouterr().err
 
 
 def test_restart_policy_backs_off_then_opens_the_breaker():

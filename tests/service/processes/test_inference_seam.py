@@ -6,11 +6,12 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.entities import ActionScores, Clip, Detections, Frame
+from pipeline.entities import Clip, Detections, Frame
 from service.counters import Measures
 from service.engine import ModelUnavailable
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
+from service.processes.transport import unix_address
 from tests.support.service import wait_for
 
 LABELS = ("standing", "walking")
@@ -50,13 +51,10 @@ class ScriptedEngine:
 
     def classify(self, model, clips, keys):
         self.gate.wait(10)
-        self.batches.append([clip.track_id for clip in clips])
+        self.batches.append([track_id for _, track_id in keys])
         self.keys += keys
-        share = [clip.stack().mean() / 255 for clip in clips]
-        return [
-            ActionScores(c.track_id, LABELS, np.array([1 - s, s], np.float32), 0, 0, 0, 0)
-            for c, s in zip(clips, share, strict=True)
-        ]
+        share = np.array([clip.stack().mean() / 255 for clip in clips], np.float32)
+        return np.stack([1 - share, share], axis=1)
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def engine():
 @pytest.fixture
 def server(engine, tmp_path):
     failures = []
-    running = InferenceServer(engine, tmp_path / "inference.sock")
+    running = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
     running.start(failures.append)
     yield running
     running.close()
@@ -76,7 +74,7 @@ def server(engine, tmp_path):
 
 @pytest.fixture
 def client(server, tmp_path):
-    connected = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures())
+    connected = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures())
     wait_for(lambda: connected.connected, 5, "the client is connected")
     yield connected
     connected.close()
@@ -145,7 +143,7 @@ def test_forgotten_track_is_not_classified(client, engine):
 
 
 def test_keys_of_tracks_tell_streams_apart_and_are_forgotten_with_track_and_stream(server, client, engine, tmp_path):
-    other = InferenceClient(tmp_path / "inference.sock", "str_2", "m", Measures())
+    other = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_2", "m", Measures())
     wait_for(lambda: other.connected, 5, "the second client is connected")
     for sender, track in ((client, 1), (client, 2), (other, 1)):
         sender.submit(clip(track, 0))
@@ -161,7 +159,7 @@ def test_keys_of_tracks_tell_streams_apart_and_are_forgotten_with_track_and_stre
 
 
 def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
-    path = tmp_path / "inference.sock"
+    path = unix_address(tmp_path / "inference.sock")
     first = InferenceServer(engine, path)
     first.start(pytest.fail)
     client = InferenceClient(path, "str_1", "m", Measures())
@@ -178,7 +176,7 @@ def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
 
 
 def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(server, tmp_path):
-    client = InferenceClient(tmp_path / "inference.sock", "str_1", "other", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "other", Measures())
     problem = wait_for(lambda: client.problem, 5, "a problem")
     assert "no such folder" in problem
     client.close()
@@ -187,7 +185,7 @@ def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(serve
 def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engine, tmp_path):
     asked = []
     engine.classifier = lambda name: asked.append(name) or ScriptedEngine.classifier(engine, name)
-    client = InferenceClient(tmp_path / "inference.sock", "str_2", "missing", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_2", "missing", Measures())
     wait_for(lambda: client.problem, 5, "a problem")
     time.sleep(0.5)
     client.close()
@@ -195,7 +193,7 @@ def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engi
 
 
 def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
-    path = tmp_path / "inference.sock"
+    path = unix_address(tmp_path / "inference.sock")
     client = InferenceClient(path, "str_1", "m", Measures(), patient=True)
     found = []
     thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
@@ -211,7 +209,7 @@ def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
 
 
 def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
-    client = InferenceClient(tmp_path / "nobody.sock", "str_1", "m", Measures(), patient=True)
+    client = InferenceClient(unix_address(tmp_path / "nobody.sock"), "str_1", "m", Measures(), patient=True)
     found = []
     thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
     thread.start()
@@ -221,7 +219,7 @@ def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
 
 
 def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path):
-    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), patient=True)
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures(), patient=True)
     wait_for(lambda: client.connected, 5, "the client is connected")
     engine.gate.clear()
     client.submit(clip(1, 255))
@@ -232,7 +230,7 @@ def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path)
 
 
 def test_worker_that_hangs_costs_one_timeout_and_a_new_connection(engine, server, tmp_path):
-    client = InferenceClient(tmp_path / "inference.sock", "str_1", "m", Measures(), detect_timeout_s=0.3)
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures(), detect_timeout_s=0.3)
     wait_for(lambda: client.connected, 5, "the client is connected")
     release = threading.Event()
     answer, engine.detect = engine.detect, lambda *a: (release.wait(10), ScriptedEngine.detect(engine, *a))[1]

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from service.processes.ipc import MAX_BODY_BYTES, Channel, ChannelClosed, read_message, write_message
+from service.processes.ipc import MAX_BODY_BYTES, Channel, ChannelClosed, read_packet, write_packet
 
 
 @pytest.fixture
@@ -103,14 +103,14 @@ def test_event_loop_side_speaks_the_same_format():
         channel = Channel(left)
         reader, writer = await asyncio.open_connection(sock=right)
         channel.send("stats", {"a": 1}, {"jpeg": np.arange(5, dtype=np.uint8)})
-        message = await read_message(reader)
-        write_message(writer, "stop", {"why": "test"})
+        message = await read_packet(reader)
+        write_packet(writer, "stop", {"why": "test"})
         await writer.drain()
         answer = channel.receive()
         writer.close()
         channel.close()
         with pytest.raises(ChannelClosed):
-            await read_message(reader)
+            await read_packet(reader)
         return message, answer
 
     message, answer = asyncio.run(talk())

@@ -1,92 +1,117 @@
-"""StreamRunner over real scripted child processes: reports that fail, and ages left from an outage."""
+"""StreamRunner over real scripted child processes: ages left from an outage, states that cannot follow each other."""
 
 import asyncio
-import sys
-import textwrap
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.processes import stream_runner
-from service.processes.child_process import ChildProcess
-from service.processes.stream_runner import StreamRunner
+from service.configuration import StagesConfig
+from service.processes.messages import SourceSetup, StateReport, StatsReport, StreamSetup
+from service.processes.stream_runner import RecordingResumed, StreamRunner
+from service.stream_state import IllegalMove, StreamState
+from tests.service.processes.scripted_child import Scripted, wait_for
 
 CHILD = """
-    import sys, time
+    import sys
     from service.processes.child import start_child
-    link = start_child(int(sys.argv[1]))
+    from service.processes.messages import StateReport, StatsReport, StreamSetup, TracksReport
+    from service.stream_state import StreamState
+    link = start_child(int(sys.argv[1]), StreamSetup)
     link.listen()
-    if link.config["script"] == "segment":
-        link.send("segment", {})
-    else:
-        link.latest("stats", {"next_track_id": 1, "state": "reconnecting", "frame_age_s": 25.0})
-        link.flush()
-        link.send("state", {"state": "running", "code": None, "reason": "frames arrive"})
-        link.stopped.wait(2.5)  # longer than the watchdog's period
-        link.send("survived", {})
+    link.latest(StatsReport(StreamState.RECONNECTING, next_track_id=1, frame_age_s=25.0))
+    link.flush()
+    link.send(StateReport(StreamState.RUNNING, None, "frames arrive"))
+    link.stopped.wait(2.5)  # longer than the watchdog's period
+    link.send(TracksReport({"survived": True}))
     link.stopped.wait(60)
     link.flush()
 """
 
 
-@pytest.fixture
-def scripted(tmp_path, monkeypatch):
-    """The runner starts the script above in place of a real stream process."""
-    (tmp_path / "scripted_stream.py").write_text(textwrap.dedent(CHILD))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(p for p in sys.path if p)}")
-    pids: list[int] = []
-
-    class Scripted(ChildProcess):
-        @classmethod
-        async def start(cls, module, config):
-            child = await ChildProcess.start("scripted_stream", config)
-            pids.append(child.pid)
-            return child
-
-    monkeypatch.setattr(stream_runner, "ChildProcess", Scripted)
-    return pids
+def setup() -> StreamSetup:
+    source = SourceSetup("file:///nothing.mp4", "tcp", "fast", False, (), (), 1 << 20)
+    return StreamSetup(
+        log_level="info",
+        log_format="text",
+        stream_id="str_1",
+        model="m",
+        source=source,
+        stages=StagesConfig(),
+        inference="unix:///nowhere",
+        tracks_hz=10.0,
+    )
 
 
-def config(script: str) -> dict:
-    return {"log_level": "info", "log_format": "text", "script": script}
+async def ignore(report: object) -> None:
+    """Hears of a stream and does nothing."""
 
 
-async def wait_for(condition: Callable[[], bool]) -> None:
-    async def poll() -> None:
-        while not condition():
-            await asyncio.sleep(0.02)
-
-    await asyncio.wait_for(poll(), 20)
-
-
-def test_report_that_fails_leaves_no_process_and_the_stream_starts_again(scripted):
-    async def report(kind, fields):
-        if kind == "segment":
-            raise OSError("database or disk is full")
-
-    async def scenario():
-        runner = StreamRunner(lambda: config("segment"), report, 1)
-        runner.start()
-        await wait_for(lambda: len(scripted) > 1)  # the first was ended, another was started
-        await runner.stop()
-
-    asyncio.run(scenario())
-    assert not [pid for pid in scripted if Path(f"/proc/{pid}").exists()]
-
-
-def test_age_left_from_an_outage_does_not_kill_a_stream_that_runs_again(scripted):
+def test_age_left_from_an_outage_does_not_kill_a_stream_that_runs_again(scripted: Scripted):
+    scripted.script(StreamRunner, CHILD)
     heard: list[str] = []
 
-    async def report(kind, fields):
-        heard.append(kind)
+    async def report(message: object) -> None:
+        heard.append(type(message).__name__)
 
-    async def scenario():
-        runner = StreamRunner(lambda: config("outage"), report, 1)
+    async def scenario() -> int:
+        runner = StreamRunner(setup, report, 1)
         runner.start()
-        await wait_for(lambda: "survived" in heard or len(scripted) > 1)
-        restarts = runner.view.restarts
+        await wait_for(lambda: "TracksReport" in heard or len(scripted.pids) > 1)
+        restarts = runner.restarts
         await runner.stop()
         return restarts
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_new_process_is_told_the_next_track_id_that_the_last_one_said():
+    async def scenario() -> int:
+        runner = StreamRunner(setup, ignore, 7)
+        await runner.handle(StatsReport(StreamState.RUNNING, next_track_id=12))
+        return runner.setup().stages.first_track_id
+
+    assert asyncio.run(scenario()) == 12
+
+
+def test_recorder_that_goes_on_after_a_pause_is_told_of():
+    heard: list[object] = []
+
+    async def report(message: object) -> None:
+        heard.append(message)
+
+    async def scenario() -> None:
+        runner = StreamRunner(setup, report, 1)
+        paused = StatsReport(StreamState.RUNNING, next_track_id=1, recording="paused")
+        await runner.handle(paused)
+        await runner.handle(replace(paused, recording="on"))
+
+    asyncio.run(scenario())
+    assert heard == [RecordingResumed()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(StreamState.RUNNING, StreamState.CONNECTING), (StreamState.STOPPED, StreamState.RUNNING)],
+)
+def test_state_that_cannot_follow_is_refused_and_nobody_hears_of_it(before: StreamState, after: StreamState):
+    heard: list[object] = []
+
+    async def report(message: object) -> None:
+        heard.append(message)
+
+    async def scenario() -> StreamState:
+        runner = StreamRunner(setup, report, 1)
+        await runner.handle(StateReport(before, None, "first"))
+        with pytest.raises(IllegalMove, match=f"cannot go from {before.value} to {after.value}"):
+            await runner.handle(StateReport(after, None, "then"))
+        return runner.view.state
+
+    assert asyncio.run(scenario()) is before
+    assert [getattr(report, "reason", "") for report in heard] == ["first"]
+
+
+def test_setup_never_shows_the_password_of_the_camera():
+    secret = replace(setup(), source=replace(setup().source, url="rtsp://viewer:c4n4ry@192.0.2.1/"))
+    assert "c4n4ry" not in repr(secret)
+    assert isinstance(secret.source.media_roots, tuple) and Path not in map(type, secret.source.media_roots)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from pipeline.entities import Frame, FrameResult, Image
+from service.processes.messages import SegmentReport, pack, unpack
 from service.recording.recorder import RecorderConfig, RecorderState, SegmentRecorder
 from service.recording.segment_files import (
     Segment,
@@ -549,10 +550,10 @@ def test_inspect_finishes_a_part_and_reads_a_finished_file(tmp_path: Path, stree
     assert segment.bytes == path.stat().st_size + sidecar_of(path).stat().st_size
 
 
-def test_segment_travels_as_plain_fields(tmp_path: Path, street: list[Image]) -> None:
+def test_segment_travels_between_processes(tmp_path: Path, street: list[Image]) -> None:
     segment = inspect(part_of(part_file(tmp_path, street, 35)), "str_1")
     assert segment is not None
-    assert Segment.from_fields("str_1", json.loads(json.dumps(segment.to_fields()))) == segment
+    assert unpack(pack(SegmentReport(segment))).segment == segment
 
 
 def test_new_segment_path_tells_its_time_and_never_repeats(tmp_path: Path) -> None:

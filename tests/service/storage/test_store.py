@@ -17,13 +17,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 
-from service.recording.segment_files import Segment
 from service.storage.database import Database, StoreError, make_engine, migrate
-from service.storage.records import Cursor, EventFilter, RecordingFilter
+from service.storage.records import Cursor, EventFilter, RecordingFilter, StreamRecord
 from service.storage.secret_box import SecretBox, SecretBoxError
+from service.storage.segment import Segment
 from service.storage.store import Store
 from service.storage.tables import Base
-from service.supervisor_protocol import StreamRecord
 from tests.service.conftest import action
 from tests.support.service import free_port
 

@@ -1,0 +1,388 @@
+"""What the processes of one machine say to each other: one frozen dataclass a message, one way onto the wire and back.
+
+``pack`` turns a message into what ``ipc`` sends (its kind, plain values, raw arrays), ``unpack`` checks what came and
+makes the dataclass again. Types, paths, enums and nested configurations are converted and checked by msgspec; nothing
+is pickled. A kind that is not listed here is an error that names it, on every receiver.
+
+    supervisor → stream process       StreamSetup first, then Watch, Stop
+    stream process → supervisor       StateReport StatsReport TracksReport ActionReport Picture SegmentReport Trouble
+    supervisor → inference process    InferenceSetup first, then Stop
+    inference process → supervisor    InferenceReady InferenceStats InferenceFailed
+    stream process → inference        Hello DetectRequest ClipOffer ClipAnswer NoClip TrackGone
+    inference → stream process        Welcome ModelProblem DetectAnswer ClipWanted ScoresAnswer
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from service.configuration import EngineConfig, StagesConfig
+from service.errors_base import ServiceError
+from service.processes.ipc import Channel, Packet, read_packet, write_packet
+from service.storage.segment import Segment
+from service.stream_state import StreamState
+
+_M = TypeVar("_M")
+_CLASSES: dict[str, type] = {}
+_KINDS: dict[type, str] = {}
+
+FloatArray = NDArray[np.float32]
+ByteArray = NDArray[np.uint8]
+
+
+class UnexpectedMessage(ServiceError, ValueError):
+    """A kind that nobody knows or that has no business here, or fields that are not those of its kind."""
+
+
+def message(kind: str) -> Callable[[type[_M]], type[_M]]:
+    """Registers a dataclass as the message ``kind``. Raises ValueError for a kind that is taken."""
+
+    def register(cls: type[_M]) -> type[_M]:
+        if kind in _CLASSES:
+            raise ValueError(f"message kind {kind!r} is taken by {_CLASSES[kind].__name__}")
+        _CLASSES[kind], _KINDS[cls] = cls, kind
+        return cls
+
+    return register
+
+
+def pack(content: object) -> Packet:
+    """→ kind, plain fields and arrays. Raises UnexpectedMessage for what is no message."""
+    kind = _KINDS.get(type(content))
+    if kind is None:
+        raise UnexpectedMessage(f"expected a message, got {type(content).__name__}")
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def plain(value: object) -> object:
+        if isinstance(value, np.ndarray):
+            name = str(len(arrays))
+            arrays[name] = value
+            return name
+        if isinstance(value, Path):
+            return str(value)
+        raise UnexpectedMessage(f"a message cannot hold a {type(value).__name__}")
+
+    fields: dict[str, Any] = msgspec.to_builtins(content, enc_hook=plain)
+    return Packet(kind, fields, arrays)
+
+
+def unpack(packet: Packet) -> Any:
+    """→ the message. Raises UnexpectedMessage, which names an unknown kind or the field that is wrong."""
+    cls = _CLASSES.get(packet.kind)
+    if cls is None:
+        raise UnexpectedMessage(f"unknown kind of message {packet.kind!r}")
+
+    def special(kind: type, value: Any) -> object:
+        if kind is Path:
+            return Path(value)
+        return packet.arrays[value]
+
+    try:
+        return msgspec.convert(packet.fields, cls, dec_hook=special)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnexpectedMessage(f"message {packet.kind!r}: {error}") from None
+
+
+def unexpected(content: object, where: str) -> UnexpectedMessage:
+    """→ the error for a message that ``where`` does not take."""
+    return UnexpectedMessage(f"{where} takes no message {_KINDS.get(type(content), type(content).__name__)!r}")
+
+
+class MessageChannel:
+    """A channel that takes and gives the messages of this module, used by threads: one reads, any number write."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def send(self, content: object) -> None:
+        """Raises ChannelClosed when the other side is gone or does not read."""
+        packet = pack(content)
+        self._channel.send(packet.kind, packet.fields, packet.arrays)
+
+    def receive(self) -> Any:
+        """Waits for a message. Raises ChannelClosed, or UnexpectedMessage for what is none."""
+        return unpack(self._channel.receive())
+
+    @property
+    def closed(self) -> bool:
+        return self._channel.closed
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+async def read_message(reader: asyncio.StreamReader) -> Any:
+    """The same on an event loop. Raises ChannelClosed, or UnexpectedMessage for what is none."""
+    return unpack(await read_packet(reader))
+
+
+def write_message(writer: asyncio.StreamWriter, content: object) -> None:
+    """Queues a small message without arrays on an event loop's writer."""
+    packet = pack(content)
+    write_packet(writer, packet.kind, packet.fields)
+
+
+# -- supervisor → any child
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildSetup:
+    """What every child process is told first."""
+
+    log_level: str
+    log_format: str
+    memory_limit_bytes: int = 0  # 0: none
+
+
+@message("stop")
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish within the grace period."""
+
+
+# -- supervisor ↔ stream process
+
+
+@dataclass(frozen=True)
+class SourceSetup:
+    """What to read and how. ``url`` holds the camera's password: it crosses a private socket only, and never shows."""
+
+    url: str = field(repr=False)
+    transport: str
+    pace: str
+    loop: bool
+    media_roots: tuple[Path, ...]
+    hls_hosts: tuple[str, ...]
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class RecordingSetup:
+    folder: Path
+    segment_s: float
+    min_free_bytes: int
+
+
+@message("stream_setup")
+@dataclass(frozen=True, kw_only=True)
+class StreamSetup(ChildSetup):
+    """One stream's process. ``recording`` None: nothing is recorded. ``inference``: where the worker listens."""
+
+    stream_id: str
+    model: str
+    source: SourceSetup
+    stages: StagesConfig
+    inference: str
+    tracks_hz: float
+    recording: RecordingSetup | None = None
+
+
+@message("watch")
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody looks at the live picture for so long."""
+
+    seconds: float
+
+
+@message("state")
+@dataclass(frozen=True, slots=True)
+class StateReport:
+    state: StreamState
+    code: str | None
+    reason: str
+
+
+@message("stream_stats")
+@dataclass(frozen=True, slots=True)
+class StatsReport:
+    """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``."""
+
+    state: StreamState
+    next_track_id: int
+    fps_in: float = 0.0
+    fps_out: float = 0.0
+    stride: int = 1
+    tracks: int = 0
+    frame_age_s: float | None = None
+    size_hw: tuple[int, int] | None = None
+    label_age_s: float | None = None
+    recording: str = "off"
+    inference: bool = False
+    problem: str | None = None
+    measures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@message("tracks")
+@dataclass(frozen=True, slots=True)
+class TracksReport:
+    """``wire``: the websocket's message."""
+
+    wire: Mapping[str, Any]
+
+
+@message("action")
+@dataclass(frozen=True, slots=True)
+class ActionReport:
+    """``wire``: the websocket's message, which has no number yet."""
+
+    wire: Mapping[str, Any]
+
+
+@message("picture")
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """``jpeg``: uint8 (N,), the file's bytes."""
+
+    jpeg: ByteArray
+
+
+@message("segment")
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """A recorded file is finished."""
+
+    segment: Segment
+
+
+@message("trouble")
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A part works on with less; ``reason`` for people."""
+
+    part: str
+    reason: str
+
+
+# -- supervisor ↔ inference process
+
+
+@message("inference_setup")
+@dataclass(frozen=True, kw_only=True)
+class InferenceSetup(ChildSetup):
+    engine: EngineConfig
+    address: str
+
+
+@message("inference_ready")
+@dataclass(frozen=True, slots=True)
+class InferenceReady:
+    """``parts``: what runs where, for people."""
+
+    parts: Mapping[str, str]
+
+
+@message("inference_stats")
+@dataclass(frozen=True, slots=True)
+class InferenceStats:
+    measures: Mapping[str, Any]
+    parts: Mapping[str, str]
+
+
+@message("inference_failed")
+@dataclass(frozen=True, slots=True)
+class InferenceFailed:
+    reason: str
+
+
+# -- stream process ↔ inference process
+
+
+@message("hello")
+@dataclass(frozen=True, slots=True)
+class Hello:
+    stream_id: str
+    model: str
+
+
+@message("welcome")
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    labels: tuple[str, ...]
+
+
+@message("model_problem")
+@dataclass(frozen=True, slots=True)
+class ModelProblem:
+    reason: str
+
+
+@message("detect")
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectRequest:
+    """``image``: uint8 (H, W, 3) RGB. ``expected_xyxy``: float32 (M, 4) pixels, where known people should be."""
+
+    request: int
+    image: ByteArray
+    expected_xyxy: FloatArray
+
+
+@message("detections")
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectAnswer:
+    """``boxes_xyxy`` float32 (N, 4) pixels, ``confidences`` float32 (N,), ``features`` float32 (N, F) or None."""
+
+    request: int
+    boxes_xyxy: FloatArray
+    confidences: FloatArray
+    features: FloatArray | None
+
+
+@message("offer")
+@dataclass(frozen=True, slots=True)
+class ClipOffer:
+    """A new clip of the track waits in the stream's process."""
+
+    track_id: int
+
+
+@message("want")
+@dataclass(frozen=True, slots=True)
+class ClipWanted:
+    """The worker has time for the track's newest clip."""
+
+    track_id: int
+
+
+@message("clip")
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipAnswer:
+    """The pixels. ``crops``: uint8 (T, H, W, 3) RGB, None: those of the scene sent last. ``box``: float32 (4,) or None.
+
+    Times do not cross: the stream's process keeps them beside what it sent.
+    """
+
+    track_id: int
+    first_sample: int
+    filled: int
+    crops: ByteArray | None
+    box: FloatArray | None = None
+
+
+@message("no_clip")
+@dataclass(frozen=True, slots=True)
+class NoClip:
+    track_id: int
+
+
+@message("scores")
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoresAnswer:
+    """``probabilities``: float32 (C,)."""
+
+    track_id: int
+    probabilities: FloatArray
+
+
+@message("forget")
+@dataclass(frozen=True, slots=True)
+class TrackGone:
+    track_id: int
