@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from models.weights.cards import read_card
 from pipeline.actions import SmootherConfig
 from pipeline.clips import ClipConfig
-from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class StagesConfig:
 
         Raises CardError where the card cannot be read or asks for clips that nobody can make.
         """
+        from models.weights.cards import read_card  # noqa: PLC0415 - a stream's process reads no card, needs no pydantic
+
         shape = read_card(model_dir).input
         plain = cls.without_card(settings)
         return replace(
