@@ -10,12 +10,12 @@ from fastapi import FastAPI
 
 from service import errors
 from service.catalogue import Catalogue
-from service.context import Context
 from service.guard import Guard
 from service.hub import Hub
 from service.recording.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
 from service.registry import StreamRegistry
 from service.routes import events, health, models, page, recordings, streams, websocket
+from service.routes.context import Context
 from service.settings import Settings
 from service.storage.database import Database
 from service.storage.secret_box import SecretBox

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service.bodies import Event, EventQuery, Items, to_event
-from service.context import Here
 from service.errors import problems
+from service.routes.context import Here
 from service.routes.streams import parse_cursor
 from service.storage.records import EventFilter
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.bodies import Health, Readiness
-from service.context import Here
 from service.errors import problems
 from service.errors_base import Unavailable
+from service.routes.context import Here
 
 router = APIRouter(tags=["operation"])
 

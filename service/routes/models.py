@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from service.bodies import Items, Model
-from service.context import Here
+from service.routes.context import Here
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse
 
 from service.bodies import Items, Recording, RecordingQuery, to_recording
-from service.context import Context, Here
 from service.errors import problems
 from service.errors_base import NotFound, RangeBeyondFile, not_found
+from service.routes.context import Context, Here
 from service.routes.events import unix
 from service.routes.streams import parse_cursor
 from service.storage.records import RecordingFilter, RecordingRecord

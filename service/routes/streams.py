@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from service.bodies import Items, PageQuery, Stream, StreamCreate, StreamPatch
-from service.context import Here
 from service.errors import problems
 from service.errors_base import invalid, not_found
+from service.routes.context import Here
 from service.storage.records import Cursor
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])

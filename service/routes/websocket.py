@@ -13,11 +13,11 @@ from fastapi import APIRouter
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from service.context import Context, get_context
 from service.errors import problem_response, to_problem
 from service.errors_base import InvalidRequest, Unavailable, invalid
 from service.guard import ABORT
 from service.hub import Hub
+from service.routes.context import Context, get_context
 from service.storage.database import StoreError
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
 from service.wire_messages import to_hello_message, to_pong_message

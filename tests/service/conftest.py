@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.context import Context
+from service.routes.context import Context
 from service.settings import Settings
 from tests.service.scripted import ScriptedSupervisor
 from tests.support.service import free_port
