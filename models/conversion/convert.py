@@ -21,7 +21,7 @@ from models.errors import CardError, ExportError, RuntimeUnavailableError
 from models.runtimes.runner import ClipShape, Precision, RuntimeOptions
 from models.weights.cards import MODEL_FILE, ModelCard
 from models.weights.export_record import ExportFormat, ExportRecord, read_exports
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 WRITER_VERSION = "1"  # grows when a writer gives other files for the same network
 TIMEOUT_S = 900.0

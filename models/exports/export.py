@@ -25,7 +25,7 @@ from models.runtimes.flow_input import network_shape, packed
 from models.runtimes.runner import ClipShape, Precision, RuntimeOptions, load_runner
 from models.weights.cards import MODEL_FILE, ModelCard
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 Say = Callable[[str], None]
 

@@ -28,7 +28,8 @@ from models.runtimes.overlap_openvino import OpenVinoParts
 from models.runtimes.runner import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
 from models.weights.cards import MODEL_FILE, ModelCard
 from models.weights.export_record import ExportFormat, find_export
-from pipeline.openvino import cpu_flags, file_sha256
+from pipeline.files import file_sha256
+from pipeline.openvino import cpu_flags
 
 EXPORT_FORMAT = 1  # grows when the exported graph changes for the same network
 EXPORT_TIMEOUT_S = 600.0

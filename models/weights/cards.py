@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import CardError
 from pipeline.clips import ClipConfig
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
 CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import ExportError
 from models.weights.cards import MODEL_FILE, ModelCard, Sha256
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 EXPORTS_FOLDER, RECORD_FILE = "exports", "export.json"
 LEAST_AGREEMENT = 0.99  # share of clips with the reference's first choice below which nobody gets an export unasked

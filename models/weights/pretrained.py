@@ -31,7 +31,7 @@ from models.weights.cards import (
 )
 from models.weights.checkpoint import Arrays, load_arrays, read_member
 from models.weights.pip_download import download_source
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 __all__ = ["ModelCard", "list_models", "pull", "read_card", "verify", "weights_dir"]
 

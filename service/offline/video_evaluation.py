@@ -22,7 +22,7 @@ from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from pipeline.scene_clips import clip_buffer
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl

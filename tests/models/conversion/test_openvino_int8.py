@@ -17,7 +17,7 @@ from models.runtimes.openvino import converted
 from models.runtimes.runner import load_runner
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.models.clips import read_video
 from tests.models.conftest import REPOSITORY
 

@@ -17,7 +17,7 @@ from models.errors import CardError, ExportError, RuntimeUnavailableError
 from models.runtimes.runner import Precision, RuntimeOptions, load_runner
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord, Parity
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.models.conftest import randomise, write_folder
 from tests.models.small_network import SMALL_CLIP, SMALL_LABELS, small_folder
 from tests.models.street_clips import street_clips
