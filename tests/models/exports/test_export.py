@@ -16,7 +16,8 @@ from models.errors import CardError, ExportError
 from models.exports import export as export_module
 from models.exports.export import ExportJob, describe, export
 from models.exports.parity_clips import ParityClip, ParityClips
-from models.runtimes.runner import Clips, Floats, Runner, load_runner
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Clips, Floats, Runner
 from models.weights.cards import MODEL_FILE, read_card
 from models.weights.export_record import RECORD_FILE, ExportFormat, ExportRecord, read_export, read_exports
 from pipeline.files import file_sha256
