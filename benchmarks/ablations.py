@@ -31,7 +31,8 @@ if Path(sys.path[0]).resolve() == HERE:  # run as a script: benchmarks/pipeline.
 from benchmarks.ablation.rows import BASE, ROWS  # noqa: E402 -- after the line above
 from benchmarks.ablation.runs import Options, limited, run_row  # noqa: E402 -- after the line above
 from benchmarks.ablation.table import markdown, ranged, with_table  # noqa: E402 -- after the line above
-from models.data.manifest import Dataset, Split, read_dataset, write_atomically  # noqa: E402 -- after the line above
+from models.data.manifest import Dataset, Split, read_dataset  # noqa: E402 -- after the line above
+from pipeline.files import write_atomically  # noqa: E402 -- after the line above
 
 DOCS = HERE.parent / "docs" / "ablations.md"
 

@@ -70,7 +70,7 @@ def network_rows(name: str, arguments: argparse.Namespace, clips: Mapping[str, C
     from benchmarks.comparison import folders  # noqa: PLC0415  # TensorFlow, which peers alone do not need
     from models.errors import ModelsError  # noqa: PLC0415
     from models.networks.complexity import complexity  # noqa: PLC0415
-    from models.runtimes.tensorflow import load_network  # noqa: PLC0415
+    from models.weights.saved_network import load_network  # noqa: PLC0415
 
     card, anchor_card = folders.read(name, arguments.work), folders.read(ANCHOR.network, arguments.work)
     model = load_network(card)

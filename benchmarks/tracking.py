@@ -280,7 +280,7 @@ def main() -> None:
     parser.add_argument("--ablation", action="store_true", help="leave out one change at a time")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
-    config = DetectorConfig(image_size=arguments.image_size, cache_dir=arguments.cache_dir)
+    config = DetectorConfig(arguments.image_size, cache_dir=arguments.cache_dir, weights_dir=HERE.parent / "weights")
     detector = PersonDetector.load(arguments.detector, config)
     encoder = AppearanceEncoder.load(arguments.appearance, AppearanceConfig(arguments.cache_dir))
     with tempfile.TemporaryDirectory() as folder:

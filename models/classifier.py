@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import OverlapUnsupportedError
+from models.runtimes.load import load_runner
 from models.runtimes.overlap import Place, StemReuse
-from models.runtimes.runner import Clips, ClipShape, Floats, Precision, Runner, RuntimeOptions, load_runner
-from models.weights.cards import ModelCard, read_card
+from models.runtimes.runner import Clips, Floats, Precision, Runner, RuntimeOptions
+from models.weights.cards import ClipShape, ModelCard, read_card
 
 
 class ActionClassifier:

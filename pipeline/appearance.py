@@ -17,10 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.conversion import converted, run_statement
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
+from pipeline.files import file_sha256
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
-from pipeline.openvino import CpuNetwork, converted, file_sha256, precision_notes, run_python, takes_uint8
+from pipeline.openvino import CpuNetwork, precision_notes, takes_uint8
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -124,7 +126,7 @@ def needs_appearance(
 
 def _read_model(file: Path) -> tuple[Any, tuple[int, int]]:
     """A network with one (B, 3, H, W) input → it and (H, W); a fixed batch of one is made dynamic where that works."""
-    import openvino  # noqa: PLC0415 -- 0.3 s that a process without a network should not pay
+    import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
 
     try:
         model = openvino.Core().read_model(file)
@@ -154,7 +156,7 @@ def _bundled(config: AppearanceConfig) -> Path:
 
     def convert(folder: Path) -> None:
         statement = "import sys; from pipeline.appearance import convert_mobilenet; convert_mobilenet(*sys.argv[1:])"
-        run_python(statement, str(package / "mobilenetv2_bottle.py"), str(weights), str(folder / "mobilenetv2.xml"))
+        run_statement(statement, str(package / "mobilenetv2_bottle.py"), str(weights), str(folder / "mobilenetv2.xml"))
 
     return converted(config.cache_dir, "mobilenetv2", key, convert) / "mobilenetv2.xml"
 
@@ -164,8 +166,8 @@ def convert_mobilenet(definition: str, weights: str, target: str) -> None:
 
     Its embedder module is passed by: that one imports pkg_resources, which newer setuptools no longer have.
     """
-    import openvino  # noqa: PLC0415
-    import torch  # noqa: PLC0415
+    import openvino  # noqa: PLC0415 - only this child converts
+    import torch  # noqa: PLC0415 - takes seconds; only this child may bring it
 
     spec = spec_from_file_location("mobilenetv2_bottle", definition)
     if spec is None or spec.loader is None:

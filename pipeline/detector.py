@@ -6,7 +6,9 @@ process of its own and cached. On a GPU, and for TensorRT engines, ultralytics r
 
 from __future__ import annotations
 
+import ast
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,23 +16,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import yaml  # type: ignore[import-untyped]  # comes with ultralytics, without types
 
+from pipeline.conversion import converted, run_statement
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
+from pipeline.files import default_cache_dir, file_sha256
 from pipeline.geometry import clip_to_image
 from pipeline.letterbox import GREY, letterbox, suppress
-from pipeline.openvino import (
-    CpuNetwork,
-    converted,
-    default_cache_dir,
-    file_sha256,
-    precision_notes,
-    run_python,
-    takes_uint8,
-)
+from pipeline.openvino import CpuNetwork, precision_notes, takes_uint8
 
 DOWNLOADED_WEIGHTS = "yolo26n.pt"  # ultralytics fetches it by name
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,9 @@ class DetectorConfig:
     """How people are found.
 
     ``confidence`` is low on purpose: the tracker keeps known people by weak detections and starts new ones only on
-    strong ones (``TrackerConfig``). ``device`` is ``auto`` (a GPU where torch sees one), ``cpu`` or a torch name such
-    as ``cuda:0``; ``threads`` 0 leaves the number to OpenVINO.
+    strong ones (``TrackerConfig``). ``weights_dir`` is where ``person/`` is looked for when no network is named; None
+    looks nowhere. ``device`` is ``auto`` (a GPU where torch sees one), ``cpu`` or a torch name such as ``cuda:0``;
+    ``threads`` 0 leaves the number to OpenVINO.
     """
 
     image_size: int = 640
@@ -47,7 +44,7 @@ class DetectorConfig:
     iou: float = 0.7
     max_detections: int = 100
     cache_dir: Path | None = None
-    weights_dir: Path = REPOSITORY / "weights"
+    weights_dir: Path | None = None
     device: str = "auto"
     threads: int = 0
 
@@ -69,13 +66,10 @@ class _Backend(Protocol):
     def __call__(self, images: Sequence[Image]) -> list[Floats]: ...
 
 
-def resolve_person_weights(weights_dir: Path) -> Path | str:
-    """The default network: ``weights/person``, else a COCO YOLO11n beside the repository, else a name to download."""
-    own = sorted((weights_dir / "person").glob("*.pt"))
-    if own:
-        return own[0]
-    beside = REPOSITORY.parent / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
-    return beside if beside.is_file() else DOWNLOADED_WEIGHTS
+def resolve_person_weights(weights_dir: Path | None) -> Path | str:
+    """The default network: the one in ``weights_dir/person``, else a name to download."""
+    own = sorted((weights_dir / "person").glob("*.pt")) if weights_dir is not None else []
+    return own[0] if own else DOWNLOADED_WEIGHTS
 
 
 class PersonDetector:
@@ -136,7 +130,7 @@ def _gpu_device(device: str) -> str | None:
         return device
     if not any(Path("/dev").glob("nvidia[0-9]*")) and "WSL_DISTRO_NAME" not in os.environ:
         return None
-    import torch  # noqa: PLC0415 -- only where a GPU may be
+    import torch  # noqa: PLC0415 - takes seconds, and is asked only where a GPU may be
 
     return "cuda:0" if torch.cuda.is_available() else None
 
@@ -232,7 +226,7 @@ def _person_class(names: Any) -> int:
 
 def _read_model(file: Path) -> tuple[Any, dict[str, Any]]:
     """An OpenVINO ``.xml`` with its ``metadata.yaml``, or an ``.onnx`` with metadata inside → model and metadata."""
-    import openvino  # noqa: PLC0415 -- 0.3 s that a process without a network should not pay
+    import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
 
     try:
         model = openvino.Core().read_model(file)
@@ -246,8 +240,6 @@ def _read_model(file: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def _parse_metadata(file: Path) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 -- comes with ultralytics, without types
-
     try:
         loaded = yaml.safe_load(file.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -257,8 +249,6 @@ def _parse_metadata(file: Path) -> dict[str, Any]:
 
 def _onnx_metadata(model: Any) -> dict[str, Any]:
     """ultralytics stores ``names`` and ``stride`` as text in the ONNX file; OpenVINO keeps them under ``framework``."""
-    import ast  # noqa: PLC0415
-
     found: dict[str, Any] = {}
     for key in ("names", "stride"):
         if model.has_rt_info(["framework", key]):
@@ -290,16 +280,14 @@ def _exported(file: Path, config: DetectorConfig) -> Path:
     def convert(folder: Path) -> None:
         arguments = (str(file.resolve()), str(folder), str(config.image_size))
         statement = "import sys; from pipeline.detector import export_openvino; export_openvino(*sys.argv[1:])"
-        run_python(statement, *arguments, environment=_ultralytics_environment(config, offline=True))
+        run_statement(statement, *arguments, environment=_ultralytics_environment(config, offline=True))
 
     return _xml_in(converted(config.cache_dir, file.stem, key, convert))
 
 
 def export_openvino(weights: str, folder: str, image_size: str) -> None:
     """Export ``weights`` (.pt) to ``folder`` with dynamic batch, height and width. Runs in a process of its own."""
-    import shutil  # noqa: PLC0415
-
-    from ultralytics import YOLO  # noqa: PLC0415
+    from ultralytics import YOLO  # noqa: PLC0415 - brings torch; only this child may
 
     copy = Path(folder) / "network.pt"  # ultralytics writes beside the weights, which may be read-only
     shutil.copyfile(weights, copy)
@@ -329,7 +317,7 @@ def _import_ultralytics(config: DetectorConfig) -> Any:
     Path(environment["YOLO_CONFIG_DIR"]).mkdir(parents=True, exist_ok=True)
     for name, value in environment.items():
         os.environ.setdefault(name, value)
-    import ultralytics  # noqa: PLC0415 -- brings torch; only where a GPU runs it
+    import ultralytics  # noqa: PLC0415 - brings torch; only where a GPU runs it
 
     ultralytics.settings.update({"sync": False})
     return ultralytics
@@ -342,14 +330,14 @@ def _download(name: str, config: DetectorConfig) -> Path:
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         statement = "import sys; from pipeline.detector import download_weights; download_weights(sys.argv[1])"
-        run_python(statement, str(target), environment=_ultralytics_environment(config, offline=False))
+        run_statement(statement, str(target), environment=_ultralytics_environment(config, offline=False))
     return target
 
 
 def download_weights(target: str) -> None:
     """Fetch the file that ``target`` is named after. Runs in a process of its own; the name appears only when whole."""
-    from ultralytics import settings  # noqa: PLC0415
-    from ultralytics.utils.downloads import attempt_download_asset  # noqa: PLC0415
+    from ultralytics import settings  # noqa: PLC0415 - brings torch; only this child may
+    from ultralytics.utils.downloads import attempt_download_asset  # noqa: PLC0415 - likewise
 
     settings.update({"sync": False})
     part = Path(target).with_name("download") / Path(target).name

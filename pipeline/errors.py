@@ -31,3 +31,21 @@ class SourceUrlError(PipelineError, ValueError):
 
 class DetectorError(PipelineError, RuntimeError):
     """A detector or appearance model cannot be loaded or run."""
+
+
+class ChildError(PipelineError, RuntimeError):
+    """A Python process of our own failed, or was ended because it took too long (``timed_out``).
+
+    The message is its last words: the last line of ``complaints`` (stderr). ``output`` is what it wrote to stdout.
+    """
+
+    def __init__(self, output: str, complaints: str, status: int, *, timed_out: bool = False) -> None:
+        words = complaints.strip().splitlines() or [f"exit status {status}"]
+        super().__init__(words[-1])
+        self.output = output
+        self.complaints = complaints
+        self.timed_out = timed_out
+
+    def tail(self, lines: int) -> str:
+        """The last ``lines`` of all that it wrote, complaints last."""
+        return "\n".join((self.output + self.complaints).strip().splitlines()[-lines:])

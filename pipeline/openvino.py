@@ -1,19 +1,13 @@
-"""Networks on the CPU by OpenVINO: which precision is fastest here, and converting a network only once.
+"""Networks on this CPU by OpenVINO: what it multiplies natively, and which precision is fastest here.
 
 Nothing here imports torch or ultralytics: a converted network starts in well under a second and in little memory.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,9 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.entities import Floats
 from pipeline.errors import DetectorError
+from pipeline.files import default_cache_dir, write_atomically
 
 Precision = str  # "bf16" | "f32"
-CONVERSION_TIMEOUT_S = 600.0
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -74,7 +68,7 @@ def takes_uint8(model: Any, mean: Sequence[float], scale: Sequence[float]) -> An
 
     ``mean`` and ``scale`` are for each RGB channel, of values in 0..255.
     """
-    from openvino import Layout, Type, preprocess  # noqa: PLC0415
+    from openvino import Layout, Type, preprocess  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
 
     steps = preprocess.PrePostProcessor(model)
     steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
@@ -102,7 +96,7 @@ def _compile_fastest(model: Any, sample: NDArray[Any], threads: int, notes: Path
 
 
 def _compile(model: Any, precision: Precision, threads: int) -> Any:
-    import openvino  # noqa: PLC0415 -- 0.3 s that a process without a network should not pay
+    import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
 
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
     if threads > 0:
@@ -138,74 +132,6 @@ def _write_note(notes: Path | None, precision: Precision) -> None:
     if notes is None:
         return
     try:
-        with tempfile.NamedTemporaryFile("w", dir=notes.parent, delete=False) as file:
-            json.dump({_note_key(): precision}, file)
-        Path(file.name).replace(notes)
+        write_atomically(notes, json.dumps({_note_key(): precision}))
     except OSError:
         return
-
-
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def default_cache_dir() -> Path:
-    """Where converted networks live when the caller names no folder (XDG base directories)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actoscope"
-
-
-def converted(cache_dir: Path | None, name: str, key: Mapping[str, str], convert: Callable[[Path], None]) -> Path:
-    """The folder with the result of ``convert(folder)`` for this ``key``: made at the first call, found at later ones.
-
-    The result appears by one rename, so that two processes never see half of it; the slower one uses the faster one's.
-    Raises DetectorError when the conversion fails or the folder cannot be written.
-    """
-    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
-    root = (cache_dir or default_cache_dir()) / "openvino"
-    folder = root / f"{name}-{digest}"
-    if folder.is_dir():
-        return folder
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
-    except OSError as error:
-        raise DetectorError(f"cannot write converted networks to {root}: {error.strerror or error}") from error
-    try:
-        convert(work)
-        work.rename(folder)
-    except OSError as error:
-        if not folder.is_dir():  # else another process was first
-            raise DetectorError(f"cannot store the converted network in {folder}: {error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return folder
-
-
-def run_python(statement: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run one Python statement in a process of its own, so that what it imports (torch) leaves with it.
-
-    ``arguments`` are its ``sys.argv[1:]``. Raises DetectorError with the end of its output when it fails.
-    """
-    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", statement, *arguments],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=CONVERSION_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DetectorError(f"converting a network took more than {CONVERSION_TIMEOUT_S:.0f} s") from error
-    if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-6:])
-        raise DetectorError(f"converting a network failed:\n{tail}")

@@ -20,7 +20,7 @@ from models.exports.parity_clips import ParityClip, ParityClips
 from models.networks.registry import InputKind, build, network
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from models.weights.export_record import ExportFormat, read_exports
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 LABELS = ("Fighting", "Standing", "Walking", "Other")

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from models.conversion.graph import LOGITS, only_clips, read_graph
-from models.runtimes.runner import ClipShape
+from models.weights.cards import ClipShape
 from models.weights.export_record import ExportFormat
 
 
@@ -39,6 +39,6 @@ def write(folder: Path, target: Path, clip_shape: ClipShape, precision: str) -> 
 def _coremltools() -> Any:
     absent: dict[str, Any] = sys.modules  # None there makes an import fail (docs.python.org, the import system)
     absent["torch"] = None
-    import coremltools  # noqa: PLC0415  # after torch is hidden
+    import coremltools  # noqa: PLC0415 - after torch is hidden
 
     return coremltools

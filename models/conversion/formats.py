@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from models.errors import ExportError
 from models.weights.export_record import ExportFormat
 
+SERVED_FUNCTION = "serve"  # of a SavedModel
+
 
 @dataclass(frozen=True, slots=True)
 class FormatRow:
-    """``precisions``: the first is the default. ``file``: what is opened, in the export's folder.
+    """``precisions``: the first is the default. ``file``: what is opened, in the export's folder. ``beside``: what it
+    cannot be opened without.
 
     ``writer``: module with ``write(network folder, target, clip_shape, precision)``; empty for the one format that
     has its own way. ``runtime``: the name in ``models.runtimes.runner`` that loads it, empty where none does.
@@ -29,6 +32,7 @@ class FormatRow:
     runtime: str
     packages: tuple[str, ...]
     batch: int | None = 1
+    beside: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -40,6 +44,7 @@ _ROWS = (
         "models.conversion.openvino",
         "openvino",
         ("openvino", "tensorflow", "keras"),
+        beside=("model.bin",),
         notes=("bf16 is an option of loading: the graph and its size are those of f32",),
     ),
     FormatRow(
@@ -49,6 +54,7 @@ _ROWS = (
         "",
         "openvino",
         ("openvino", "nncf", "tensorflow", "keras"),
+        beside=("model.bin",),
     ),
     FormatRow(
         ExportFormat.ONNX,

@@ -1,6 +1,6 @@
-"""A weights folder → the TensorFlow function that converters read: pixels 0..255 in, logits out.
+"""A saved network → the TensorFlow functions that converters read and TensorFlow runs: pixels 0..255 in, logits out.
 
-The scaling to [-1, 1] is part of the function, so that no float copy of a clip is made outside the exported graph.
+The scaling to [-1, 1] is part of the function, so that no float copy of a clip is made outside the graph.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from models.errors import ExportError
-from models.runtimes.runner import ClipShape
-from models.runtimes.tensorflow import load_network
-from models.weights.cards import read_card
+from models.weights.cards import ClipShape, read_card
 from models.weights.export_record import ExportFormat
+from models.weights.saved_network import load_network
 
 CLIPS, BOXES, LOGITS = "clips", "boxes", "logits"
 _SCENE_INPUTS = ["clip", "boxes"]
@@ -59,15 +58,35 @@ def read_graph(folder: Path, clip_shape: ClipShape, batch: int | None, pixels: A
         signature.append(tf.TensorSpec((batch, 4), tf.float32, name=BOXES))
 
     def logits(clips: Any, *boxes: Any) -> dict[str, Any]:
-        scaled = tf.cast(clips, tf.float32) * (2.0 / 255.0) - 1.0
-        answer = network([scaled, *boxes] if boxes else scaled, training=False)
-        return {LOGITS: tf.cast(answer, tf.float32)}
+        return {LOGITS: _answer(network, clips, boxes)}
 
     function = tf.function(logits, input_signature=signature, autograph=False)
     return Graph(function, tuple(signature), network)
+
+
+def uint8_network(model: Any, clip_shape: ClipShape, xla: bool = False) -> Any:
+    """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits.
+
+    Where the network has a second input, the function has one too: boxes float32 (N, 4), whose number may be another
+    than that of the clips.
+    """
+
+    def logits(clips: Any, *boxes: Any) -> Any:
+        return _answer(model, clips, boxes)
+
+    signature = [tf.TensorSpec((None, *clip_shape), tf.uint8, name=CLIPS)]
+    if len(model.inputs) > 1:
+        signature.append(tf.TensorSpec((None, 4), tf.float32, name=BOXES))
+    return tf.function(logits, input_signature=signature, autograph=False, jit_compile=xla or None)
 
 
 def only_clips(graph: Graph, format: ExportFormat) -> None:
     """Raises ExportError for a network that takes boxes too, in formats whose runtimes pass clips alone."""
     if len(graph.signature) > 1:
         raise ExportError(f"networks that read boxes beside clips cannot be exported to {format.value}")
+
+
+def _answer(network: Any, clips: Any, boxes: tuple[Any, ...]) -> Any:
+    """Pixels 0..255 (N, T, H, W, 3) of any type, and boxes where the network takes some → float32 (N, C) logits."""
+    scaled = tf.cast(clips, tf.float32) * (2.0 / 255.0) - 1.0
+    return tf.cast(network([scaled, *boxes] if boxes else scaled, training=False), tf.float32)

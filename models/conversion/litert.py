@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from models.conversion.graph import only_clips, read_graph
 from models.conversion.planar import use_planar_layers
-from models.runtimes.runner import ClipShape
+from models.weights.cards import ClipShape
 from models.weights.export_record import ExportFormat
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import tf2onnx
 
 from models.conversion.graph import read_graph
-from models.runtimes.runner import ClipShape
+from models.weights.cards import ClipShape
 
 OPSET = 18  # ONNX Runtime 1.14 and TensorRT 10 read it
 

@@ -11,40 +11,41 @@ gigabyte.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.conversion.convert import convert
+from models.conversion.formats import FORMATS
+from models.conversion.telemetry import silence
 from models.errors import ExportError
-from models.runtimes.runner import Clips
-from models.weights.cards import ModelCard
+from models.weights.cards import ClipShape, ModelCard
+from models.weights.export_record import ExportFormat
+from pipeline.errors import ChildError
+from pipeline.python_child import run_python
 
 FEWEST_CLIPS = 8  # below, a range rests on next to nothing
 FLOAT_SHARE = 0.09  # of the arithmetic, that of the cheapest layers
+TIMEOUT_S = 6 * 3600.0  # minutes on a desktop; this ends only what hangs
 Progress = Callable[[int, int], None]  # clips seen, clips in all
 _LOG = logging.getLogger(__name__)
-_ROOT = str(Path(__file__).resolve().parents[2])
 
 
-def quantize(card: ModelCard, clips: Clips, target: Path, progress: Progress | None = None) -> None:
+def quantize(card: ModelCard, clips: NDArray[np.uint8], target: Path, progress: Progress | None = None) -> None:
     """Write the card's network as an int8 graph to ``target`` (an .xml, its .bin beside it).
 
     ``clips`` uint8 (N, T, H, W, 3) RGB are real ones of the kind that the network will meet, at least 8; 64 to 128
     from many sources are plenty. They are not kept in memory twice. Raises ExportError when NNCF is missing, the
-    clips cannot serve or the quantisation fails, and what ``runtime_openvino.converted`` raises.
+    clips cannot serve, or conversion or quantisation fail, and CardError for a broken folder.
     """
-    from models.runtimes.openvino import converted  # noqa: PLC0415  # OpenVINO only where it is needed
-
     if clips.dtype != np.uint8 or clips.ndim != 5 or len(clips) < FEWEST_CLIPS:
         raise ExportError(
             f"calibration wants at least {FEWEST_CLIPS} clips, uint8 (N, T, H, W, 3); got {clips.dtype} {clips.shape}"
@@ -52,49 +53,33 @@ def quantize(card: ModelCard, clips: Clips, target: Path, progress: Progress | N
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".int8-", dir=target.parent) as work:
         folder = Path(work)
-        graph = converted(card, _shape(clips), folder / "float")
-        np.save(folder / "clips.npy", clips)
-        fresh = folder / "model.xml"
-        _run(card.name, [str(graph), str(folder / "clips.npy"), str(fresh)], progress)
+        graph, pictures, fresh = folder / "float.xml", folder / "clips.npy", folder / "model.xml"
+        convert(FORMATS[ExportFormat.OPENVINO], "f32", card, _shape(clips), graph)
+        np.save(pictures, clips)
+        _run(card.name, [str(graph), str(pictures), str(fresh)], progress)
         shutil.move(fresh.with_suffix(".bin"), target.with_suffix(".bin"))
         shutil.move(fresh, target)  # last: a graph that is there is whole
 
 
-def _shape(clips: Clips) -> tuple[int, int, int, int]:
+def _shape(clips: NDArray[np.uint8]) -> ClipShape:
     frames, height, width, channels = clips.shape[1:]
     return frames, height, width, channels
 
 
 def _run(name: str, arguments: list[str], progress: Progress | None) -> None:
     """The child process; its last words become the error's."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", "models.conversion.openvino_int8", *arguments]
-    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True, "errors": "replace"}
-    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-        with _ended(subprocess.Popen(command, env=environment, stderr=complaints, **pipes)) as child:
-            for line in child.stdout or ():
-                done, _, total = line.partition(" of ")
-                _LOG.info("%s: calibrated on %s of %s clips", name, done, total.strip())
-                if progress is not None:
-                    progress(int(done), int(total))
-            status = child.wait()
-        complaints.seek(0)
-        words = [line for line in complaints.read().splitlines() if line.strip()]
-    if status != 0:
-        raise ExportError(f"{name} cannot be quantised: {words[-1] if words else f'exit status {status}'}")
 
+    def tell(line: str) -> None:
+        done, _, total = line.partition(" of ")
+        _LOG.info("%s: calibrated on %s of %s clips", name, done, total)
+        if progress is not None:
+            progress(int(done), int(total))
 
-@contextlib.contextmanager
-def _ended(child: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
-    """However the block is left (Ctrl-C too), the child is gone then."""
     try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.kill()
-        child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        run_python(["-m", "models.conversion.openvino_int8", *arguments], timeout_s=TIMEOUT_S, on_line=tell)
+    except ChildError as error:
+        words = f"not done within {TIMEOUT_S:.0f} s" if error.timed_out else error
+        raise ExportError(f"{name} cannot be quantised: {words}") from None
 
 
 def heaviest_layers(model: Any, float_share: float = FLOAT_SHARE) -> list[str]:
@@ -122,12 +107,10 @@ def _products(op: Any) -> int:
 
 def _quantise(graph: Path, clips: Path, target: Path) -> None:
     """The child's work."""
-    from models.conversion.telemetry import silence  # noqa: PLC0415
-
     silence()
     told, sys.stdout = sys.stdout, sys.stderr  # NNCF writes there, and not only what it is asked for
-    import nncf  # noqa: PLC0415  # after silence(), and not in processes that only call ``quantize``
-    import openvino as ov  # noqa: PLC0415
+    import nncf  # noqa: PLC0415 - after silence(), an extra, and not in processes that only call ``quantize``
+    import openvino as ov  # noqa: PLC0415 - likewise
 
     model = ov.Core().read_model(graph)
     pictures = np.load(clips, mmap_mode="r")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from models.conversion.formats import SERVED_FUNCTION
 from models.conversion.graph import read_graph
-from models.runtimes.runner import ClipShape
-from models.runtimes.savedmodel import ENDPOINT
+from models.weights.cards import ClipShape
 
 
 def write(folder: Path, target: Path, clip_shape: ClipShape, _precision: str) -> None:
     """Write the folder ``target``. Raises CardError, ExportError."""
     graph = read_graph(folder, clip_shape, None)
     module = graph.holder()
-    setattr(module, ENDPOINT, graph.function)
+    setattr(module, SERVED_FUNCTION, graph.function)
     tf.saved_model.save(module, str(target), signatures=graph.function)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.conversion import onnx as export_onnx
-from models.runtimes.runner import ClipShape
+from models.weights.cards import ClipShape
 
 MOST_CLIPS = 8  # the largest batch of the engine
 _RECIPE = """#!/bin/sh

@@ -25,10 +25,10 @@ from models.data.manifest import (
     Dataset,
     Split,
     read_dataset,
-    write_atomically,
     write_dataset,
 )
 from models.errors import DatasetError
+from pipeline.files import write_atomically
 
 WHOLE_FILE = "manifest.whole.csv"
 Target = int | Literal["min", "median", "mean", "max"]

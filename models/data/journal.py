@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from models.errors import DatasetError
+from pipeline.files import write_atomically
 
 
 class Journal:
@@ -87,9 +88,7 @@ class Journal:
 
     def _write_new(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f".{self._path.name}.part")
-        part.write_bytes(_line({"options": self._options}))
-        part.replace(self._path)
+        write_atomically(self._path, _line({"options": self._options}))
 
 
 def stamp_of(path: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
+from pipeline.files import write_atomically
 
 DATASET_FILE, MANIFEST_FILE = "dataset.json", "manifest.csv"
 
@@ -136,16 +136,6 @@ def write_dataset(dataset: Dataset) -> None:
         writer.writerow(_row(record, dataset.folder))
     write_atomically(dataset.folder / DATASET_FILE, dataset.info.model_dump_json(indent=2) + "\n")
     write_atomically(dataset.folder / MANIFEST_FILE, text.getvalue())
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) so that ``path`` holds either its old content or all of the new."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
 
 
 _COLUMNS = tuple(field.name for field in fields(ClipRecord))

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from models.data.clip_file import Clip, read_clip
 from models.data.journal import Journal, stamp_of
-from models.data.manifest import ClipRecord, Split, write_atomically
+from models.data.manifest import ClipRecord, Split
 from models.errors import DatasetError
+from pipeline.files import write_atomically
 
 JOURNAL_FILE, REPORT_FILE = "near_duplicates.jsonl", "near_duplicates.csv"
 _FLAT = 6.0  # standard deviation of grey levels of 255

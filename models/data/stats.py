@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.manifest import ClipRecord, Dataset, Split, write_atomically
+from models.data.manifest import ClipRecord, Dataset, Split
+from pipeline.files import write_atomically
 
 STATS_FOLDER, STATS_FILE = "stats", "stats.csv"
 UNLABELLED = "(no label)"

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.data.manifest import Dataset, Split
 from models.data.stats import STATS_FOLDER, ClassStats, duration_s
+from pipeline.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,5 @@ def _durations(dataset: Dataset) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    part = path.with_name(f".{path.stem}.part.png")
-    figure.savefig(part, dpi=110)
-    part.replace(path)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=110, format="png"))
     return path

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from models.data.manifest import write_atomically
 from models.errors import CardError
 from models.evaluation.metrics import Floats, Ints, Value, check, ratio
 from models.weights.cards import CARD_FILE, ModelCard
+from pipeline.files import write_atomically
 
 BINS = 15  # as in the paper
 TEMPERATURES = (0.05, 20.0)  # limits of the search; separable examples would drive T to 0

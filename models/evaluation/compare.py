@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from models.data.manifest import write_atomically
 from models.errors import EvaluationError
 from models.evaluation.bootstrap import Interval, group_counts, interval, resample
 from models.evaluation.calibration import expected_calibration_error, probabilities
@@ -16,6 +15,7 @@ from models.evaluation.metrics import Floats, Value, macro_f1
 from models.evaluation.predictions import Predictions
 from models.evaluation.report import render
 from models.evaluation.report_plots import figure_of, svg_of
+from pipeline.files import write_atomically
 
 COMPARISON_FILE, COMPARISON_REPORT = "comparison.json", "comparison.html"
 

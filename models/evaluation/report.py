@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.data.manifest import write_atomically
 from models.evaluation.bootstrap import LEVEL
 from models.evaluation.clips_and_videos import EVALUATION_FILE, MISTAKES_FOLDER, REPORT_FILE, Evaluation
 from models.evaluation.judge import Judgement
 from models.evaluation.report_plots import confusion_plot, curve_plot, data_uri, reliability_plot
 from models.evaluation.worst_mistakes import caption, write_worst_mistakes
+from pipeline.files import write_atomically
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path, clips_folder: Path | None, rate_hz: float = 25.0) -> Path:

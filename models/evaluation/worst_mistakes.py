@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.data.clip_file import Clip, read_clip
 from models.evaluation.judge import Mistake
+from pipeline.files import write_atomically
 
 COLUMNS, TILE, CAPTION = 8, 112, 22  # pictures a row, their side and the height of the line above them, in pixels
 GIF_SIDE, GIF_STEP_S = 144, 0.08
@@ -33,7 +34,7 @@ def write_worst_mistakes(mistakes: Sequence[Mistake], folder: Path, rate_hz: flo
         clip = read_clip(Path(mistake.path))
         rows.append(sheet_row(clip, f"{number}. {caption(mistake)}"))
         path = folder / f"{number:02d}-{_plain(mistake.truth)}-as-{_plain(mistake.called)}.gif"
-        _write(path, gif(clip, rate_hz))
+        write_atomically(path, gif(clip, rate_hz))
         gifs.append(path)
     if not rows:
         return None, []
@@ -41,7 +42,7 @@ def write_worst_mistakes(mistakes: Sequence[Mistake], folder: Path, rate_hz: flo
     done, data = cv2.imencode(".png", cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
     if not done:
         raise OSError(f"cannot write {sheet}")
-    _write(sheet, data.tobytes())
+    write_atomically(sheet, data.tobytes())
     return sheet, gifs
 
 
@@ -79,9 +80,3 @@ def _scaled(picture: Clip, side: int) -> Clip:
 
 def _plain(label: str) -> str:
     return re.sub(r"[^\w-]+", "_", label, flags=re.ASCII)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -17,15 +17,18 @@ import numpy as np
 
 from models.conversion.convert import convert, versions
 from models.conversion.formats import FORMATS, FormatRow, checked_precision, folder_name
+from models.conversion.openvino_int8 import quantize
 from models.errors import ExportError, RuntimeUnavailableError
 from models.exports.parity import Progress, measure
 from models.exports.parity_clips import ParityClips
 from models.exports.runners import open_export
-from models.runtimes.flow_input import network_shape, packed
-from models.runtimes.runner import ClipShape, Precision, RuntimeOptions, load_runner
-from models.weights.cards import MODEL_FILE, ModelCard
+from models.runtimes.flow_input import packed
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Precision, RuntimeOptions
+from models.weights.cards import MODEL_FILE, ClipShape, ModelCard
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord
-from pipeline.openvino import file_sha256
+from models.weights.network_input import network_shape
+from pipeline.files import file_sha256
 
 Say = Callable[[str], None]
 
@@ -83,8 +86,6 @@ def _write(job: ExportJob, row: FormatRow, precision: str, fresh: Path, progress
     if row.format is not ExportFormat.OPENVINO_INT8:
         convert(row, precision, job.card, network_shape(job.card), target)
         return
-    from models.conversion.openvino_int8 import quantize  # noqa: PLC0415  # only here
-
     if not job.calibration:
         raise ExportError(f"{row.format.value} is calibrated on clips: none were given")
     if job.card.input.kind == "scene":

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import ExportError
 from models.exports.parity_clips import ParityClip, ParityClips
-from models.runtimes.host_description import describe_host
+from models.runtimes.host import describe_host
 from models.runtimes.runner import Floats, Runner
 from models.weights.export_record import Parity
 

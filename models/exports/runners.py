@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from models.errors import RuntimeUnavailableError
 from models.runtimes.flow_input import for_pictures
@@ -28,41 +26,32 @@ def open_export(record: ExportRecord, card: ModelCard, options: RuntimeOptions) 
 
 
 def _openvino(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
-    openvino: Any = importlib.import_module("openvino")
-    runtime: Any = importlib.import_module("models.runtimes.openvino")
-    precision, core = Precision(record.precision), openvino.Core()
-    arithmetic = precision
-    if precision is Precision.INT8:  # the graph says what is int8; the rest is computed as the service will
-        arithmetic = runtime.choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    try:
-        compiled = core.compile_model(record.path, "CPU", runtime.cpu_properties(arithmetic.value, options.threads))
-    except RuntimeError as error:
-        raise RuntimeUnavailableError(f"OpenVINO cannot load {record.path}: {error}") from error
-    runner: Runner = runtime.OpenVinoRunner(compiled, precision)
-    return runner
+    from models.runtimes.openvino import open_file  # noqa: PLC0415 - each vendor only where its format is asked for
+
+    return open_file(record.path, Precision(record.precision), options)
 
 
 def _onnx(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
-    from models.runtimes.onnx import open_file  # noqa: PLC0415  # each runtime only where it is asked for
+    from models.runtimes.onnx import open_file  # noqa: PLC0415 - an optional extra
 
     return open_file(record.path, record.precision, options)
 
 
 def _litert(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
-    from models.runtimes.litert import open_file  # noqa: PLC0415
+    from models.runtimes.litert import open_file  # noqa: PLC0415 - an optional extra
 
     return open_file(record.path, record.precision, options)
 
 
 def _savedmodel(record: ExportRecord, card: ModelCard, options: RuntimeOptions) -> Runner:
-    from models.runtimes.savedmodel import open_file  # noqa: PLC0415
+    from models.runtimes.savedmodel import open_file  # noqa: PLC0415 - TensorFlow takes seconds
 
     return open_file(record.path, options, card.num_classes)
 
 
 def _tensorrt(record: ExportRecord, _card: ModelCard, options: RuntimeOptions) -> Runner:
     """Through ONNX Runtime, which builds the engine, where it was built with TensorRT and finds a GPU."""
-    from models.runtimes.onnx import open_file, providers_here  # noqa: PLC0415
+    from models.runtimes.onnx import open_file, providers_here  # noqa: PLC0415 - an optional extra
 
     if TENSORRT_PROVIDER not in providers_here():
         raise RuntimeUnavailableError("TensorRT is not here")

@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.data.manifest import write_atomically
 from models.errors import CardError, ChecksumError
 from models.weights.cards import CARD_FILE, DETECTOR_KIND
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256, write_atomically
 
 NETWORK_FILE = "person.pt"
 Share = Annotated[float, Field(ge=0, le=1)]

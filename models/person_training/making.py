@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from models.person_training.evaluation import Matched
 from models.person_training.ground_truth import annotated_pictures, annotated_video
 from models.person_training.recipe import PersonRecipe, Pictures, Say
 from models.person_training.report import KEPT_CONFIDENCES, Choice, choose, figures, table, write_figures
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256, write_atomically
 
 LARGEST_BYTES = 6_000_000
 LIMITS = (
@@ -88,9 +87,7 @@ def _store(
     if size > LARGEST_BYTES:
         raise TrainingError(f"the network has {size} bytes, more than the {LARGEST_BYTES} that may ship")
     output.mkdir(parents=True, exist_ok=True)
-    part = output / f".{NETWORK_FILE}.part"
-    shutil.copyfile(network, part)
-    part.replace(output / NETWORK_FILE)
+    write_atomically(output / NETWORK_FILE, network.read_bytes())
 
     def of(which: str) -> dict[str, PersonFigures]:
         return {name: figures(found[which], recipe.image_size) for name, found in measured.items()}

@@ -19,13 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.data.manifest import Split, write_atomically
+from models.data.manifest import Split
 from models.errors import DatasetError
 from models.person_training.evaluation import TruePeople
 from models.person_training.ground_truth import read_picture
 from models.person_training.teacher import Teacher, Votes, judge
 from models.person_training.videos import JPEG_QUALITY, Picture
 from pipeline.entities import Floats, Image
+from pipeline.files import write_atomically
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import GREY
 
@@ -42,11 +43,15 @@ def collect_votes(
         path = _votes_file(folder, picture)
         if not path.is_file():
             votes = teacher.look(read_picture(picture.path), picture.tracked_xyxy)
-            part = path.with_name(f".{path.stem}.part.npz")
-            np.savez(part, boxes=votes.boxes_xyxy, main=votes.main, witnesses=votes.witnesses)
-            part.replace(path)
+            _write_votes(path, votes)
         if done is not None:
             done(picture.path)
+
+
+def _write_votes(path: Path, votes: Votes) -> None:
+    write_atomically(
+        path, lambda file: np.savez(file, boxes=votes.boxes_xyxy, main=votes.main, witnesses=votes.witnesses)
+    )
 
 
 def read_votes(folder: Path, picture: Picture) -> Votes:

@@ -23,7 +23,7 @@ from models.person_training.teacher import RULES, Teacher, View
 from models.person_training.videos import Picture, find_videos, store_frames
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import Image
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256, write_atomically
 
 MEASURED_FROM = 0.01  # confidence of the weakest detection in an average precision
 Say = Callable[[str], None]
@@ -151,9 +151,9 @@ def measure(network: Path, name: str, pictures: Pictures, recipe: PersonRecipe) 
     detector = _detector(network, recipe.image_size, recipe, MEASURED_FROM)
     found = match(pictures(), lambda image: detector.detect([image])[0])
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f".{path.stem}.part.npz")
-    np.savez(part, confidences=found.confidences, right=found.right, people=found.people)
-    part.replace(path)
+    write_atomically(
+        path, lambda file: np.savez(file, confidences=found.confidences, right=found.right, people=found.people)
+    )
     return found
 
 

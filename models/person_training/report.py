@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.manifest import write_atomically
 from models.person_training.card import PersonFigures
 from models.person_training.evaluation import Matched
+from pipeline.files import write_atomically
 
 CONFIDENCES = (0.1, 0.25, 0.3, 0.4, 0.5, 0.6)
 KEPT_CONFIDENCES = (0.1, 0.6)  # pipeline.tracker.TrackerConfig: weak, strong

@@ -18,6 +18,7 @@ import numpy as np
 from models.data.manifest import Split
 from models.errors import DatasetError
 from pipeline.entities import Floats, Image
+from pipeline.files import write_atomically
 from pipeline.geometry import ltwh_to_xyxy
 
 CLIPS_FILE = "clips.csv"
@@ -142,10 +143,11 @@ def _frames(capture: cv2.VideoCapture, numbers: Sequence[int]) -> Iterator[tuple
 
 def _write(path: Path, bgr: Image) -> None:
     """Whole or not at all."""
-    part = path.with_name(f".{path.stem}.part.jpg")
-    if not cv2.imwrite(str(part), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise DatasetError(f"{path} cannot be written")
-    part.replace(path)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    try:
+        write_atomically(path, encoded.tobytes())
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error}") from error
 
 
 def _tracked(tracks: Path | None) -> Floats:

@@ -17,6 +17,7 @@ import numpy as np
 
 from models.errors import TrainingError
 from models.person_training.surveillance_look import SurveillanceLook
+from pipeline.files import write_atomically
 
 Progress = Callable[[str], None]
 Network = Any  # an ultralytics DetectionModel: torch.nn.Module with ``names``, ``yaml`` and ``model`` (its layers)
@@ -126,11 +127,8 @@ def write_network(network: Network, path: Path, provenance: str) -> None:
         "license": "AGPL-3.0 License (https://ultralytics.com/license)",
         "provenance": provenance,
     }
-    part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("wb") as file:
-        torch.save(checkpoint, file)  # a file object: torch would otherwise store the part's name inside
-    part.replace(path)
+    write_atomically(path, lambda file: torch.save(checkpoint, file))
 
 
 def fine_tune(network: Network, pictures: Path, work: Path, config: FineTuning, progress: Progress) -> Network:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +16,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import ModelsError
-from models.runtimes.host import host_facts
-from models.runtimes.measure import Task
-from models.runtimes.runner import RUNTIMES, ClipShape, Precision, RuntimeOptions, gpu_present
+from models.runtimes.converted import cache_of, openvino_graph
+from models.runtimes.host import gpu_present, host_facts
+from models.runtimes.runner import RUNTIMES, Precision, RuntimeOptions
+from models.runtimes.timing import Task
 from models.runtimes.trial import Candidate, Trial, try_out
-from models.weights.cards import MODEL_FILE, ModelCard
+from models.weights.cards import MODEL_FILE, ClipShape, ModelCard
 from models.weights.export_record import read_exports
+from pipeline.files import write_atomically
 from pipeline.openvino import cpu_flags, precision_candidates
 
 BUDGET_S = 20.0  # for all candidates together; a first conversion takes its own time before
@@ -83,8 +84,8 @@ def choose(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> C
 def candidates(card: ModelCard, clip_shape: ClipShape) -> list[Candidate]:
     """In the order of their promise; the last one is the yardstick.
 
-    Where there is a GPU, nothing is tried on the CPU, and XLA only there (see ``models.runtimes.tensorflow_xla``). bf16
-    is tried only on CPUs that multiply it natively.
+    Where there is a GPU, nothing is tried on the CPU, and XLA only there (``models.runtimes.tensorflow.load_xla``).
+    bf16 is tried only on CPUs that multiply it natively.
     """
     if gpu_present():
         return [Candidate("tensorflow", Precision.AUTO), Candidate("tensorflow-xla", Precision.AUTO), YARDSTICK]
@@ -153,10 +154,8 @@ def _try_all(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) ->
 def _prepare(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> None:
     """The first conversion for OpenVINO takes a minute on a small machine: it must not count as a slow runtime."""
     try:
-        from models.runtimes.openvino import network_file  # noqa: PLC0415  # OpenVINO need not be installed
-
-        network_file(card, clip_shape, options)
-    except (ImportError, ModelsError) as error:
+        openvino_graph(card, clip_shape, options)
+    except ModelsError as error:
         _LOG.warning("%s: OpenVINO is no candidate: %s", card.name, error)
 
 
@@ -200,7 +199,7 @@ def _notes(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> P
     exports = [f"{each.folder.name} {sorted(each.sha256.values())}" for each in read_exports(card)]
     facts = [str(_FORMAT), *host_facts(), card.sha256[MODEL_FILE], str(clip_shape), str(options.threads), *exports]
     key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
-    return (options.cache_dir or card.folder / "openvino") / f"{card.name}-{key}.runtime.json"
+    return cache_of(card, options) / f"{card.name}-{key}.runtime.json"
 
 
 def _read(notes: Path) -> Choice | None:
@@ -217,8 +216,6 @@ def _write(notes: Path, choice: Choice) -> None:
     """A cache that cannot be written only costs measuring again."""
     try:
         notes.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=notes.parent, prefix=".runtime-", delete=False) as file:
-            file.write(choice.model_dump_json(indent=2) + "\n")
-        Path(file.name).replace(notes)
+        write_atomically(notes, choice.model_dump_json(indent=2) + "\n")
     except OSError as error:
         _LOG.warning("the choice of a runtime cannot be kept: %s", error)

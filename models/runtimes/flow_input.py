@@ -3,40 +3,22 @@
 The flow is computed from a clip's crops with the code that training uses (``models.data.batches.flow``, DIS, ±20
 pixels) and laid beside the colours as two more channels of bytes, (T, H, W, 3 + 2), or alone, (T, H, W, 2). A byte is
 ``round(flow · 127) + 128``: the steps that training's flow cache keeps, 0.16 pixels. So every runtime and every export
-takes one uint8 array; the graph takes it apart again (``models.layers.packed_stream``).
+takes one uint8 array; the graph takes it apart again (``models.networks.packed_clip``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.batches.flow import flow_fields
+from models.runtimes.runner import Clips, Floats, Runner
+from models.weights.cards import ModelCard
+from models.weights.network_input import FLOW_CHANNELS, channels
 
-if TYPE_CHECKING:
-    from models.runtimes.runner import Clips, ClipShape, Floats, Runner
-    from models.weights.cards import ModelCard
-
-FLOW_CHANNELS = 2
-FLOW_KINDS = ("_flow",)  # endings of the kinds on the cards of networks that read flow alone
-BOTH_KINDS = ("_fuse", "two_stream_i3d")  # and of those that read colours too
 _ZERO, _STEPS = 128, 127
-
-
-def channels(card: ModelCard) -> int:
-    """→ channels of the array that the network is given: 3 colours, 2 of flow, or 5."""
-    if card.kind.endswith(FLOW_KINDS):
-        return FLOW_CHANNELS
-    return 3 + FLOW_CHANNELS if card.kind.endswith(BOTH_KINDS) else 3
-
-
-def network_shape(card: ModelCard, clip_shape: ClipShape | None = None) -> ClipShape:
-    """→ (T, H, W, channels) of the array for clips of ``clip_shape`` (default: the card's)."""
-    frames, height, width, _ = clip_shape or card.clip_shape
-    return frames, height, width, channels(card)
 
 
 def packed(card: ModelCard, clips: Clips) -> Clips:
@@ -83,26 +65,3 @@ def for_pictures(runner: Runner, card: ModelCard) -> Runner:
     if channels(card) == 3:
         return runner
     return FlowRunner(runner, card, f"{runner.description}, optical flow (DIS) from the crops")
-
-
-def one_input(model: Any) -> Any:
-    """→ keras.Model of one packed clip in [-1, 1] where ``model`` reads flow, else ``model`` itself.
-
-    The weights are shared. Flow is an input called ``flow``, or a ``clip`` of two channels; colours are ``clip`` or
-    ``rgb``.
-    """
-    import keras  # noqa: PLC0415  # the runtimes that need no Keras use this module too
-
-    from models.layers import PackedStream  # noqa: PLC0415
-
-    streams = {
-        tensor.name: "flow" if tensor.name == "flow" or tensor.shape[-1] == FLOW_CHANNELS else "rgb"
-        for tensor in model.inputs
-    }
-    if "flow" not in streams.values():
-        return model
-    width = FLOW_CHANNELS if len(streams) == 1 else 3 + FLOW_CHANNELS
-    clip = keras.Input((*model.inputs[0].shape[1:-1], width), name="clip", dtype="float32")
-    given = {name: PackedStream(stream, name=f"packed_{stream}")(clip) for name, stream in streams.items()}
-    logits = model(given if len(given) > 1 else next(iter(given.values())))
-    return keras.Model(clip, logits, name=f"{model.name}_packed")

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from models.conversion.convert import ready
 from models.errors import CardError, RuntimeUnavailableError
-from models.runtimes.runner import Clips, ClipShape, Floats, RuntimeOptions, check_boxes
-from models.weights.cards import MODEL_FILE, ModelCard
+from models.runtimes.converted import ready
+from models.runtimes.runner import Clips, Floats, RuntimeOptions, check_boxes
+from models.weights.cards import MODEL_FILE, ClipShape, ModelCard
 from models.weights.export_record import ExportFormat
 
 

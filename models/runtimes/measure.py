@@ -1,4 +1,4 @@
-"""Time one runtime on one network: ``python -m models.runtimes.measure JSON``, started by ``models.runtimes.choice``.
+"""Time one runtime on one network: ``python -m models.runtimes.measure JSON``, started by ``models.runtimes.trial``.
 
 A process of its own, because runtimes fix their threads once, keep their memory for good, and may crash. It writes one
 JSON value a line to its standard output, each at once: first the runner's description, then a ``Timing`` a clip.
@@ -9,48 +9,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.runtimes.host import cores
-from models.runtimes.runner import Clips, ClipShape, Precision, RuntimeOptions, load_runner
-from models.weights.cards import read_card
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Clips, RuntimeOptions
+from models.runtimes.timing import Task, Timing
+from models.weights.cards import ClipShape, read_card
 
 CLIPS = 4
-
-
-class Task(BaseModel):
-    """What to time. ``give_up_s``: a first clip that costs more ends the measurement, there are better ones."""
-
-    model_config = ConfigDict(frozen=True)
-
-    folder: Path
-    runtime: str
-    precision: Precision
-    clip_shape: ClipShape
-    cache_dir: Path | None
-    threads: int | None
-    give_up_s: float | None = None
-
-
-class Timing(BaseModel):
-    """One clip: seconds of wall clock and of CPU (all threads), and its logits (C)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    wall_s: float
-    cpu_s: float
-    logits: tuple[float, ...]
-
-    def cost_s(self, machine_cores: int) -> float:
-        """What a clip costs: the time until its answer and the share that it takes of the whole machine.
-
-        Wall clock alone would favour a runtime that keeps every core busy for little, CPU time alone one that leaves
-        cores idle (or the work to a GPU) while people wait for their labels.
-        """
-        return self.wall_s + self.cpu_s / machine_cores
 
 
 def moving_pictures(clip_shape: ClipShape, count: int = CLIPS) -> Clips:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from models.conversion.convert import ready
+from models.conversion.formats import SERVED_FUNCTION
 from models.errors import CardError, RuntimeUnavailableError
-from models.runtimes.runner import ClipShape, Precision, RuntimeOptions
+from models.runtimes.converted import ready
+from models.runtimes.runner import Precision, RuntimeOptions
 from models.runtimes.tensorflow import TensorFlowRunner, limit_threads, prepare_gpus
-from models.weights.cards import MODEL_FILE, ModelCard
+from models.weights.cards import MODEL_FILE, ClipShape, ModelCard
 from models.weights.export_record import ExportFormat
-
-ENDPOINT = "serve"
 
 
 def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> TensorFlowRunner:
@@ -35,7 +34,7 @@ def open_file(path: Path, options: RuntimeOptions, num_classes: int) -> TensorFl
         limit_threads(options.threads)
     try:
         saved = tf.saved_model.load(str(path))
-        serve = getattr(saved, ENDPOINT)
+        serve = getattr(saved, SERVED_FUNCTION)
         signature = tuple(serve.input_signature)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise RuntimeUnavailableError(f"TensorFlow cannot load {path}: {error}") from error

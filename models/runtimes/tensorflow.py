@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import models.layers  # noqa: F401  # registers the layers that saved networks name
-from models.errors import CardError, RuntimeUnavailableError
-from models.runtimes.flow_input import one_input
-from models.runtimes.runner import Clips, ClipShape, Floats, Precision, RuntimeOptions, check_boxes
-from models.weights.cards import MODEL_FILE, ModelCard
+from models.conversion.graph import uint8_network
+from models.errors import RuntimeUnavailableError
+from models.runtimes.runner import Clips, Floats, Precision, RuntimeOptions, check_boxes
+from models.weights.cards import ClipShape, ModelCard
+from models.weights.saved_network import load_network
 
 GPU_BATCH = 8
 
@@ -37,44 +37,27 @@ def load(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions, *, xla
         raise RuntimeUnavailableError("runtime tensorflow computes in f32 or bf16, not in int8")
     gpu = prepare(options)
     precision = _precision(options.precision, gpu)
-    model = load_network(card, precision)
+    model = network_in(card, precision)
     runner = TensorFlowRunner(uint8_network(model, clip_shape, xla), clip_shape, precision, gpu)
     if xla:
         runner.description = runner.description.replace("TensorFlow", "TensorFlow XLA")
     return runner
 
 
-def load_network(card: ModelCard, precision: Precision = Precision.F32) -> Any:
-    """→ keras.Model: float (B, T, H, W, 3) in [-1, 1] → logits (B, C) float32. Raises CardError.
+def load_xla(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> TensorFlowRunner:
+    """→ runner compiled by XLA, for GPUs; loading compiles every batch size that calls are cut into.
 
-    Networks that read optical flow take it as further channels (``models.runtimes.flow_input``).
+    On CPUs XLA's 3D convolutions are slow: SE-I3D on a 64×224² clip takes five times the CPU time of TensorFlow
+    without it (4.9 s against 0.95 s on the same two cores). ``auto`` therefore tries this runtime only where there is
+    a GPU. Raises as ``load``.
     """
-    path = card.folder / MODEL_FILE
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CardError(f"{path} cannot be loaded: {error}") from error
-    classes = model.output_shape[-1]
-    if classes != card.num_classes:
-        raise CardError(f"{path} has {classes} classes, its card says {card.num_classes}")
-    model = one_input(model)
+    return load(card, clip_shape, options, xla=True)
+
+
+def network_in(card: ModelCard, precision: Precision) -> Any:
+    """→ keras.Model as ``load_network`` gives it, in mixed bfloat16 if asked for. Raises CardError."""
+    model = load_network(card)
     return _in_mixed_bf16(model) if precision is Precision.BF16 else model
-
-
-def uint8_network(model: Any, clip_shape: ClipShape, xla: bool = False) -> Any:
-    """→ tf.function: uint8 (N, T, H, W, 3) → float32 (N, C) logits, with the scaling to [-1, 1] inside the graph.
-
-    Where the network has a second input, the function has one too: boxes float32 (N, 4).
-    """
-
-    def logits(clips: Any, *boxes: Any) -> Any:
-        scaled = tf.cast(clips, tf.float32) * (2.0 / 255.0) - 1.0
-        return tf.cast(model([scaled, *boxes] if boxes else scaled, training=False), tf.float32)
-
-    signature = [tf.TensorSpec((None, *clip_shape), tf.uint8, name="clips")]
-    if len(model.inputs) > 1:
-        signature.append(tf.TensorSpec((None, 4), tf.float32, name="boxes"))
-    return tf.function(logits, input_signature=signature, autograph=False, jit_compile=xla or None)
 
 
 class TensorFlowRunner:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from models.runtimes.host import cores
-from models.runtimes.measure import Task, Timing
 from models.runtimes.runner import Precision
+from models.runtimes.timing import Task, Timing
+from pipeline.errors import ChildError
+from pipeline.python_child import run_python
 
-_ROOT = str(Path(__file__).resolve().parents[2])
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
 
@@ -53,26 +50,17 @@ class Trial:
 def try_out(task: Task, timeout_s: float) -> Trial:
     """Run the child and → what it found out until it ended or the time was over."""
     candidate = Candidate(task.runtime, task.precision)
-    path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
+    command = ["-m", "models.runtimes.measure", task.model_dump_json()]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "models.runtimes.measure", task.model_dump_json()],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            env={**os.environ, **_QUIET, "PYTHONPATH": path},
-        )
-    except subprocess.TimeoutExpired as error:
-        return _read(candidate, error.stdout or b"", f"not done within {timeout_s:.2g} s")
-    complaints = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
-    return _read(candidate, done.stdout, complaints[-1] if done.returncode else "")
+        return _read(candidate, run_python(command, timeout_s=timeout_s, environment=_QUIET), "")
+    except ChildError as error:
+        return _read(candidate, error.output, f"not done within {timeout_s:.2g} s" if error.timed_out else str(error))
 
 
-def _read(candidate: Candidate, output: bytes, problem: str) -> Trial:
+def _read(candidate: Candidate, output: str, problem: str) -> Trial:
     """A line that was cut off, or that a library wrote, is passed over."""
     description, timings = "", []
-    for line in output.decode(errors="replace").splitlines():
+    for line in output.splitlines():
         try:
             timings.append(Timing.model_validate_json(line))
         except ValidationError:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.manifest import ClipRecord, Dataset, write_atomically
+from models.data.manifest import ClipRecord, Dataset
+from pipeline.files import write_atomically
 
 Indices = NDArray[np.int64]
 

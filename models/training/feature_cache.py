@@ -24,7 +24,7 @@ from models.data.manifest import ClipRecord
 from models.training.config import Mode
 from models.training.frozen_front import Features, front_key, load_front
 from models.training.transfer import CHANNELS, front
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 READ_AHEAD = 3  # clips decoded while the network runs; 10 MB each at 64×224²
 Progress = Callable[[str, int, int], None]  # what, done, of how many

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.layers import SqueezeExcite3D
+from models.runtimes.runner import Precision
 
 Features = NDArray[np.float16]  # (t, h, w, c)
 Front = Callable[[NDArray[np.float32]], Features]  # float (T, H, W, C) in [-1, 1] → features
@@ -49,16 +50,15 @@ def _keras_front(model: Any) -> Front:
 
 
 def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front, str]:
-    import openvino as ov  # noqa: PLC0415  # only this runner needs them
-    import tensorflow as tf  # noqa: PLC0415
+    import openvino as ov  # noqa: PLC0415 - Keras may run on JAX or PyTorch, and OpenVINO need not be installed
+    import tensorflow as tf  # noqa: PLC0415 - likewise
 
-    from models.runtimes.openvino import choose_precision  # noqa: PLC0415
-    from models.runtimes.runner import Precision  # noqa: PLC0415
+    from models.conversion.openvino import openvino_graph  # noqa: PLC0415 - brings both
+    from models.runtimes.openvino import choose_precision  # noqa: PLC0415 - brings OpenVINO
 
     function = tf.function(lambda clip: model(clip, training=False), autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec((1, *clip_shape), tf.float32))
-    _silence_telemetry()
-    graph = ov.convert_model(concrete, input=[ov.PartialShape([1, *clip_shape])])
+    graph = openvino_graph(concrete, [(1, *clip_shape)])
     core = ov.Core()
     precision = choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision.value}
@@ -69,14 +69,6 @@ def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[
         return np.asarray(request.get_output_tensor(0).data[0], np.float16)
 
     return features, f"OpenVINO {precision.value}"
-
-
-def _silence_telemetry() -> None:
-    """OpenVINO's converter reports its use over the network unless told otherwise; it brings a silent stand-in."""
-    from openvino.tools.ovc import convert_impl, telemetry_stub, telemetry_utils, utils  # noqa: PLC0415
-
-    for module in (convert_impl, telemetry_utils, utils):
-        module.tm = telemetry_stub
 
 
 def _has_gpu() -> bool:

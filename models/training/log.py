@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.data.manifest import write_atomically
 from models.training.state import Row
+from pipeline.files import write_atomically
 
 CSV_FILE, EVENTS_FOLDER, CURVES_FILE = "log.csv", "tensorboard", "curves.png"
 

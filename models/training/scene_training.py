@@ -32,7 +32,7 @@ from models.errors import TrainingError
 from models.networks.action_transformer import TRUNK_ENDPOINTS, load_trunk, make_action_transformer
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.weights.half_weights import halve
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 _LOG = logging.getLogger(__name__)
 

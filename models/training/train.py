@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from models.data.manifest import ClipRecord, Dataset, Split, write_atomically
+from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import TrainingError
 from models.training.checks import check_training, needs_start
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
@@ -27,6 +27,7 @@ from models.training.scores import scores
 from models.training.state import LAST_FILE, Checkpoint, Row
 from models.training.transfer import find_weights, join_streams, read_start
 from models.training.weights_folder import Trained, write_folder
+from pipeline.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from models.training.networks import build_bare
 from models.training.transfer import join_streams
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.weights.half_weights import halve
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import CardError
 from pipeline.clips import ClipConfig
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
 CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
 DETECTOR_KIND: Literal["person_detector"] = "person_detector"  # such folders hold no classifier
 _LOG = logging.getLogger(__name__)
 
+ClipShape = tuple[int, int, int, int]  # (T, H, W, 3), or other channels where a network is given flow
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -96,7 +97,7 @@ class ModelCard(_Value):
     labels: tuple[str, ...] = Field(default=(), exclude=True)
 
     @property
-    def clip_shape(self) -> tuple[int, int, int, int]:
+    def clip_shape(self) -> ClipShape:
         """(T, H, W, 3)."""
         return self.input.frames, self.input.height, self.input.width, 3
 

@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ExportError
-from models.weights.cards import MODEL_FILE, ModelCard, Sha256
-from pipeline.openvino import file_sha256
+from models.weights.cards import MODEL_FILE, ClipShape, ModelCard, Sha256
+from pipeline.files import file_sha256
 
 EXPORTS_FOLDER, RECORD_FILE = "exports", "export.json"
 LEAST_AGREEMENT = 0.99  # share of clips with the reference's first choice below which nobody gets an export unasked
@@ -89,7 +89,7 @@ class ExportRecord(_Value):
     precision: str = Field(min_length=1)  # of the weights on disk: f32, f16, int8
     runtime: str = ""
     file: str = Field(min_length=1)
-    clip_shape: tuple[int, int, int, int]  # (T, H, W, 3)
+    clip_shape: ClipShape
     batch: int | None = 1  # clips a call takes; None: any number
     model_sha256: Sha256  # of the model.keras that it was made from
     sha256: Annotated[Mapping[str, Sha256], Field(min_length=1)]  # of every file, by its path in ``folder``
@@ -147,9 +147,7 @@ def read_exports(card: ModelCard) -> list[ExportRecord]:
     return list(_usable(card))
 
 
-def find_export(
-    card: ModelCard, format: ExportFormat, precision: str, clip_shape: tuple[int, int, int, int]
-) -> ExportRecord | None:
+def find_export(card: ModelCard, format: ExportFormat, precision: str, clip_shape: ClipShape) -> ExportRecord | None:
     """→ the card's export of this kind, its files verified; None where there is none.
 
     Raises ExportError when its files are damaged: whoever asked for it shall not get another in silence.

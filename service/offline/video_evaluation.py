@@ -21,7 +21,7 @@ from models.evaluation.videos.scores import restudied
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from pipeline.tracker import TrackerConfig

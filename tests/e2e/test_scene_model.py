@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.e2e.test_annotate import environment, excerpt
 from tests.support.service import REPOSITORY
 

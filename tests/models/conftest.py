@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.models.clips import read_clip, read_video
 
 REPOSITORY = Path(__file__).resolve().parents[2]

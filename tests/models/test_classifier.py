@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models.classifier import ActionClassifier, softmax
 from models.errors import CardError
-from models.runtimes.runner import Precision, RuntimeOptions, load_runner
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Precision, RuntimeOptions
 from models.weights.cards import ModelCard
 from tests.models.conftest import TINY_LABELS
 

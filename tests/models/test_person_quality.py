@@ -33,7 +33,11 @@ def card() -> PersonCard:
 @pytest.fixture(scope="module")
 def detector(card: PersonCard, tmp_path_factory: pytest.TempPathFactory) -> PersonDetector:
     config = DetectorConfig(
-        confidence=0.01, max_detections=300, cache_dir=tmp_path_factory.mktemp("cache"), device="cpu"
+        confidence=0.01,
+        max_detections=300,
+        cache_dir=tmp_path_factory.mktemp("cache"),
+        weights_dir=FOLDER.parent,
+        device="cpu",
     )
     return PersonDetector.load(None, config)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import cv2
@@ -13,13 +12,12 @@ import numpy as np
 import pytest
 
 from pipeline import detector
-from pipeline import openvino as cpu
+from pipeline.conversion import run_statement
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.entities import Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import letterbox, suppress
-from pipeline.openvino import converted, cpu_flags, precision_candidates
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
@@ -108,7 +106,7 @@ def test_load_export_is_made_once_and_openvino_folder_loads_too(
     def no_second_export(*_: str, **__: object) -> None:
         raise AssertionError("exported again")
 
-    monkeypatch.setattr(detector, "run_python", no_second_export)
+    monkeypatch.setattr(detector, "run_statement", no_second_export)
     again = PersonDetector.load(WEIGHTS, DetectorConfig(cache_dir=cache_dir, device="cpu"))
     folder = PersonDetector.load(exported_folder(cache_dir), DetectorConfig(cache_dir=cache_dir, device="cpu"))
     expected = loaded.detect([image])[0]
@@ -148,7 +146,7 @@ def test_load_onnx_agrees_with_openvino(loaded: PersonDetector, image: Image, tm
         "YOLO(sys.argv[1]).export(format='onnx', imgsz=640, dynamic=sys.argv[2] == 'True', simplify=False)"
     )
     settings = DetectorConfig(cache_dir=tmp_path, device="cpu")
-    cpu.run_python(
+    run_statement(
         statement,
         str(copy),
         str(dynamic),
@@ -175,7 +173,7 @@ def test_ultralytics_backend_agrees_with_openvino(loaded: PersonDetector, image:
     )
     np.save(tmp_path / "image.npy", image)
     paths = [str(tmp_path / name) for name in ("image.npy", "boxes.npy", "cache")]
-    cpu.run_python(statement, str(WEIGHTS), *paths)
+    run_statement(statement, str(WEIGHTS), *paths)
     boxes = np.load(tmp_path / "boxes.npy")
     assert (pairwise_iou(loaded.detect([image])[0].boxes_xyxy[:3], boxes).max(axis=1) > 0.9).all()
 
@@ -218,16 +216,12 @@ def test_resolve_own_weights_come_first(tmp_path: Path) -> None:
     assert resolve_person_weights(tmp_path) == own
 
 
-def test_resolve_without_own_weights_takes_the_one_beside_else_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository = tmp_path / "repository"
-    monkeypatch.setattr(detector, "REPOSITORY", repository)
-    assert resolve_person_weights(repository / "weights") == "yolo26n.pt"
-    beside = tmp_path / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+def test_resolve_without_own_weights_is_a_name_to_download(tmp_path: Path) -> None:
+    beside = tmp_path / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"  # nothing outside is looked at
     beside.parent.mkdir(parents=True)
     beside.write_bytes(b"x")
-    assert resolve_person_weights(repository / "weights") == beside
+    assert resolve_person_weights(tmp_path / "repository" / "weights") == "yolo26n.pt"
+    assert resolve_person_weights(None) == "yolo26n.pt"
 
 
 def test_default_weights_are_downloaded_once_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +232,7 @@ def test_default_weights_are_downloaded_once_into_the_cache(tmp_path: Path, monk
         calls.append(target)
         Path(target).write_bytes(b"x")
 
-    monkeypatch.setattr(detector, "run_python", fetch)
+    monkeypatch.setattr(detector, "run_statement", fetch)
     config = DetectorConfig(cache_dir=tmp_path)
     first, second = (detector._download("yolo26n.pt", config) for _ in range(2))
     assert first == second == tmp_path / "ultralytics" / "yolo26n.pt"
@@ -288,64 +282,3 @@ def test_select_end_to_end_network_keeps_people_only(loaded: PersonDetector) -> 
 def test_config_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         DetectorConfig(**wrong)  # type: ignore[arg-type]
-
-
-def test_converted_two_at_once_share_one_whole_result(tmp_path: Path) -> None:
-    both_inside, results = threading.Barrier(2, timeout=10), []
-
-    def convert(folder: Path) -> None:
-        both_inside.wait()
-        (folder / "a").write_text("whole")
-        (folder / "b").write_text("whole")
-
-    def work() -> None:
-        results.append(converted(tmp_path, "net", {"v": "1"}, convert))
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert results[0] == results[1]
-    assert sorted(path.name for path in results[0].iterdir()) == ["a", "b"]
-    assert [path.name for path in (tmp_path / "openvino").iterdir()] == [results[0].name]
-
-
-def test_converted_other_key_is_another_folder_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    def fail(folder: Path) -> None:
-        (folder / "half").write_text("half")
-        raise DetectorError("broken")
-
-    with pytest.raises(DetectorError, match="broken"):
-        converted(tmp_path, "net", {"v": "1"}, fail)
-    assert list((tmp_path / "openvino").iterdir()) == []
-    one, two = (converted(tmp_path, "net", {"v": v}, lambda folder: None) for v in "12")
-    assert one != two
-
-
-def test_converted_unwritable_cache_is_a_detector_error(tmp_path: Path) -> None:
-    (tmp_path / "openvino").write_text("a file where a folder should be")
-    with pytest.raises(DetectorError, match="cannot write"):
-        converted(tmp_path, "net", {}, lambda folder: None)
-
-
-def test_run_python_failure_shows_the_end_of_its_output() -> None:
-    with pytest.raises(DetectorError, match="reason-of-failure"):
-        cpu.run_python("import sys; sys.exit('reason-of-failure')")
-
-
-def test_precision_follows_the_cpu(tmp_path: Path) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor : 0\nflags\t\t: fpu avx512_bf16 amx_bf16\nflags : other\n")
-    assert precision_candidates(cpu_flags(cpuinfo)) == ("bf16",)
-    assert precision_candidates(frozenset({"avx512_bf16"})) == ("bf16", "f32")
-    assert precision_candidates(cpu_flags(tmp_path / "none")) == ("f32",)
-
-
-def test_precision_note_is_remembered_and_damage_is_survived(tmp_path: Path) -> None:
-    note = tmp_path / "net.precision"
-    assert cpu._read_note(note) is None
-    cpu._write_note(note, "f32")
-    assert cpu._read_note(note) == "f32"
-    note.write_text("{")
-    assert cpu._read_note(note) is None

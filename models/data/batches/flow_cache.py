@@ -9,8 +9,6 @@ processes may share a folder.
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from enum import Enum
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.batches.flow import Clip, Flow, FlowMethod, flow_fields
+from pipeline.files import write_atomically
 
 _FORMAT = "1"
 _STEPS = 127  # int8 values of one unit
@@ -76,10 +75,4 @@ def _load(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> ND
 
 def _store(path: Path, packed: NDArray[np.generic]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with part.open("wb") as stream:
-            np.save(stream, packed, allow_pickle=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, lambda file: np.save(file, packed, allow_pickle=False))

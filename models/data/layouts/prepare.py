@@ -30,12 +30,12 @@ from models.data.manifest import (
     DatasetInfo,
     class2label,
     read_dataset,
-    write_atomically,
     write_dataset,
 )
 from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, no_videos
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
+from pipeline.files import write_atomically
 
 JOURNAL_FILE, LEFT_OUT_FILE, CLIPS_FOLDER = "prepare.jsonl", "left_out.csv", "clips"
 SCRATCH_FOLDER = "scratch.part"  # a cutter may use it; removed at the end

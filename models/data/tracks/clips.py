@@ -23,7 +23,6 @@ from models.data.manifest import (
     Split,
     class2label,
     read_dataset,
-    write_atomically,
     write_dataset,
 )
 from models.data.tracks.group import Example
@@ -31,6 +30,7 @@ from models.data.tracks.track_folders import safe_name
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
 from pipeline.clips import back_and_forth
+from pipeline.files import write_atomically
 
 DATASET_FOLDER, CLIPS_FOLDER = "dataset", "clips"
 LIST_FILES = {Split.TRAIN: "trainlist.txt", Split.VAL: "vallist.txt", Split.TEST: "testlist.txt"}

@@ -12,6 +12,7 @@ from models.data.clip_file import Clip
 from models.data.tracks.labels_csv import LabelRow
 from models.data.tracks.track_folders import MANIFEST_FILE, PersonTrack, VideoTracks, read_crops, track_stem
 from pipeline.entities import Image
+from pipeline.files import write_atomically
 
 SHEETS_FOLDER = "sheets"
 _TILE, _COLUMNS, _TITLE_HEIGHT = 160, 6, 28
@@ -84,10 +85,8 @@ def _write_sheet(path: Path, video: VideoTracks, track: PersonTrack, row: LabelR
     title = f"{video.name}  track {row.track}  frames {row.start}-{row.end}  {first_s:.1f}-{last_s:.1f} s"
     sheet = contact_sheet(read_crops(video, track, indices), captions, title)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
-    if not cv2.imwrite(str(part), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"cannot write {path}")
-    part.replace(path)
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_atomically(path, encoded.tobytes())
 
 
 def evenly(count: int, wanted: int) -> list[int]:

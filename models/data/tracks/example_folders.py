@@ -21,7 +21,6 @@ import av
 
 from models.data.clip_file import CLIP_SUFFIXES, ClipFormat, clip_name, read_clip, write_clip
 from models.data.imports.motchallenge import raise_problems
-from models.data.manifest import write_atomically
 from models.data.tracks.clips import LabelledExample
 from models.data.tracks.example_manifest import (
     GROUP_FILE,
@@ -37,6 +36,7 @@ from models.data.tracks.labels_csv import LabelRow, rows_by_clip
 from models.data.tracks.track_folders import MANIFEST_FILE, VideoTracks, picture_path, read_crops, safe_name
 from models.errors import DatasetError
 from pipeline.clips import back_and_forth
+from pipeline.files import write_atomically
 
 EXAMPLES_FOLDER = "examples"
 Progress = Callable[[str, int, int | None], None]

@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.data.clip_file import ClipFormat
-from models.data.manifest import write_atomically
 from models.data.tracks.track_folders import MANIFEST_FILE
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
+from pipeline.files import write_atomically
 
 GROUP_FILE = "group.json"
 

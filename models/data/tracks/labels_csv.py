@@ -18,9 +18,10 @@ from pathlib import Path
 
 from models.data.imports.cvat import read_cvat
 from models.data.imports.motchallenge import raise_problems
-from models.data.manifest import Split, write_atomically
+from models.data.manifest import Split
 from models.data.tracks.track_folders import VideoTracks, safe_name
 from models.errors import DatasetError
+from pipeline.files import write_atomically
 
 LABELS_FILE = "labels.csv"
 COLUMNS = ("clip", "track", "start", "end", "label", "group", "split")

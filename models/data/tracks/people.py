@@ -13,7 +13,7 @@ from pipeline.appearance import AppearanceEncoder, with_features
 from pipeline.clips import ClipConfig
 from pipeline.detector import PersonDetector
 from pipeline.entities import Floats, Frame, TrackState
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from pipeline.tracker import PersonTracker, TrackerConfig
 
 TRACKING = TrackerConfig()

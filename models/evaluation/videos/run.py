@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.data.manifest import write_atomically
 from models.errors import EvaluationError
+from pipeline.files import write_atomically
 
 NO_LABEL = -1
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,13 +9,16 @@ import openvino as ov
 import pytest
 from numpy.typing import NDArray
 
+from models.conversion import openvino_int8
 from models.conversion.openvino_int8 import FEWEST_CLIPS, heaviest_layers, quantize
 from models.errors import ExportError
-from models.runtimes.openvino import converted
-from models.runtimes.runner import load_runner
+from models.runtimes.converted import openvino_graph
+from models.runtimes.load import load_runner
+from models.runtimes.runner import RuntimeOptions
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord
-from pipeline.openvino import file_sha256
+from pipeline.errors import ChildError
+from pipeline.files import file_sha256
 from tests.models.clips import read_video
 from tests.models.conftest import REPOSITORY
 
@@ -43,7 +44,7 @@ def test_quantize_gives_an_int8_graph_that_answers_as_the_network_does(
     assert seen[-1] == (FEWEST_CLIPS, FEWEST_CLIPS)
     assert sorted(path.name for path in graph.parent.iterdir()) == ["model.bin", "model.xml"]
 
-    heaviest = heaviest_layers(ov.Core().read_model(converted(card, card.clip_shape, tiny_folder / "openvino")))
+    heaviest = heaviest_layers(ov.Core().read_model(openvino_graph(card, card.clip_shape, RuntimeOptions())))
     rounded = rounded_by(graph)
     assert len(rounded) >= 8
     assert set(rounded) <= set(heaviest)  # gates and logits keep their range
@@ -91,10 +92,17 @@ def test_quantize_wants_real_clips_and_enough_of_them(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_silence_leaves_nothing_to_report_with() -> None:
-    program = (
-        "import json, os; from models.conversion.telemetry import silence; silence()\n"
-        "try:\n    import openvino_telemetry\nexcept ImportError:\n    print(json.dumps(os.environ['NNCF_CI']))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    assert json.loads(done.stdout) == "1"
+def test_quantize_that_fails_tells_the_childs_words_and_leaves_nothing(
+    tiny_folder: Path, tmp_path: Path, clips: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def child(_arguments: Sequence[str], *, timeout_s: float, on_line: Callable[[str], None]) -> str:
+        on_line("1 of 12")
+        raise ChildError("", "statistics\nRuntimeError: no such layer\n", 1)
+
+    monkeypatch.setattr(openvino_int8, "run_python", child)
+    monkeypatch.setattr(openvino_int8, "convert", lambda *_: None)
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(ExportError, match=r"^tiny cannot be quantised: RuntimeError: no such layer$"):
+        quantize(read_card(tiny_folder), clips, tmp_path / "model.xml", lambda *at: seen.append(at))
+    assert seen == [(1, 12)]
+    assert list(tmp_path.iterdir()) == []

@@ -16,10 +16,11 @@ from models.errors import CardError, ExportError
 from models.exports import export as export_module
 from models.exports.export import ExportJob, describe, export
 from models.exports.parity_clips import ParityClip, ParityClips
-from models.runtimes.runner import Clips, Floats, Runner, load_runner
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Clips, Floats, Runner
 from models.weights.cards import MODEL_FILE, read_card
 from models.weights.export_record import RECORD_FILE, ExportFormat, ExportRecord, read_export, read_exports
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.models.conftest import REPOSITORY
 from tests.models.small_network import SMALL_CLIP, small_folder
 from tests.models.street_clips import street_clips

@@ -12,7 +12,7 @@ from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2
 from models.errors import ExportError
 from models.exports.parity import measure
 from models.exports.parity_clips import ParityClip, ParityClips, dataset_clips, evenly, video_clips
-from models.runtimes.host_description import describe_host
+from models.runtimes.host import describe_host
 from models.runtimes.runner import Clips, Floats
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.entities import Detections, Frame
@@ -170,10 +170,3 @@ def test_video_clips_of_an_empty_street_are_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ExportError, match="shows nobody for as long as net must see a person"):
         video_clips(excerpt(tmp_path / "street.mp4", 12), nobody, card(), 3)
-
-
-def test_host_is_named_by_its_processor(tmp_path: Path) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast CPU 9000\nmodel name\t: other\n")
-    assert describe_host(cpuinfo).startswith("Fast CPU 9000, ")
-    assert "cores, " in describe_host(tmp_path / "nothing")

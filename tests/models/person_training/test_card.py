@@ -19,7 +19,7 @@ from models.person_training.making import CardTexts, make
 from models.person_training.recipe import PersonRecipe
 from models.person_training.report import KEPT_CONFIDENCES, choose, figures, rescoring, table, write_figures
 from models.weights.cards import list_models
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from service.commands.train_person import add, command_line
 
 

@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.conversion import convert as conversion
-from models.conversion.convert import kept, ready
-from models.conversion.formats import FORMATS, checked_precision, folder_name
-from models.errors import CardError, ExportError, RuntimeUnavailableError
-from models.runtimes.runner import Precision, RuntimeOptions, load_runner
+from models.conversion.formats import FORMATS, folder_name
+from models.errors import ExportError, RuntimeUnavailableError
+from models.runtimes import converted
+from models.runtimes.load import load_runner
+from models.runtimes.runner import Precision, RuntimeOptions
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord, Parity
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from tests.models.conftest import randomise, write_folder
 from tests.models.small_network import SMALL_CLIP, SMALL_LABELS, small_folder
 from tests.models.street_clips import street_clips
 
-SHAPE = (*SMALL_CLIP, 3)
 F32 = RuntimeOptions(precision=Precision.F32, threads=None)
 needs_onnx = pytest.mark.skipif(
     find_spec("tf2onnx") is None or find_spec("onnxruntime") is None, reason="needs tf2onnx and onnxruntime"
@@ -116,7 +115,7 @@ def test_litert_converts_at_the_first_start_and_keeps_the_result(
     runner = load_runner(read_card(folder), "litert", options)
     assert runner.description.startswith("LiteRT ") and "f32 on CPU, 1 threads" in runner.description
     np.testing.assert_allclose(runner(clips), expected, atol=1e-5 * np.abs(expected).max())
-    monkeypatch.setattr(conversion, "convert", None)  # a second conversion would be an error
+    monkeypatch.setattr(converted, "convert", None)  # a second conversion would be an error
     again = load_runner(read_card(folder), "litert", options)
     np.testing.assert_array_equal(again(clips), runner(clips))
     kept_folders = list((tmp_path / "cache").iterdir())
@@ -145,79 +144,3 @@ def test_onnx_of_a_network_that_sees_scenes_takes_boxes(tmp_path: Path, clips: N
     np.testing.assert_allclose(people, runner(np.repeat(clips[:1], len(places), 0), places), atol=1e-6)
     with pytest.raises(ValueError, match="wants boxes"):
         runner(clips)
-
-
-def test_ready_takes_the_fastest_usable_export_unless_one_is_named(folder: Path, tmp_path: Path) -> None:
-    card = read_card(Path(shutil.copytree(folder, tmp_path / "small")))
-    for precision, ratio in (("f32", 0.9), ("int8", 0.4), ("f16", 0.6)):
-        source = tmp_path / "write" / precision
-        source.mkdir(parents=True)
-        publish_bytes(card, precision, ratio)
-    found = ready(card, ExportFormat.LITERT, SHAPE, RuntimeOptions())
-    assert found.precision == "int8"
-    assert ready(card, ExportFormat.LITERT, SHAPE, F32).precision == "f32"
-    with pytest.raises(RuntimeUnavailableError, match="runtime litert computes in f32, f16, int8; got 'bf16'"):
-        ready(card, ExportFormat.LITERT, SHAPE, RuntimeOptions(precision=Precision.BF16))
-
-
-def publish_bytes(card: ModelCard, precision: str, ratio: float) -> None:
-    """A record of a LiteRT export whose file is no network: for tests that only choose."""
-    target = card.folder / EXPORTS_FOLDER / f"litert-{precision}"
-    target.mkdir(parents=True)
-    (target / "model.tflite").write_bytes(precision.encode())
-    differences = {"max_logit_difference": 0, "mean_logit_difference": 0, "top1_agreement": 1}
-    latency = {"latency_ms": ratio, "reference_latency_ms": 1.0}
-    record = ExportRecord(
-        format=ExportFormat.LITERT,
-        precision=precision,
-        runtime="litert",
-        file="model.tflite",
-        clip_shape=card.clip_shape,
-        model_sha256=file_sha256(card.folder / MODEL_FILE),
-        sha256={"model.tflite": file_sha256(target / "model.tflite")},
-        size_bytes=4,
-        parity=Parity(clips=1, source="", runner="", reference="", host="", **latency, **differences),
-        usable_by_default=True,
-    )
-    (target / RECORD_FILE).write_text(record.model_dump_json(), "utf-8")
-
-
-def test_kept_runs_once_and_tells_what_failed(tmp_path: Path) -> None:
-    calls: list[Path] = []
-
-    def make(fresh: Path) -> None:
-        calls.append(fresh)
-        (fresh / "file").write_text("x")
-
-    assert kept(tmp_path, "name", "file", make) == kept(tmp_path, "name", "file", make) == tmp_path / "name"
-    assert len(calls) == 1
-
-    def fail(fresh: Path) -> None:
-        (fresh / "half").touch()
-        raise ExportError("no such operation")
-
-    with pytest.raises(RuntimeUnavailableError, match="no such operation"):
-        kept(tmp_path, "other", "file", fail)
-    assert [path.name for path in tmp_path.iterdir()] == ["name"]
-    (tmp_path / "blocked").touch()
-    with pytest.raises(RuntimeUnavailableError, match="cannot keep the converted network in"):
-        kept(tmp_path / "blocked", "name", "file", make)
-
-
-def test_cache_key_follows_network_clip_and_packages(folder: Path, tmp_path: Path) -> None:
-    card = read_card(folder)
-    keys = {conversion.cache_key(card, SHAPE, ("keras",)), conversion.cache_key(card, (16, 32, 32, 3), ("keras",))}
-    keys.add(conversion.cache_key(card, SHAPE, ("keras", "numpy")))
-    keys.add(conversion.cache_key(card, SHAPE, ("keras", "not-installed-anywhere")))
-    assert len(keys) == 4
-    with pytest.raises(CardError, match=r"model\.keras is missing"):
-        conversion.cache_key(card.model_copy(update={"folder": tmp_path}), SHAPE, ())
-
-
-def test_formats_name_their_precisions_and_folders() -> None:
-    assert set(FORMATS) == set(ExportFormat)
-    litert, onnx = FORMATS[ExportFormat.LITERT], FORMATS[ExportFormat.ONNX]
-    assert (checked_precision(litert, None), checked_precision(litert, "int8")) == ("f32", "int8")
-    assert (folder_name(litert, "f16"), folder_name(onnx, "f32")) == ("litert-f16", "onnx")
-    with pytest.raises(ExportError, match="onnx comes in f32; got 'int8'"):
-        checked_precision(onnx, "int8")

@@ -15,9 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import CardError, RuntimeUnavailableError
-from models.runtimes import openvino as runtime_openvino
-from models.runtimes.openvino import choose_precision, converted
-from models.runtimes.runner import Precision, Runner, RuntimeOptions, load_runner
+from models.runtimes import load as runtime_load
+from models.runtimes.load import load_runner
+from models.runtimes.openvino import choose_precision
+from models.runtimes.runner import AUTO, RUNTIMES, Precision, Runner, RuntimeOptions
 from models.weights.cards import read_card
 from tests.models.conftest import REPOSITORY, TINY_LABELS
 
@@ -53,7 +54,7 @@ def test_runtimes_agree_on_random_weights_with_open_gates(
 def test_runtimes_scale_uint8_inside_the_graph(
     tiny_folder: Path, tensorflow: Runner, openvino: Runner, clips: NDArray[np.uint8]
 ) -> None:
-    from models.runtimes.tensorflow import load_network
+    from models.weights.saved_network import load_network
 
     network = load_network(read_card(tiny_folder))
     expected = network(clips.astype(np.float32) / 127.5 - 1, training=False).numpy()
@@ -80,11 +81,13 @@ def test_runtimes_make_no_float_copy_of_a_clip_in_python(
 def test_tensorflow_pads_and_splits_batches_without_a_trace(
     tiny_folder: Path, tensorflow: Runner, clips: NDArray[np.uint8]
 ) -> None:
-    from models.runtimes import tensorflow as runtime_tensorflow
+    from models.conversion.graph import uint8_network
+    from models.runtimes.tensorflow import TensorFlowRunner
+    from models.weights.saved_network import load_network
 
     card = read_card(tiny_folder)
-    network = runtime_tensorflow.uint8_network(runtime_tensorflow.load_network(card), card.clip_shape)
-    batched = runtime_tensorflow.TensorFlowRunner(network, card.clip_shape, Precision.F32, gpu=True)
+    network = uint8_network(load_network(card), card.clip_shape)
+    batched = TensorFlowRunner(network, card.clip_shape, Precision.F32, gpu=True)
     many = np.concatenate([clips, clips, clips])[:11]  # 8 + 3, the 3 padded to 4
     alone = tensorflow(many)
     assert batched.preferred_batch == 8
@@ -94,14 +97,15 @@ def test_tensorflow_pads_and_splits_batches_without_a_trace(
 def test_tensorflow_in_mixed_bf16_stays_close_and_keeps_its_head_in_float32(
     tiny_folder: Path, tensorflow: Runner, clips: NDArray[np.uint8]
 ) -> None:
-    from models.runtimes.tensorflow import load_network
+    from models.runtimes.tensorflow import network_in
+    from models.weights.saved_network import load_network
 
     runner = load_runner(read_card(tiny_folder), "tensorflow", RuntimeOptions(precision=Precision.BF16))
     expected = tensorflow(clips)
     difference = np.abs(runner(clips) - expected).max()
     assert 0 < difference < 0.1 * np.abs(expected).max()
     assert "bf16" in runner.description
-    network = load_network(read_card(tiny_folder), Precision.BF16)
+    network = network_in(read_card(tiny_folder), Precision.BF16)
     for weight, original in zip(network.weights, load_network(read_card(tiny_folder)).weights, strict=True):
         assert weight.path == original.path
         np.testing.assert_array_equal(weight.numpy(), original.numpy())
@@ -125,21 +129,6 @@ def test_openvino_called_from_several_threads_answers_each_its_own(openvino: Run
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-def test_openvino_keeps_the_converted_network_until_something_changes(
-    tiny_folder: Path, openvino: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card = read_card(tiny_folder)
-    cache = tiny_folder / "openvino"
-    graph = converted(card, card.clip_shape, cache)
-    made = graph.stat().st_mtime_ns
-    assert converted(card, card.clip_shape, cache).stat().st_mtime_ns == made
-    assert sorted(path.name for path in cache.iterdir()) == [graph.parent.name]
-    keys = {runtime_openvino.cache_key(card, card.clip_shape), runtime_openvino.cache_key(card, (32, 64, 64, 3))}
-    monkeypatch.setattr(runtime_openvino, "version", lambda package: "0.0")
-    keys.add(runtime_openvino.cache_key(card, card.clip_shape))
-    assert len(keys) == 3
 
 
 def test_openvino_with_a_graph_kept_imports_no_tensorflow(tiny_folder: Path, openvino: Runner) -> None:
@@ -168,11 +157,11 @@ def test_openvino_precision_is_bf16_only_where_the_cpu_multiplies_it_natively() 
 @pytest.mark.parametrize("name", ["tensorflow", "openvino"])
 def test_runtimes_say_that_a_model_file_is_broken(name: str, tiny_folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    shutil.copytree(tiny_folder, broken, ignore=shutil.ignore_patterns("openvino"))
+    shutil.copytree(tiny_folder, broken, ignore=shutil.ignore_patterns("converted"))
     (broken / "model.keras").write_bytes(b"PK no archive")
     with pytest.raises((CardError, RuntimeUnavailableError), match=r"model\.keras|broken|tiny"):
         load_runner(read_card(broken), name, F32)
-    assert [path.name for path in broken.glob("openvino/*")] == []
+    assert [path.name for path in broken.glob("converted/*")] == []
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "openvino"])
@@ -183,13 +172,7 @@ def test_runtimes_say_that_labels_and_network_disagree(name: str, tiny_folder: P
     (other / "card.json").write_text(json.dumps({**card, "num_classes": 3}), "utf-8")
     (other / "labels.txt").write_text("a\nb\nc\n", "utf-8")
     with pytest.raises(CardError, match="has 5 classes, its card says 3"):
-        load_runner(read_card(other), name, replace(F32, cache_dir=tiny_folder / "openvino"))
-
-
-def test_openvino_that_cannot_write_its_cache_says_so(tiny_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RuntimeUnavailableError, match="cannot keep the converted network in"):
-        load_runner(read_card(tiny_folder), "openvino", replace(F32, cache_dir=tmp_path / "file"))
+        load_runner(read_card(other), name, replace(F32, cache_dir=tiny_folder / "converted"))
 
 
 def test_load_runner_follows_the_card_unless_asked_otherwise(tiny_folder: Path, openvino: Runner) -> None:
@@ -212,3 +195,7 @@ def test_load_runner_with_an_unknown_runtime_lists_the_known_ones(tiny_folder: P
         load_runner(read_card(tiny_folder), "openvino:int8")
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         RuntimeOptions(threads=0)
+
+
+def test_every_runtime_that_can_be_named_has_a_loader() -> None:
+    assert (AUTO, *runtime_load._LOADERS) == RUNTIMES

@@ -48,10 +48,10 @@ def keras_parts(network: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def graph(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from models.conversion.openvino_export import export
+    from models.conversion.openvino import write
 
     folder = write_folder(tmp_path_factory.mktemp("weights") / "tiny", network, TINY_LABELS, CLIP_SHAPE[:3])
-    export(folder, folder / "model.xml", CLIP_SHAPE)
+    write(folder, folder / "model.xml", CLIP_SHAPE, "f32")
     return folder / "model.xml"
 
 

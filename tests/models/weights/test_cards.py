@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import CardError
 from models.weights.cards import ModelCard, ModelInput, list_models, read_card, verify
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 
 LABELS = ("Walking", "Standing")
 

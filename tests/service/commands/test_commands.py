@@ -10,7 +10,7 @@ import pytest
 
 from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.weights.pretrained import CARD_FILE
-from pipeline.openvino import file_sha256
+from pipeline.files import file_sha256
 from service.cli import build_parser
 from service.settings import Settings, settings_table
 

@@ -206,7 +206,7 @@ def test_given_people_lists_every_video_without_tracks(tmp_path: Path) -> None:
 def networks() -> tuple[PersonDetector, AppearanceEncoder]:
     weights = resolve_person_weights(REPOSITORY / "weights")
     if isinstance(weights, str):
-        pytest.skip("neither weights/person nor ../shared/weights/yolo11n-coco is here")
+        pytest.skip("weights/person is not here: `actoscope train-person` makes it")
     return PersonDetector.load(weights, DetectorConfig(cache_dir=CACHE)), AppearanceEncoder.load(None, CACHE)
 
 

@@ -1,0 +1,26 @@
+"""What OpenVINO is told of this CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import openvino as cpu
+from pipeline.openvino import cpu_flags, precision_candidates
+
+
+def test_precision_follows_the_cpu(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor : 0\nflags\t\t: fpu avx512_bf16 amx_bf16\nflags : other\n")
+    assert precision_candidates(cpu_flags(cpuinfo)) == ("bf16",)
+    assert precision_candidates(frozenset({"avx512_bf16"})) == ("bf16", "f32")
+    assert precision_candidates(cpu_flags(tmp_path / "none")) == ("f32",)
+
+
+def test_precision_note_is_remembered_and_damage_is_survived(tmp_path: Path) -> None:
+    note = tmp_path / "net.precision"
+    assert cpu._read_note(note) is None
+    cpu._write_note(note, "f32")
+    assert cpu._read_note(note) == "f32"
+    note.write_text("{")
+    assert cpu._read_note(note) is None
+    cpu._write_note(tmp_path / "nowhere" / "net.precision", "f32")  # a cache that cannot be written costs nothing else
