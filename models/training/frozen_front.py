@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
+from openvino.tools.ovc import convert_impl, telemetry_stub, telemetry_utils, utils
 
 from models.layers import SqueezeExcite3D
+from models.runtimes.openvino import choose_precision
+from models.runtimes.runner import Precision
 
 Features = NDArray[np.float16]  # (t, h, w, c)
 Front = Callable[[NDArray[np.float32]], Features]  # float (T, H, W, C) in [-1, 1] → features
@@ -36,7 +39,7 @@ def load_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front
 
     OpenVINO on a CPU under the TensorFlow backend (bf16 where the CPU multiplies it natively), else Keras.
     """
-    if keras.backend.backend() == "tensorflow" and importlib.util.find_spec("openvino") and not _has_gpu():
+    if keras.backend.backend() == "tensorflow" and not _has_gpu():
         return _openvino_front(model, clip_shape)
     return _keras_front(model), f"Keras on {keras.backend.backend()}"
 
@@ -49,11 +52,7 @@ def _keras_front(model: Any) -> Front:
 
 
 def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front, str]:
-    import openvino as ov  # noqa: PLC0415  # only this runner needs them
-    import tensorflow as tf  # noqa: PLC0415
-
-    from models.runtimes.openvino import choose_precision  # noqa: PLC0415
-    from models.runtimes.runner import Precision  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415  # trainings on JAX or PyTorch do without
 
     function = tf.function(lambda clip: model(clip, training=False), autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec((1, *clip_shape), tf.float32))
@@ -73,14 +72,12 @@ def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[
 
 def _silence_telemetry() -> None:
     """OpenVINO's converter reports its use over the network unless told otherwise; it brings a silent stand-in."""
-    from openvino.tools.ovc import convert_impl, telemetry_stub, telemetry_utils, utils  # noqa: PLC0415
-
     for module in (convert_impl, telemetry_utils, utils):
         module.tm = telemetry_stub
 
 
 def _has_gpu() -> bool:
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415  # asked under its backend only
 
     return bool(tf.config.list_physical_devices("GPU"))
 
