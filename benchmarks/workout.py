@@ -47,6 +47,7 @@ from pipeline.files import write_atomically  # noqa: E402
 
 Floats = NDArray[np.float32]
 CONFIG = REPOSITORY / "models" / "configs" / "workout.py"
+WEIGHTS = REPOSITORY / "weights"
 GOAL = 0.95  # accuracy over videos
 PIECE_S = 64 / 25  # one clip of the network
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -173,7 +174,7 @@ def prepare_trainer(config: TrainConfig, data: Dataset, work: Path, cache: Path)
     from models.training.loop import weights_of  # noqa: PLC0415
     from models.training.train import Job, Places, Teller  # noqa: PLC0415  # loads TensorFlow
 
-    places = Places(work / "weights", work / "run", cache)
+    places = Places(work / "weights", work / "run", cache, WEIGHTS)
     job = Job(config, data, places, Teller(lambda what, done, total: tell(done, total, what), print), work / "run")
     network, splits = job.prepare(data.records, ())
     return Trainer(config, network, splits.train, weights_of(network.model))
@@ -318,7 +319,7 @@ def network_parts(
     from models.data.batches.input_pipeline import read_input  # noqa: PLC0415
     from models.training.data import input_config  # noqa: PLC0415
     from models.training.frozen_front import load_front  # noqa: PLC0415
-    from models.training.transfer import front  # noqa: PLC0415
+    from models.training.kinds.i3d import front  # noqa: PLC0415
 
     clip = read_input(data.records[0], input_config(trainer.config, len(data.labels))).astype(np.float32) / 127.5 - 1
     features = np.load(trainer.source.features[Mode.RGB].files[0][0]).astype(np.float32)

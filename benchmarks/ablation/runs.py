@@ -17,6 +17,7 @@ from models.data.manifest import Dataset, Split, read_dataset
 from models.evaluation.predictions import Predictions, Views
 from models.training.config import Mode, TrainConfig
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 SAMPLE = 6  # clips on which the cost of features is measured
 BUSY_READS = 4  # of the last clips: read ahead of the network, nothing is read beside them
 
@@ -94,11 +95,11 @@ def _train(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[dic
 
     folder = _folder(name, options)
     config = row_config(row, options)
-    problems = [*config_problems(config), *data_problems(config, dataset)]
+    problems = [*config_problems(config, WEIGHTS), *data_problems(config, dataset)]
     if problems:
         raise ValueError("; ".join(problems))
     clock = Clock(_say(name))
-    places = Places(folder / "weights", folder / "run", options.cache)
+    places = Places(folder / "weights", folder / "run", options.cache, WEIGHTS)
     job = Job(config, dataset, places, Teller(_steps(name), clock.line), folder / "run", keep_last=True)
     network, splits = job.prepare(dataset.of(Split.TRAIN), dataset.of(Split.VAL))
     clock.start()
@@ -145,7 +146,7 @@ def _pooled(
 ) -> tuple[tuple[Any, list[int], list[str]], Any]:
     """→ of train: float (N × draws, 1024), targets, groups; of val: float (M, 1024)."""
     from models.training.data import input_config  # noqa: PLC0415
-    from models.training.feature_cache import cached_features  # noqa: PLC0415
+    from models.training.kinds.i3d import cached_features  # noqa: PLC0415
 
     model = started(config, Mode.RGB, dataset)
     train, val = dataset.of(Split.TRAIN), dataset.of(Split.VAL)
@@ -167,10 +168,11 @@ def _pooled(
 def started(config: TrainConfig, mode: Mode, dataset: Dataset) -> Any:
     """→ one stream with the weights that a training of ``config`` starts from."""
     from models.training.checks import needs_start  # noqa: PLC0415
-    from models.training.transfer import build_stream, find_weights, read_start  # noqa: PLC0415
+    from models.training.kinds.i3d import build_stream  # noqa: PLC0415
+    from models.weights.start import find_weights, read_start  # noqa: PLC0415
 
     name = needs_start(config, mode)
-    start = read_start(find_weights(name)) if name else None
+    start = read_start(find_weights(name, WEIGHTS)) if name else None
     return build_stream(config.network, mode, dataset.labels, config.input.size, start)
 
 
@@ -243,7 +245,7 @@ def same_features(config: TrainConfig, other: TrainConfig) -> bool:
 def feature_seconds(config: TrainConfig, mode: Mode, dataset: Dataset, records: Sequence[Any]) -> float:
     """CPU seconds for reading one clip (optical flow included) and running the frozen part on it, measured anew."""
     from models.training.data import input_config  # noqa: PLC0415
-    from models.training.feature_cache import cached_features  # noqa: PLC0415
+    from models.training.kinds.i3d import cached_features  # noqa: PLC0415
 
     config = replace(config, input=replace(config.input, flow_folder=""))
     model = started(config, mode, dataset)

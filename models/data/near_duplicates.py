@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagehash
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.data.clip_file import Clip, read_clip
 from models.data.journal import Journal, stamp_of
@@ -78,9 +80,6 @@ def near_duplicates(
 
 def hash_clip(clip: Clip, pictures: int) -> Hashes:
     """uint8 (T, H, W, 3) RGB → uint64 (at most ``pictures``,): pHash of evenly spread pictures that are not flat."""
-    import imagehash  # noqa: PLC0415 - part of the extra "train"
-    from PIL import Image  # noqa: PLC0415
-
     places = np.unique(((np.arange(pictures) + 0.5) * len(clip) / pictures).astype(int))
     kept = [clip[place] for place in places if clip[place].std(axis=(0, 1)).max() >= _FLAT]
     bits = [imagehash.phash(Image.fromarray(picture)).hash.ravel() for picture in kept]

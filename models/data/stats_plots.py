@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from models.data.manifest import Dataset, Split
 from models.data.stats import STATS_FOLDER, ClassStats, duration_s
 from pipeline.files import write_atomically
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _COLOURS = {Split.TRAIN: "#4477aa", Split.VAL: "#ddaa33", Split.TEST: "#bb5566", Split.NONE: "#999999"}  # Paul Tol's
 _INCHES_PER_CLASS, _MAX_INCHES = 0.28, 120.0
@@ -36,8 +33,6 @@ def write_plots(dataset: Dataset, stats: Sequence[ClassStats]) -> list[Path]:
 
 def _bars(title: str, labels: Sequence[str], counts: Sequence[Mapping[Split, int]]) -> Figure:
     """Horizontal bars, one a class, stacked by split; as high as there are classes."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - part of the extra "train"
-
     figure = Figure(figsize=(8, min(_MAX_INCHES, 1.6 + _INCHES_PER_CLASS * len(labels))), layout="constrained")
     axes = figure.subplots()
     left = np.zeros(len(labels))
@@ -55,8 +50,6 @@ def _bars(title: str, labels: Sequence[str], counts: Sequence[Mapping[Split, int
 
 
 def _durations(dataset: Dataset) -> Figure:
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     times = {split: [duration_s(r, dataset.info.input.rate_hz) for r in dataset.of(split)] for split in _COLOURS}

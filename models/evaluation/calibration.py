@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
+from scipy.optimize import minimize_scalar
 
 from models.errors import CardError
 from models.evaluation.metrics import Floats, Ints, Value, check, ratio
@@ -64,8 +65,6 @@ def fit_temperature(logits: Floats, targets: Ints) -> float:
 
     ``logits`` (N, C), ``targets`` (N,). Raises ValueError when they do not fit together or are empty.
     """
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - only evaluation needs it
-
     check(logits, targets, logits.shape[1])
     # The loss is convex in 1/T, hence has one minimum in log T too.
     low, high = np.log(TEMPERATURES)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neighbors import KNeighborsClassifier
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -26,8 +27,6 @@ class NearestNeighbours:
         Raises ValueError when they do not fit, when N is under ``neighbours``, or for features without any length.
         """
         _check(features, targets, len(labels), neighbours)
-        from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415  # an extra, half a second
-
         self.labels = tuple(labels)
         self.neighbours = neighbours
         self._kept = unit_length(features)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -152,8 +153,6 @@ def in_top(scores: Floats, targets: Ints, places: int) -> NDArray[np.bool_]:
 
 def roc_curves(scores: Floats, targets: Ints, labels: Sequence[str]) -> list[Curve]:
     """One curve for each class that has both examples and counter-examples."""
-    from sklearn.metrics import auc, roc_curve  # noqa: PLC0415 - only evaluation needs it
-
     curves = []
     for index, label in enumerate(labels):
         positive = targets == index
@@ -165,8 +164,6 @@ def roc_curves(scores: Floats, targets: Ints, labels: Sequence[str]) -> list[Cur
 
 def precision_recall_curves(scores: Floats, targets: Ints, labels: Sequence[str]) -> list[Curve]:
     """One curve for each class that has examples; ``area`` is the average precision."""
-    from sklearn.metrics import average_precision_score, precision_recall_curve  # noqa: PLC0415
-
     curves = []
     for index, label in enumerate(labels):
         positive = targets == index
@@ -202,12 +199,8 @@ def _curve(label: str, x: Floats, y: Floats, area: float) -> Curve:
 
 
 def _roc_auc(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-
     return float(roc_auc_score(positive, scores)) if positive.any() and not positive.all() else None
 
 
 def _average_precision(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415
-
     return float(average_precision_score(positive, scores)) if positive.any() else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from models.evaluation.bootstrap import LEVEL
 from models.evaluation.clips_and_videos import EVALUATION_FILE, MISTAKES_FOLDER, REPORT_FILE, Evaluation
 from models.evaluation.judge import Judgement
@@ -37,8 +39,6 @@ def write_evaluation(evaluation: Evaluation, folder: Path, clips_folder: Path | 
 
 def render(template: str, context: dict[str, Any]) -> str:
     """A template beside this file → HTML, with everything put in escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only reports need it
-
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     return environment.get_template(template).render({"level": LEVEL, "note": "", "made": "", **context})

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from models.evaluation.calibration import Calibration
 from models.evaluation.metrics import Curve, Metrics
@@ -83,8 +85,6 @@ def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
 
 def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
     """A figure of its own, without pyplot's global state; → figure, axes (one, or [rows][columns])."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only reports need it
-
     figure = Figure(figsize=(width, height), layout="constrained")
     if rows == columns == 1:
         axes = figure.subplots()
@@ -98,8 +98,6 @@ def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> A
 
 def svg_of(figure: Any) -> str:
     """Figure → ``data:image/svg+xml;base64,…``, the same bytes for the same figure."""
-    from matplotlib import rc_context  # noqa: PLC0415
-
     data = io.BytesIO()
     with rc_context({"svg.hashsalt": "actoscope", "svg.fonttype": "path"}):
         figure.savefig(data, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

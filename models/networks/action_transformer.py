@@ -176,7 +176,7 @@ def make_action_transformer(num_classes: int, clip_shape: tuple[int, int, int, i
 
 
 def load_trunk(model: Any, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Give the trunk of ``model`` an I3D's weights, by path: ``read_start(folder).weights`` (``training.transfer``).
+    """Give the trunk of ``model`` an I3D's weights, by path: ``read_start(folder).weights`` (``weights.start``).
 
     Gates that the I3D lacks stay the identity. Raises TrainingError where a layer does not fit, or where the I3D has
     trained gates and ``model`` has none: its features would be others.

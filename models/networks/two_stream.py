@@ -2,21 +2,19 @@
 
 Source: Carreira & Zisserman, "Quo Vadis, Action Recognition?" (2017), section 2.4 and figure 2e. Each stream is an I3D
 of ``models.networks.i3d`` with that module's table of stages and endpoints; the flow stream's first convolution takes
-two channels (x, y). Logits are added as ``actoscope train`` in the mode ``fuse`` adds them
-(``models.training.transfer``), so that softmax gives the streams' normalised product.
+two channels (x, y). Logits are added as ``actoscope train`` in the mode ``fuse`` adds them, so that softmax gives the
+streams' normalised product. ``models.weights.start.load_stream`` gives a stream the weights of a folder.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from models.networks.i3d import ENDPOINTS, LOGITS, I3DConfig, build_i3d
-from models.training.transfer import copy_weights, read_start
 
-__all__ = ["ENDPOINTS", "STREAMS", "load_stream", "make_two_stream_i3d", "stream"]
+__all__ = ["ENDPOINTS", "STREAMS", "make_two_stream_i3d", "stream"]
 
 STREAMS: dict[str, tuple[str, int]] = {"rgb": ("clip", 3), "flow": ("flow", 2)}  # stream → its input, channels of that
 
@@ -48,16 +46,6 @@ def stream(model: Any, name: str) -> Any:
     if name not in STREAMS:
         raise ValueError(f"stream must be one of {', '.join(STREAMS)}; got {name!r}")
     return model.get_layer(_layer(name))
-
-
-def load_stream(network: Any, folder: Path) -> None:
-    """Give one stream (or any I3D of ``models.networks.i3d``) the weights of an I3D's folder, such as i3d-kinetics400.
-
-    A first convolution made for colours is averaged over them for flow; an output for other classes stays at random.
-    The folder's gates are left out where the network has none. Raises CardError, TrainingError.
-    """
-    start = read_start(folder)
-    copy_weights(network, start, keep_head=len(start.labels) != network.output_shape[-1])
 
 
 def _layer(name: str) -> str:

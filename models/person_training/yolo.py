@@ -10,10 +10,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from models.errors import TrainingError
 from models.person_training.surveillance_look import SurveillanceLook
@@ -71,7 +74,7 @@ def quiet(settings_dir: Path) -> None:
         }
     )
     from ultralytics import settings  # noqa: PLC0415 -- after the environment above
-    from ultralytics.utils.callbacks import base  # noqa: PLC0415
+    from ultralytics.utils.callbacks import base  # noqa: PLC0415 -- as above
 
     reporters = ("clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
     settings.update({name: False for name in ("sync", *reporters) if name in settings})
@@ -80,8 +83,6 @@ def quiet(settings_dir: Path) -> None:
 
 def read_network(path: Path) -> Network:
     """The detection network in a ``.pt``, in float32 and evaluation mode. Raises TrainingError when it is none."""
-    import torch  # noqa: PLC0415
-
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)  # the pickle holds the module itself
         network = (checkpoint.get("ema") or checkpoint["model"]).float().eval()
@@ -104,9 +105,6 @@ def write_network(network: Network, path: Path, provenance: str) -> None:
 
     Written under another name and renamed.
     """
-    import torch  # noqa: PLC0415
-    from ultralytics import __version__  # noqa: PLC0415
-
     bare = copy.deepcopy(network).half().eval()
     for name in ("criterion", "pt_path", "class_weights"):
         if hasattr(bare, name):
@@ -123,7 +121,7 @@ def write_network(network: Network, path: Path, provenance: str) -> None:
         "optimizer": None,
         "train_args": arguments,
         "train_metrics": {},
-        "version": __version__,
+        "version": version("ultralytics"),
         "license": "AGPL-3.0 License (https://ultralytics.com/license)",
         "provenance": provenance,
     }
@@ -168,8 +166,6 @@ class _Given:
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:
-    import torch  # noqa: PLC0415
-
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=False))  # written by this very training
     except (OSError, RuntimeError, EOFError, ValueError) as error:
@@ -177,7 +173,7 @@ def _checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _trainer_class() -> Any:
-    from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: PLC0415
+    from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: PLC0415 -- after ``quiet``
 
     class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
         """ultralytics' own training without its searches for data and networks, validation and second augmentation."""
@@ -221,8 +217,6 @@ def freeze_statistics(network: Network) -> None:
     """Put every batch normalisation in evaluation mode: batches here are too small, and too unlike COCO, to replace
     statistics of millions of pictures.
     """
-    from torch import nn  # noqa: PLC0415
-
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()

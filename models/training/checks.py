@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from models.data.clip_file import read_clip
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import DatasetError, TrainingError
-from models.networks.i3d import GATES
+from models.networks.cnn_rnn import KINDS
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
-from models.training.network_checks import built_problems, network_problems
+from models.training.networks import trainable
 from models.training.schedules import Decay
 from models.training.scores import HIGHER_IS_BETTER
-from models.training.transfer import endpoint_order, find_weights
-from models.weights.cards import CARD_FILE
+from models.weights.cards import CARD_FILE, ModelInput
+from models.weights.start import find_weights
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REFIT = ("train", "train+val")
 LISTED = 20  # problems of one kind that are spelt out
+_SPLIT_MADE_BY = {
+    "crops": "`actoscope dataset split` makes one",
+    "scene": "the column split of the working folder's labels.csv makes one",
+}
 
 
-def check_training(config: TrainConfig, dataset: Dataset, progress: Callable[[str, int, int], None]) -> None:
-    """Raises TrainingError that lists every problem of the configuration and of the data."""
-    problems = [*config_problems(config), *data_problems(config, dataset)]
+def check_training(
+    config: TrainConfig, dataset: Dataset, weights: Path, progress: Callable[[str, int, int], None]
+) -> None:
+    """Raises TrainingError that lists every problem of the configuration and of the data. ``weights``: the directory
+    of weights folders.
+    """
+    problems = [*config_problems(config, weights), *data_problems(config, dataset)]
     if not problems:  # building takes seconds, and fails for reasons that are named already
-        problems += built_problems(config)
-    problems += unreadable_clips([*dataset.of(Split.TRAIN), *dataset.of(Split.VAL)], progress)
-    if problems:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
+        problems += trainable(config).built_problems()
+    if dataset.info.input.kind == "crops":  # scenes have just been cut
+        problems += unreadable_clips([*dataset.of(Split.TRAIN), *dataset.of(Split.VAL)], progress)
+    refuse(config, problems)
+
+
+def check_config(config: TrainConfig, weights: Path) -> None:
+    """Raises TrainingError that lists what no data set could make right, before one is made."""
+    problems = [*config_problems(config, weights)]
+    refuse(config, problems or trainable(config).built_problems())
+
+
+def refuse(config: TrainConfig, problems: Iterable[str]) -> None:
+    """Raises TrainingError with ``problems`` where there are any."""
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    if lines:
         raise TrainingError(f"the training {config.name!r} cannot start:\n{lines}")
 
 
-def config_problems(config: TrainConfig) -> Iterator[str]:
+def config_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
     """What no data set could make right."""
     choices = {
         "precision": (config.precision, PRECISIONS),
@@ -49,34 +71,31 @@ def config_problems(config: TrainConfig) -> Iterator[str]:
         yield "epochs, batch_size, transfer.draws and optimizer.accumulate must be at least 1"
     if not 0 <= config.weight_average < 1 or config.mixup < 0 or config.folds == 1 or config.folds < 0:
         yield "weight_average must be in 0..1 (below 1), mixup at least 0, folds 0 or at least 2"
-    yield from network_problems(config)
-    if config.network.kind in GATES:
-        yield from _transfer_problems(config)
+    yield from _network_problems(config, weights)
     if not any(row.epoch == 0 for row in config.transfer.unfreeze):
         yield "transfer.unfreeze must say what learns from epoch 0 on"
     for name in filter(None, (config.network.init, config.network.init_flow)):
-        if not (find_weights(name) / CARD_FILE).is_file():
-            yield f"there are no weights to start from in {find_weights(name)} (`actoscope weights pull {name}`?)"
+        folder = find_weights(name, weights)
+        if not (folder / CARD_FILE).is_file():
+            yield f"there are no weights to start from in {folder} (`actoscope weights pull {name}`?)"
 
 
-def _transfer_problems(config: TrainConfig) -> Iterator[str]:
-    rows = config.transfer.unfreeze
-    for name in [row.train_from for row in rows] + ([config.transfer.cache_at] if config.transfer.cache_at else []):
-        try:
-            endpoint_order(name)
-        except TrainingError as error:
-            yield f"transfer: {error}"
-            return
-    if not config.transfer.cache_at:
-        return
-    early = [
-        row.train_from for row in rows if endpoint_order(row.train_from) <= endpoint_order(config.transfer.cache_at)
-    ]
-    if early:
-        yield (
-            f"transfer: {', '.join(early)} lies in the part whose features are cached (up to "
-            f"{config.transfer.cache_at}); cache earlier, or set cache_at to ''"
-        )
+def _network_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
+    masks = False
+    try:
+        network = trainable(config)
+    except TrainingError as error:
+        yield str(error)
+    else:
+        masks = network.masks
+        yield from network.problems(weights)
+    height, width = config.input.size_hw
+    try:
+        ModelInput(frames=config.input.window.length, height=height, width=width)
+    except ValidationError as error:
+        yield f"input.window.length and input.size are not what a model's card may say: {error.errors()[0]['msg']}"
+    if not config.input.repeat and not masks:
+        yield f"input.repeat=False is for cached features of {', '.join(KINDS)}: other networks know no mask"
 
 
 def data_problems(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
@@ -85,7 +104,7 @@ def data_problems(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
     if not train:
         yield f"{dataset.folder} has no clip in the split train"
     if not val and (config.folds or config.refit_on == "train"):
-        yield f"{dataset.folder} has no clip in the split val (`actoscope dataset split` makes one)"
+        yield f"{dataset.folder} has no clip in the split val ({_SPLIT_MADE_BY[dataset.info.input.kind]})"
     unlabelled = sum(not record.label for record in (*train, *val))
     if unlabelled:
         yield f"{unlabelled} clips of train and val have no label"
@@ -102,6 +121,15 @@ def data_problems(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
     elif config.loss.class_weights not in CLASS_WEIGHTS:
         yield f"loss.class_weights must be balanced, root, empty, or by class; got {config.loss.class_weights!r}"
     yield from _fold_problems(config, (*train, *val))
+    yield from _misread(config, dataset)
+
+
+def _misread(config: TrainConfig, dataset: Dataset) -> Iterator[str]:
+    try:
+        examples = trainable(config).examples
+    except TrainingError:
+        return  # told of by ``config_problems``
+    yield from examples.problems(dataset)
 
 
 def _fold_problems(config: TrainConfig, records: Sequence[ClipRecord]) -> Iterator[str]:

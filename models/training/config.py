@@ -19,6 +19,7 @@ from models.data.batches.flow import FlowMethod
 from models.errors import TrainingError
 
 NEW_LAYERS, ALL_LAYERS = "new", "all"
+SCENE_RATE_HZ = 25.0  # pictures a second of media time that whole scenes are sampled with at the speed 1
 CLASS_WEIGHTS: Mapping[str, float] = {"": 0.0, "root": 0.5, "balanced": 1.0}  # powers of the number of clips
 
 
@@ -32,6 +33,9 @@ class Mode(str, Enum):
     @property
     def streams(self) -> tuple[Mode, ...]:
         return (Mode.RGB, Mode.FLOW) if self is Mode.FUSE else (self,)
+
+
+CHANNELS: Mapping[Mode, int] = {Mode.RGB: 3, Mode.FLOW: 2}  # of a stream's pictures
 
 
 class LossKind(str, Enum):
@@ -54,8 +58,9 @@ class BatchNorm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """``kind``: a name in ``networks.registry`` that reads crops. ``init``: a weights folder, or the name of one, to
-    start from; empty starts at random, or at what ``options`` say.
+    """``kind``: a name in ``networks.registry`` that reads crops, or whole scenes. ``init``: a weights folder, or the
+    name of one, to start from; empty starts at random, or at what ``options`` say. action_transformer takes an I3D's,
+    for its trunk, or its own.
 
     For I3D: ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over colour where it
     was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``.
@@ -76,8 +81,8 @@ class Unfreeze:
     """From ``epoch`` (0 = the first) on, the layers from the endpoint ``train_from`` to the logits learn.
 
     ``new``: only layers that the start weights do not have (gates, hidden nodes, logits; everything behind the
-    pictures' features of cnn_gru and cnn_lstm). ``all``: every layer. Endpoints of networks other than I3D are the
-    names of their layers.
+    pictures' features of cnn_gru and cnn_lstm, and behind the trunk of action_transformer). ``all``: every layer.
+    Endpoints of networks other than I3D are the names of their layers.
     """
 
     epoch: int
@@ -99,6 +104,7 @@ class TransferConfig:
 
 FROM_SCRATCH = TransferConfig(unfreeze=(Unfreeze(0, ALL_LAYERS),), cache_at="", batch_norm=BatchNorm.TRAINED)
 FRAME_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Features")  # of cnn_gru and cnn_lstm
+SCENE_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Mixed_4f", draws=1)  # the trunk's end
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,9 @@ class ClipInput:
     that trainings with other seeds share cached features. ``flow_folder`` keeps optical flow where it is not empty.
     ``repeat``: clips shorter than the window are played back and forth, as the service does. Without, cnn_gru and
     cnn_lstm learn (from cached features) what is there, with a mask over the rest.
+
+    Of whole scenes, ``size`` is the height, ``width`` the width (0: as high as wide); a clip of each person ends every
+    ``hop`` pictures, of which a second of media time has ``SCENE_RATE_HZ / window.speed``.
     """
 
     window: WindowConfig = WindowConfig()  # noqa: RUF009  # frozen
@@ -159,7 +168,13 @@ class ClipInput:
     workers: int = 0
     flow_folder: str = ""
     flow_method: FlowMethod = FlowMethod.DIS
-    repeat: bool = field(default=True, repr=False)  # apart in the name of a training
+    repeat: bool = field(default=True, repr=False)  # apart in the name of a training, as are those below
+    width: int = field(default=0, repr=False)
+    hop: int = field(default=16, repr=False)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        return self.size, self.width or self.size
 
 
 @dataclass(frozen=True, slots=True)

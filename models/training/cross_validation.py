@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
 
 from models.data.manifest import ClipRecord, Dataset
 from pipeline.files import write_atomically
@@ -18,8 +19,6 @@ Indices = NDArray[np.int64]
 
 def grouped_folds(records: Sequence[ClipRecord], targets: Sequence[int], folds: int, seed: int) -> list[Indices]:
     """→ the held-out clips of each fold: every clip once, every group in one fold, classes spread evenly."""
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415  # an extra, half a second
-
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     groups = [record.group for record in records]
     return [held_out for _, held_out in splitter.split(np.zeros(len(records)), targets, groups)]

@@ -51,6 +51,11 @@ class FeatureSource:
             picked = order[start : start + self.batch]
             yield self._inputs(picked, draws), one_hot[picked]
 
+    def part(self, first: int, last: int) -> FeatureSource:
+        """→ the examples ``first`` … ``last`` - 1."""
+        features = {mode: replace(found, files=found.files[first:last]) for mode, found in self.features.items()}
+        return replace(self, features=features, targets=self.targets[first:last])
+
     def _inputs(self, picked: NDArray[np.int64], draws: NDArray[Any]) -> Inputs:
         arrays = {mode.value: self._load(feature, picked, draws) for mode, feature in self.features.items()}
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+import openvino as ov
 from numpy.typing import NDArray
 
 from models.layers import SqueezeExcite3D
+from models.runtimes.openvino import choose_precision
 from models.runtimes.runner import Precision
 
 Features = NDArray[np.float16]  # (t, h, w, c)
@@ -37,7 +38,7 @@ def load_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front
 
     OpenVINO on a CPU under the TensorFlow backend (bf16 where the CPU multiplies it natively), else Keras.
     """
-    if keras.backend.backend() == "tensorflow" and importlib.util.find_spec("openvino") and not _has_gpu():
+    if keras.backend.backend() == "tensorflow" and not _has_gpu():
         return _openvino_front(model, clip_shape)
     return _keras_front(model), f"Keras on {keras.backend.backend()}"
 
@@ -50,11 +51,9 @@ def _keras_front(model: Any) -> Front:
 
 
 def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front, str]:
-    import openvino as ov  # noqa: PLC0415 - Keras may run on JAX or PyTorch, and OpenVINO need not be installed
-    import tensorflow as tf  # noqa: PLC0415 - likewise
+    import tensorflow as tf  # noqa: PLC0415 - trainings on JAX or PyTorch do without
 
-    from models.conversion.openvino import openvino_graph  # noqa: PLC0415 - brings both
-    from models.runtimes.openvino import choose_precision  # noqa: PLC0415 - brings OpenVINO
+    from models.conversion.openvino import openvino_graph  # noqa: PLC0415 - brings TensorFlow
 
     function = tf.function(lambda clip: model(clip, training=False), autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec((1, *clip_shape), tf.float32))
@@ -72,7 +71,7 @@ def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[
 
 
 def _has_gpu() -> bool:
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415  # asked under its backend only
 
     return bool(tf.config.list_physical_devices("GPU"))
 

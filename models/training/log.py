@@ -7,10 +7,17 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
 from models.training.state import Row
 from pipeline.files import write_atomically
 
 CSV_FILE, EVENTS_FOLDER, CURVES_FILE = "log.csv", "tensorboard", "curves.png"
+PANELS = (("loss", ("loss", "val_loss")), ("score", ("val_accuracy", "val_macro_f1")), ("rate", ("learning_rate",)))
 
 
 class TrainingLog:
@@ -37,12 +44,26 @@ def write_csv(path: Path, history: Sequence[Row]) -> None:
 
 def write_events(folder: Path, row: Row) -> None:
     """One TensorBoard file an epoch: nothing stays open between epochs, and a kill damages none."""
-    from tensorboard.compat.proto.event_pb2 import Event  # noqa: PLC0415  # an extra; imports TensorFlow
-    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: PLC0415
-
     epoch = int(row["epoch"])
     writer = EventFileWriter(str(folder), filename_suffix=f".{epoch:04d}")
     values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "epoch"]
     writer.add_event(Event(step=epoch, summary=Summary(value=values)))
     writer.close()
+
+
+def draw_curves(history: Sequence[Row], path: Path, title: str) -> None:
+    """Write a PNG of loss, scores and learning rate over the epochs, whole or not at all."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs = [row["epoch"] for row in history]
+    for axes, (name, curves) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+        for curve in (curve for curve in curves if curve in history[0]):
+            axes.plot(epochs, [row[curve] for row in history], marker=".", label=curve.replace("_", " "))
+        axes.set(xlabel="epoch", title=name)
+        axes.grid(alpha=0.3)
+        if axes.has_data():
+            axes.legend()
+    figure.suptitle(title)
+    part = path.with_name(f".{path.name}.part")
+    figure.savefig(part, dpi=100, format="png")
+    part.replace(path)

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.config import LossKind, Mode, TrainConfig, Unfreeze
+from models.training.config import ClipInput, LossKind, Mode, TrainConfig, Unfreeze
 from models.training.data import Source, mix
 from models.training.losses import FocalLoss
-from models.training.networks import set_trainable
+from models.training.networks import trainable
 from models.training.optimizer import build_optimizer
 from models.training.scores import better, scores
 from models.training.state import BEST_FILE, LAST_FILE, Arrays, Checkpoint, Row, load_checkpoint, save_checkpoint
@@ -96,11 +96,13 @@ def training_key(config: TrainConfig, splits: Splits) -> str:
     """
     bare = replace(config, description="", dataset="", card=type(config.card)())
     targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
-    parts = [f"{bare!r} {targets}"]
+    parts, plain = [f"{bare!r} {targets}"], ClipInput()
     if config.network.options:
         parts.append(f"{sorted(config.network.options.items())}")
     if not config.input.repeat:
         parts.append("once")
+    if (config.input.width, config.input.hop) != (plain.width, plain.hop):
+        parts.append(f"{config.input.width} {config.input.hop}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -139,7 +141,7 @@ def _compile(
     """Freeze what ``epoch`` freezes, and make a new optimiser for the rest, on the same curve of the learning rate."""
     stage = _stage(config, epoch)
     for stream in network.streams.values():
-        set_trainable(config, stream, stage.train_from)
+        trainable(config).set_trainable(stream, stage.train_from)
     for variable in network.model.trainable_variables:
         if variable.path.endswith("kernel"):
             variable.regularizer = keras.regularizers.L2(config.loss.l2) if config.loss.l2 else None

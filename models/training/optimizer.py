@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV
 from models.training.config import OptimizerKind, TrainConfig
+from models.training.networks import trainable
 from models.training.optimizers.layer_rates import LayerRates
 from models.training.optimizers.lookahead import Lookahead
 from models.training.optimizers.radam import RAdam
@@ -32,7 +32,7 @@ def build_optimizer(config: TrainConfig, steps: int, epoch: int = 0) -> Any:
         gradient_accumulation_steps=wanted.accumulate if wanted.accumulate > 1 else None,
     )
     if wanted.output_rate != 1:
-        optimizer = LayerRates(optimizer, dict.fromkeys((LOGITS_CONV, HIDDEN_CONV), wanted.output_rate))
+        optimizer = LayerRates(optimizer, dict.fromkeys(trainable(config).output_layers, wanted.output_rate))
     if wanted.lookahead:
         optimizer = Lookahead(optimizer, wanted.lookahead, wanted.lookahead_step)
     if wanted.weight_decay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,35 @@ import keras
 import numpy as np
 
 from models.data.manifest import ClipRecord, Dataset, Split
+from models.data.tracks.scene_store import LabelledScenes
 from models.errors import TrainingError
-from models.training.checks import check_training, needs_start
+from models.training.checks import check_config, check_training, needs_start
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.cross_validation import grouped_folds, write_predictions
-from models.training.data import ClipSource, FeatureSource, SequenceSource, Source, input_config
+from models.training.data import FeatureSource, Source
 from models.training.feature_cache import features_of
-from models.training.learning_curves import draw_curves
-from models.training.log import CURVES_FILE, TrainingLog
+from models.training.log import CURVES_FILE, TrainingLog, draw_curves
 from models.training.loop import Network, Splits, Watcher, predict, run_epochs
 from models.training.losses import balanced_class_weights
-from models.training.networks import build, frozen_part, gives_sequences, head_part
+from models.training.networks import join_streams, trainable
+from models.training.scenes import cut
 from models.training.scores import scores
 from models.training.state import LAST_FILE, Checkpoint, Row
-from models.training.transfer import find_weights, join_streams, read_start
 from models.training.weights_folder import Trained, write_folder
+from models.weights.start import find_weights, read_start
 from pipeline.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """``output``: the weights folder to write. ``run``: checkpoints, logs. ``cache``: features, for all trainings."""
+    """``output``: the weights folder to write. ``run``: checkpoints, logs. ``cache``: features, for all trainings.
+    ``weights``: the directory of the weights folders that a training may start from.
+    """
 
     output: Path
     run: Path
     cache: Path
+    weights: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,20 @@ class Teller:
 
 
 def train(
-    config: TrainConfig, dataset: Dataset, places: Places, teller: Teller, command: str = "", resume: bool = False
+    config: TrainConfig,
+    data: Dataset | LabelledScenes,
+    places: Places,
+    teller: Teller,
+    command: str = "",
+    resume: bool = False,
 ) -> dict[str, float]:
     """Cross-validate where wanted, train, write the weights folder → the metrics on its card.
 
-    Raises TrainingError, before any work, with all that is wrong; DatasetError, OSError.
+    Scenes are cut to clips first, after a look at the configuration. Raises TrainingError, before any work, with all
+    that is wrong; DatasetError, OSError.
     """
-    check_training(config, dataset, teller.step)
+    dataset = data if isinstance(data, Dataset) else _cut(config, data, places, teller)
+    check_training(config, dataset, places.weights, teller.step)
     if not resume and any(places.run.glob(f"**/{LAST_FILE}")):
         raise TrainingError(f"{places.run} holds a training already: resume it, or name another run folder")
     places.run.mkdir(parents=True, exist_ok=True)
@@ -68,6 +79,11 @@ def train(
     write_folder(places.output, network.streams, config, dataset, Trained(metrics, command))
     teller.line(f"{places.output}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     return metrics
+
+
+def _cut(config: TrainConfig, scenes: LabelledScenes, places: Places, teller: Teller) -> Dataset:
+    check_config(config, places.weights)
+    return cut(scenes, config, places.cache, teller.step)
 
 
 def final_records(config: TrainConfig, dataset: Dataset) -> tuple[tuple[ClipRecord, ...], tuple[ClipRecord, ...]]:
@@ -123,8 +139,8 @@ class Job:
             network = Network(join_streams(streams), streams)
             return network, Splits(self._clips(train), self._clips(val) if val else None, weights, self.keep_last)
         source, model = self._features(streams, train, val)
-        held_out = _part(source, len(train), len(source.targets)) if val else None
-        return Network(model, streams), Splits(_part(source, 0, len(train)), held_out, weights, self.keep_last)
+        held_out = source.part(len(train), len(source.targets)) if val else None
+        return Network(model, streams), Splits(source.part(0, len(train)), held_out, weights, self.keep_last)
 
     def fit(self, network: Network, splits: Splits) -> Checkpoint:
         """Train from wherever the run folder is, with logs and curves."""
@@ -144,32 +160,31 @@ class Job:
         try:
             for mode in config.mode.streams:
                 name = needs_start(config, mode)
-                start = read_start(find_weights(name)) if name else None
-                streams[mode] = build(config, mode, self.dataset.labels, start)
+                start = read_start(find_weights(name, self.places.weights)) if name else None
+                streams[mode] = trainable(config).build(mode, self.dataset.labels, start)
         finally:
             keras.config.set_dtype_policy("float32")
         return streams
 
     def _clips(self, records: Sequence[ClipRecord]) -> Source:
-        shuffled = replace(input_config(self.config, len(self.dataset.labels)), seed=self.config.seed)
-        return ClipSource(records, self.dataset.targets(records), shuffled)
+        targets, classes = self.dataset.targets(records), len(self.dataset.labels)
+        return trainable(self.config).examples.source(records, targets, classes)
 
     def _features(
         self, streams: dict[Mode, Any], train: Sequence[ClipRecord], val: Sequence[ClipRecord]
     ) -> tuple[FeatureSource, Any]:
         """→ features of ``train`` with all draws, then ``val`` with the plain one; the network behind them."""
-        config, classes = self.config, len(self.dataset.labels)
-        draws = config.transfer.draws if config.input.augment else 1
+        network = trainable(self.config)
+        draws = self.config.transfer.draws if self.config.input.augment else 1
         wanted = [*((record, draws) for record in train), *((record, 1) for record in val)]
         features, heads = {}, {}
         for mode, model in streams.items():
-            frozen = frozen_part(config, mode, model)
-            inputs = input_config(config, classes)
-            features[mode] = features_of(frozen, wanted, inputs, self.places.cache, self.teller.step)
-            heads[mode] = head_part(config, model, features[mode].shape)
-        targets = self.dataset.targets([record for record, _ in wanted])
-        kind = SequenceSource if gives_sequences(config) else FeatureSource
-        return kind(features, targets, classes, config.batch_size, config.seed), join_streams(heads)
+            frozen, reader = network.front(mode, model), network.examples.reader(mode)
+            features[mode] = features_of(frozen, wanted, reader, self.places.cache, self.teller.step)
+            heads[mode] = network.head(model, features[mode].shape)
+        records = [record for record, _ in wanted]
+        targets, classes = self.dataset.targets(records), len(self.dataset.labels)
+        return network.examples.feature_source(features, records, targets, classes), join_streams(heads)
 
     def _class_weights(self, records: Sequence[ClipRecord]) -> list[float] | None:
         wanted = self.config.loss.class_weights
@@ -177,8 +192,3 @@ class Job:
             power = CLASS_WEIGHTS[wanted]
             return balanced_class_weights(self.dataset.targets(records), len(self.dataset.labels), power)
         return [float(wanted.get(label, 1.0)) for label in self.dataset.labels]
-
-
-def _part(source: FeatureSource, first: int, last: int) -> FeatureSource:
-    features = {mode: replace(found, files=found.files[first:last]) for mode, found in source.features.items()}
-    return replace(source, features=features, targets=source.targets[first:last])

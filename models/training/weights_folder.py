@@ -13,8 +13,7 @@ import keras
 
 from models.data.manifest import Dataset
 from models.training.config import Mode, TrainConfig
-from models.training.networks import build_bare
-from models.training.transfer import join_streams
+from models.training.networks import join_streams, trainable
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.weights.half_weights import halve
 from pipeline.files import file_sha256
@@ -52,7 +51,7 @@ def plain_network(streams: Mapping[Mode, Any], config: TrainConfig, labels: tupl
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        plain = {mode: build_bare(config, mode, labels) for mode in streams}
+        plain = {mode: trainable(config).build_bare(mode, labels) for mode in streams}
     finally:
         keras.config.set_dtype_policy(policy)
     for mode, model in streams.items():
@@ -60,22 +59,17 @@ def plain_network(streams: Mapping[Mode, Any], config: TrainConfig, labels: tupl
     return join_streams(plain)
 
 
-def kind(config: TrainConfig) -> str:
-    """→ the card's ``kind``: the network, and the stream where it is not RGB alone."""
-    return config.network.kind if config.mode is Mode.RGB else f"{config.network.kind}_{config.mode.value}"
-
-
 def _card(name: str, fresh: Path, config: TrainConfig, dataset: Dataset, trained: Trained) -> ModelCard:
-    text, size, window = config.card, config.input.size, config.input.window
+    text, (height, width), window = config.card, config.input.size_hw, config.input.window
     shape = {
         "frames": window.length,
-        "height": size,
-        "width": size,
+        "height": height,
+        "width": width,
         "rate_hz": dataset.info.input.rate_hz / window.speed,
     }
     return ModelCard(
         name=name,
-        kind=kind(config),
+        kind=trainable(config).card_kind,
         num_classes=len(dataset.labels),
         input=ModelInput(**{**dataset.info.input.model_dump(), **shape}),
         metrics=dict(trained.metrics),

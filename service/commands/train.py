@@ -16,8 +16,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand to the parser of ``actoscope``."""
     train = commands.add_parser("train", help="teach a network the classes of a data set")
     train.add_argument("config", type=Path, metavar="CONFIG", help="Python file with CONFIG = TrainConfig(…)")
-    train.add_argument("--data", type=Path, help="data set folder (default: the configuration's)")
-    train.add_argument("--output", type=Path, help="weights folder to write (default: weights/NAME)")
+    train.add_argument(
+        "--data", type=Path, help="data set, or working folder for scenes (default: the configuration's)"
+    )
+    train.add_argument("--output", type=Path, help="weights folder to write (default: NAME in the weights directory)")
     train.add_argument("--run-folder", type=Path, help="folder of checkpoints and logs (default: runs/NAME)")
     train.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder of cached features")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
@@ -26,23 +28,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from models.data.manifest import read_dataset  # noqa: PLC0415 - commands load only what they need
-    from models.errors import TrainingError  # noqa: PLC0415
+    from models.errors import TrainingError  # noqa: PLC0415 - commands load only what they need
     from models.training.config import load_config  # noqa: PLC0415
-    from models.weights.pretrained import weights_dir  # noqa: PLC0415
+    from models.training.read_data import read_data  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
 
     config = load_config(arguments.config)
     folder = arguments.data or (Path(config.dataset) if config.dataset else None)
     if folder is None:
         raise TrainingError(f"{arguments.config} names no data set: give --data DIR")
-    dataset = read_dataset(folder)
+    data, weights = read_data(config, folder), load_settings().weights_dir
     from models.training.train import Places, Teller, train  # noqa: PLC0415 - takes seconds, which a typing error need not
 
-    output = arguments.output or weights_dir() / config.name
-    places = Places(output, arguments.run_folder or Path("runs") / config.name, arguments.cache)
+    output, run = arguments.output or weights / config.name, arguments.run_folder or Path("runs") / config.name
+    places = Places(output, run, arguments.cache, weights)
     bars = _Bars(enabled=not arguments.quiet)
     try:
-        train(config, dataset, places, Teller(bars, bars.line), _command(arguments), arguments.resume)
+        train(config, data, places, Teller(bars, bars.line), _command(arguments), arguments.resume)
     finally:
         bars.close()
     return 0

@@ -102,7 +102,7 @@ def configs() -> dict[str, TrainConfig]:
 
 
 def places(folder: Path, name: str) -> Places:
-    return Places(folder / "weights" / name, folder / "runs" / name, folder / "features")
+    return Places(folder / "weights" / name, folder / "runs" / name, folder / "features", folder / "weights")
 
 
 def silent(what: str, done: int, total: int) -> None:

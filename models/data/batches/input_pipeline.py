@@ -177,7 +177,7 @@ def _rgb(clip: Clip, plan: _Plan, config: InputConfig) -> Clip:
     picked = _resized(clip[plan.indices], config.size)
     if plan.draw == ClipDraw():
         return picked
-    from models.data.batches.augment import augment_clip  # noqa: PLC0415 - albumentations takes seconds to import
+    from models.data.batches.augment import augment_clip  # noqa: PLC0415 - an extra that takes seconds
 
     return augment_clip(picked, plan.draw)
 
@@ -192,7 +192,7 @@ def _flow(clip: Clip, plan: _Plan, config: InputConfig) -> Flow:
     picked = pick_fields(fields, plan.indices)
     if plan.draw == ClipDraw():
         return picked
-    from models.data.batches.augment import augment_flow  # noqa: PLC0415
+    from models.data.batches.augment import augment_flow  # noqa: PLC0415 - as above
 
     return augment_flow(picked, plan.draw)
 
@@ -233,7 +233,7 @@ def _check(records: Sequence[ClipRecord], targets: Sequence[int], config: InputC
 def import_tensorflow() -> Any:
     """TensorFlow, kept off the GPU where Keras uses another backend: it would take the whole memory of it."""
     import keras  # noqa: PLC0415 - an evaluation that reads single clips needs neither
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf  # noqa: PLC0415 - as above
 
     if keras.config.backend() != "tensorflow":
         with suppress(RuntimeError):  # too late where somebody has used it already

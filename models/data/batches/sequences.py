@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.batches.input_pipeline import epoch_order, import_tensorflow
 from models.errors import DatasetError
 
 Features = NDArray[np.floating[Any]]  # (T, D); may be memory-mapped
@@ -75,8 +76,6 @@ def sequence_batches(
     Only the rows of the batches at hand are read, so ``sequences`` may be memory-mapped arrays of any size.
     Raises DatasetError as ``pad``, and for targets that do not fit.
     """
-    from models.data.batches.input_pipeline import epoch_order, import_tensorflow  # noqa: PLC0415 - needed for training only
-
     _check(sequences)
     _check_targets(sequences, targets, config)
     tf = import_tensorflow()

@@ -2,7 +2,7 @@
 
 `actoscope dataset extract` keeps crops of people, and where each was cut. Here the source video is read again and its
 frames, with the tracks of ``manifest.csv``, go through the service's own buffer (``pipeline.scene_clips``): a network
-learns from the very clips that it will be asked about. Training on them: ``models.training.scene_training``.
+learns from the very clips that it will be asked about. ``scene_store`` keeps them for a training.
 """
 
 from __future__ import annotations
@@ -34,15 +34,35 @@ _Tracks = dict[int, list[Track]]  # by frame, from 1
 
 @dataclass(frozen=True, slots=True)
 class SceneExample:
-    """One person in one clip. ``pictures`` are shared by reference with other examples of the same video."""
+    """One person in one clip that ends with ``frame``, from 1. ``row``: the labelled range that it lies in.
 
-    video: str
-    track_id: int
-    label: str
-    group: str
-    split: Split
+    ``pictures`` are shared by reference with other examples of the same video.
+    """
+
+    row: LabelRow
+    frame: int
     pictures: tuple[Image, ...]  # T × uint8 (H, W, 3) RGB: the whole scene
     box: Floats  # float32 (4,): x1 y1 x2 y2 in 0..1 of picture T // 2
+
+    @property
+    def video(self) -> str:
+        return self.row.clip
+
+    @property
+    def track_id(self) -> int:
+        return self.row.track
+
+    @property
+    def label(self) -> str:
+        return self.row.label
+
+    @property
+    def group(self) -> str:
+        return self.row.group
+
+    @property
+    def split(self) -> Split:
+        return self.row.split
 
     def stack(self) -> NDArray[np.uint8]:
         """→ uint8 (T, H, W, 3) RGB."""
@@ -55,20 +75,21 @@ def scene_examples(
     """Every clip of every labelled track of the working folder, video by video, as the service would cut them.
 
     A clip has the label of the range that most of its own frames lie in, at least half; others are left out, and so are
-    provisional clips (which play back and forth) unless asked for. Pictures take T · H · W · 3 bytes a video at a time,
-    plus what the caller keeps. Raises DatasetError when a source video or a manifest cannot be read.
+    provisional clips (which play back and forth) unless asked for. In memory is one clip of pictures, and what the
+    caller keeps. Raises DatasetError when a source video or a manifest cannot be read.
     """
     labelled = rows_by_clip(row for row in rows if row.label)
     for folder in list_videos(work):
         if folder.name in labelled:
-            yield from _of_video(folder, labelled[folder.name], SceneClipBuffer(shape.clip_config(hop)), provisional)
+            yield from examples_of(folder, labelled[folder.name], shape, hop, provisional)
 
 
-def _of_video(
-    folder: Path, rows: Sequence[LabelRow], buffer: SceneClipBuffer, provisional: bool
+def examples_of(
+    folder: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int, provisional: bool = False
 ) -> Iterator[SceneExample]:
+    """The same of one video: ``folder`` with its tracks, and ``rows`` of these, all with a label."""
     tracks, path = _read_tracks(folder), Path(read_facts(folder).source)
-    times_s: list[float] = []
+    buffer, times_s = SceneClipBuffer(shape.clip_config(hop)), list[float]()
     try:
         source = VideoSource(SourceUrl.from_path(path), SourceOptions(), lambda *_: None)
     except SourceUrlError as error:
@@ -79,9 +100,7 @@ def _of_video(
             for clip in buffer.push(frame, tracks.get(frame.index + 1, [])):
                 row = _row_of(clip, rows, times_s)
                 if row is not None and clip.box is not None and (provisional or not clip.provisional):
-                    yield SceneExample(
-                        folder.name, clip.track_id, row.label, row.group, row.split, clip.crops, clip.box
-                    )
+                    yield SceneExample(row, frame.index + 1, clip.crops, clip.box)
     except SourceError as error:
         raise DatasetError(f"the source of {folder} cannot be read: {path}: {error}") from error
     finally:

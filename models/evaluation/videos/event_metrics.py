@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from models.evaluation.bootstrap import SAMPLES, Interval, bootstrap
 from models.evaluation.metrics import ClassMetrics, Floats, Value, class_table, macro_f1, ratio
@@ -111,8 +112,6 @@ def _said(case: VideoCase, events: Sequence[EventRun], actions: Sequence[_Action
 
 def _hits(said: Sequence[_Action], actions: Sequence[_Action], temporal_iou: float) -> int:
     """The most pairs of the same person that overlap enough."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - only evaluation needs it
-
     if not said or not actions:
         return 0
     fits = np.asarray([[_overlap(one, other) >= temporal_iou for other in actions] for one in said])

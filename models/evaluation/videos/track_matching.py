@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from models.evaluation.videos.run import VideoRun
 from models.evaluation.videos.truth import VideoTruth
@@ -74,8 +75,6 @@ def _assign(
     iou: float,
 ) -> Iterator[tuple[int, int, float]]:
     """One frame → (truth_id, track_id, overlap) of each pair."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - only evaluation needs it
-
     if len(ids) == 0 or len(track_ids) == 0:
         return
     overlap = pairwise_iou(boxes, np.asarray(track_boxes, np.float32))  # (N, M)

@@ -23,8 +23,8 @@ from models.networks.action_transformer import (
 from models.networks.i3d import I3DConfig, build_i3d
 from models.networks.registry import build
 from models.runtimes.runner import Precision
-from models.training.transfer import Start, read_start
 from models.weights.cards import ModelCard
+from models.weights.start import Start, read_start
 from tests.models.check_network import OverfitPlan, check_network
 from tests.models.conftest import write_folder
 

@@ -20,14 +20,15 @@ from models.layers import PackedStream
 from models.networks.complexity import complexity
 from models.networks.i3d import I3DConfig, build_i3d
 from models.networks.packed_clip import one_input
-from models.networks.two_stream import load_stream, make_two_stream_i3d, stream
+from models.networks.two_stream import make_two_stream_i3d, stream
 from models.runtimes import tensorflow as runtime_tensorflow
 from models.runtimes.flow_input import packed
 from models.runtimes.runner import Precision
 from models.training.config import Mode
-from models.training.transfer import join_streams
+from models.training.networks import join_streams
 from models.weights.cards import CARD_FILE, ModelCard, read_card
 from models.weights.network_input import network_shape
+from models.weights.start import load_stream
 from tests.models.check_network import OverfitPlan, check_network, disturb, real_clips
 from tests.models.conftest import TINY_LABELS, write_folder
 

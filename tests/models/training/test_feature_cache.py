@@ -15,8 +15,8 @@ from models.layers import GateAxes
 from models.networks.i3d import I3DConfig, build_i3d
 from models.training.config import Mode
 from models.training.data import input_config
-from models.training.feature_cache import FeatureSet, cached_features
-from models.training.transfer import front
+from models.training.feature_cache import FeatureSet
+from models.training.kinds.i3d import cached_features, front
 from tests.models.conftest import randomise
 from tests.models.training_runs import FRAMES, SIZE, make_dataset, tiny
 

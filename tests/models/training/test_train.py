@@ -141,7 +141,8 @@ def test_train_in_every_mode_writes_a_network_of_that_mode(name: str, folder: Pa
 
 
 def test_fused_network_adds_the_logits_of_its_streams(folder: Path, dataset: Dataset) -> None:
-    from models.training.transfer import build_stream, join_streams
+    from models.training.kinds.i3d import build_stream
+    from models.training.networks import join_streams
 
     config = configs()["fuse"]
     streams = {mode: build_stream(config.network, mode, LABELS, 32, None) for mode in config.mode.streams}

@@ -31,13 +31,15 @@ from models.training.config import (
 )
 from models.training.data import SequenceSource, input_config, mix
 from models.training.feature_cache import FeatureSet
-from models.training.networks import build, frozen_part
+from models.training.networks import trainable
 from models.training.scores import scores
 from models.training.train import train
 from models.weights.cards import MODEL_FILE, read_card, verify
+from tests.models.conftest import REPOSITORY
 from tests.models.small_backbone import SMALL, write_weights
 from tests.models.training_runs import LABELS, make_dataset, places, quiet, silent, tiny
 
+WEIGHTS = REPOSITORY / "weights"
 SEEN = 4  # pictures that the tiny networks look at, of 16
 
 
@@ -90,7 +92,7 @@ def eager() -> Iterator[None]:
 def trained(folder: Path, dataset: Dataset) -> dict[str, float]:
     """In float32: what a trained backbone passes over, one of random weights makes larger from layer to layer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.runtimes.openvino.choose_precision", lambda *_: Precision.F32)
+        patch.setattr("models.training.frozen_front.choose_precision", lambda *_: Precision.F32)
         return train(recurrent(folder), dataset, places(folder, "gru"), quiet(), command="actoscope train tiny.py")
 
 
@@ -134,7 +136,8 @@ def test_short_clips_may_be_masked(folder: Path, dataset: Dataset) -> None:
 
 def test_features_are_shared_by_all_that_see_the_same(folder: Path) -> None:
     def name(config: TrainConfig) -> str:
-        return frozen_part(config, Mode.RGB, build(config, Mode.RGB, LABELS, None)).name
+        network = trainable(config)
+        return network.front(Mode.RGB, network.build(Mode.RGB, LABELS, None)).name
 
     config = recurrent(folder)
     first = name(config)
@@ -181,7 +184,7 @@ def test_a_3d_network_learns_from_features_cached_at_one_of_its_layers(folder: P
 
 def problems(config: TrainConfig, dataset: Dataset) -> str:
     with pytest.raises(TrainingError) as caught:
-        check_training(config, dataset, silent)
+        check_training(config, dataset, WEIGHTS, silent)
     return str(caught.value)
 
 
@@ -190,10 +193,10 @@ def test_networks_that_do_not_read_crops_are_refused(folder: Path, dataset: Data
     for kind, why in (
         ("two_stream_i3d", "reads crops together with their flow: train its streams as i3d"),
         ("action_transformer", "reads whole scenes and the boxes of people"),
-        ("perceptron", "network.kind must be one of cnn_gru, cnn_lstm, i3d, .*; got 'perceptron'"),
+        ("perceptron", "network.kind must be one of action_transformer, cnn_gru, cnn_lstm, i3d, .*; got 'perceptron'"),
     ):
         with pytest.raises(TrainingError, match=why):
-            check_training(replace(config, network=NetworkConfig(kind=kind, init="")), dataset, silent)
+            check_training(replace(config, network=NetworkConfig(kind=kind, init="")), dataset, WEIGHTS, silent)
 
 
 def test_everything_that_contradicts_itself_is_listed(folder: Path, dataset: Dataset) -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from models.errors import TrainingError
+from models.networks.i3d import I3DConfig, build_i3d
 from models.training.config import TrainConfig, load_config
+from models.weights.cards import read_card
+from service.cli import EXIT_FAILED, main
 from service.commands import train as cli_train
-from tests.models.conftest import REPOSITORY
+from tests.models.conftest import REPOSITORY, write_folder
+from tests.models.training_runs import make_dataset
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -26,7 +30,11 @@ def test_shipped_configs_load_and_say_what_they_are(path: Path) -> None:
     assert config.name == path.stem
     from models.training.checks import config_problems
 
-    problems = [problem for problem in config_problems(config) if "no weights to start from" not in problem]
+    problems = [
+        problem
+        for problem in config_problems(config, REPOSITORY / "weights")
+        if "no weights to start from" not in problem
+    ]
     assert problems == []
 
 
@@ -53,3 +61,37 @@ def test_command_on_the_card_holds_no_folders_of_this_machine(tmp_path: Path) ->
     command = cli_train._command(arguments)
     assert str(tmp_path) not in command
     assert command.endswith("quick.py --data 'data set'")
+
+
+SMALL = """
+from models.data.batches.clip_window import WindowConfig
+from models.training.config import *
+
+CONFIG = TrainConfig(
+    name="mine",
+    network=NetworkConfig(init="start"),
+    input=ClipInput(window=WindowConfig(16), size=32, augment=None),
+    transfer=TransferConfig(unfreeze=(Unfreeze(0, "new"),)),
+    epochs=1,
+)
+"""
+
+
+@pytest.mark.slow
+def test_start_weights_and_output_lie_where_the_setting_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As those of ``actoscope weights pull`` do."""
+    weights, config = tmp_path / "networks", tmp_path / "mine.py"
+    config.write_text(SMALL)
+    make_dataset(tmp_path / "data", clips=6)
+    places = ["--run-folder", str(tmp_path / "run"), "--cache", str(tmp_path / "features")]
+    words = ["train", str(config), "--data", str(tmp_path / "data"), "--quiet", *places]
+    monkeypatch.setenv("ACTOSCOPE_WEIGHTS_DIR", str(weights))
+    assert main(words) == EXIT_FAILED
+    assert f"there are no weights to start from in {weights / 'start'} (" in capsys.readouterr().err
+    network = build_i3d(I3DConfig(num_classes=2, size_hw=(32, 32)))
+    write_folder(weights / "start", network, ("other", "names"), (16, 32, 32))
+    assert main(words) == 0
+    card = read_card(weights / "mine")
+    assert (card.kind, card.provenance) == ("se_i3d", "trained from start")

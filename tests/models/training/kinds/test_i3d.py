@@ -10,18 +10,9 @@ import pytest
 from models.errors import TrainingError
 from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, I3DConfig, build_i3d
 from models.training.config import BatchNorm, Mode, NetworkConfig
-from models.training.transfer import (
-    STEM_KERNEL,
-    Start,
-    build_stream,
-    copy_weights,
-    endpoint_order,
-    front,
-    head,
-    join_streams,
-    read_start,
-    set_trainable,
-)
+from models.training.kinds.i3d import build_stream, endpoint_order, front, head, set_trainable
+from models.training.networks import join_streams
+from models.weights.start import STEM_KERNEL, Start, read_start
 from tests.models.conftest import TINY_LABELS, randomise
 
 SIZE = 32
@@ -66,12 +57,6 @@ def test_gates_of_another_kind_stay_the_identity(start: Start) -> None:
     assert not np.any(found["Mixed_3b_se/expand/kernel"])
     kernel = "Mixed_3b/branch_0_0a_1x1/conv/kernel"
     np.testing.assert_array_equal(found[kernel], start.weights[kernel])
-
-
-def test_copy_weights_of_a_start_that_lacks_layers_names_them(start: Start) -> None:
-    less = {path: value for path, value in start.weights.items() if not path.startswith("Mixed_4c/")}
-    with pytest.raises(TrainingError, match="Mixed_4c"):
-        copy_weights(build_i3d(I3DConfig(5, size_hw=(SIZE, SIZE))), Start(less, TINY_LABELS), keep_head=False)
 
 
 @pytest.mark.parametrize("endpoint", ["MaxPool3d_5a_2x2", "Mixed_4b"])
