@@ -116,7 +116,7 @@ class Service:
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True) if self.process else []:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if any(f"service.{module}" in part for part in child.cmdline()):
+                if any(f"service.processes.{module}" in part for part in child.cmdline()):
                     found.append(child)
         return found
 
