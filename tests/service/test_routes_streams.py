@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ def file_url(api: RunningApi) -> str:
 
 def come_to_its_end(api: RunningApi, stream_id: str) -> None:
     """What the supervisor does when a file was read to its end; returns when that is remembered."""
-    state = {"state": "stopped", "code": "ended", "reason": "the file was read to its end"}
+    state: dict[str, Any] = {"state": "stopped", "code": "ended", "reason": "the file was read to its end"}
     api.supervisor.statuses[stream_id] = StreamStatus(**state, since=1_777_000_000.5)
     api.call(api.context.hub.publish_stream({"type": "stream", "stream_id": stream_id, **state}))
     deadline = time.monotonic() + 5

@@ -13,7 +13,7 @@ from service.counters import Measures
 from service.engine import EngineConfig, InferenceEngine, LocalInference
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
-from tests.support.service import wait_for
+from tests.support.service import collect, wait_for
 
 INPUT = ModelInput(kind="scene", frames=9, height=32, width=48)
 CONFIG = INPUT.clip_config(hop=4, provisional_from=6)
@@ -103,7 +103,7 @@ def test_annotate_classifies_the_people_of_one_frame_together(make_engine, runne
 @pytest.fixture
 def connect(tmp_path):
     """→ (server, client) of an engine, connected; closed at the end."""
-    opened = []
+    opened: list[InferenceServer | InferenceClient] = []
 
     def connect(engine: InferenceEngine) -> tuple[InferenceServer, InferenceClient]:
         server = InferenceServer(engine, tmp_path / "inference.sock")
@@ -120,14 +120,16 @@ def test_pictures_of_a_scene_cross_the_process_border_once(make_engine, runner, 
     server, client = connect(make_engine())
     sent = []
     arrays_of = InferenceClient._clip_arrays
-    monkeypatch.setattr(
-        InferenceClient, "_clip_arrays", lambda self, clip: sent.append(arrays_of(self, clip)) or sent[-1]
-    )
+
+    def noted(self, clip):
+        sent.append(arrays_of(self, clip))
+        return sent[-1]
+
+    monkeypatch.setattr(InferenceClient, "_clip_arrays", noted)
     for clip in clips_of(0, 30, 60):
         client.submit(clip)  # before the worker runs, so that all three wait
     server.start(pytest.fail)
-    got = []
-    wait_for(lambda: got.extend(client.take()) or len(got) == 3, 10, "all three tracks are scored")
+    got = collect(client.take, 3, 10, "all three tracks are scored")
     assert [sorted(arrays) for arrays in sent] == [["box", "crops"], ["box"], ["box"]]
     found = {item.track_id: item.probabilities[1] for item in got}
     assert found == pytest.approx({1: second(51, 0), 2: second(51, 30), 3: second(51, 60)}, abs=1e-5)

@@ -4,13 +4,15 @@ import asyncio
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
+from service.hub import Hub
 from service.recording.segment_files import Segment
 from service.settings import Settings
-from service.storage.store import StoreError
+from service.storage.store import Store, StoreError
 from service.supervisor import ProcessSupervisor, clip_config
 
 
@@ -36,7 +38,7 @@ def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_n
     store = FailingStore()
 
     async def scenario():
-        supervisor = ProcessSupervisor(settings, None, store)
+        supervisor = ProcessSupervisor(settings, cast("Hub", None), cast("Store", store))  # the hub is not asked
         await supervisor._on_report("str_1", *report_of("a.mp4"))
         store.full = False
         await supervisor._on_report("str_1", *report_of("b.mp4"))

@@ -19,7 +19,8 @@ from models.runtimes import openvino as runtime_openvino
 from models.runtimes.openvino import choose_precision, converted
 from models.runtimes.runner import Precision, Runner, RuntimeOptions, load_runner
 from models.weights.cards import read_card
-from tests.models.conftest import REPOSITORY, TINY_LABELS
+from tests.models.conftest import TINY_LABELS
+from tests.support.places import REPOSITORY
 
 F32 = RuntimeOptions(precision=Precision.F32)
 

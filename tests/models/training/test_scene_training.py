@@ -20,8 +20,8 @@ from models.training.scene_training import SceneTraining, train_scenes
 from models.weights.cards import ModelInput, read_card, verify
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
+from tests.support.places import STREET
 
-STREET = Path(__file__).resolve().parents[3] / "samples" / "street.mp4"  # 10 pictures a second, 768×576
 SHAPE = ModelInput(kind="scene", frames=9, height=32, width=32, rate_hz=10.0)
 FRAMES, LEFT, RIGHT = 40, 1, 2
 

@@ -8,7 +8,7 @@ import pytest
 from models.errors import TrainingError
 from models.training.config import TrainConfig, load_config
 from service.commands import train as cli_train
-from tests.models.conftest import REPOSITORY
+from tests.support.places import REPOSITORY
 
 
 def parse(*words: str) -> argparse.Namespace:
