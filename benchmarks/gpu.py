@@ -29,7 +29,7 @@ os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "1")
 import keras  # noqa: E402  # the backend is chosen above
 
 from benchmarks.gpu_speed.compiled import MODES, Device, device  # noqa: E402
-from benchmarks.gpu_speed.measurement import Plan, Rate, matrix_tflops, rates  # noqa: E402
+from benchmarks.gpu_speed.measurement import BATCHES, Plan, Rate, matrix_tflops, rates  # noqa: E402
 from models.networks.complexity import complexity  # noqa: E402
 from models.networks.registry import build  # noqa: E402
 
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--frames", type=int, default=64)
     made.add_argument("--size", type=int, default=224)
     made.add_argument("--classes", type=int, default=400)
-    made.add_argument("--batches", type=int, nargs="+", default=list(Plan.__dataclass_fields__["batches"].default))
+    made.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     made.add_argument("--repeats", type=int, default=5)
     made.add_argument(
         "--matrix", type=int, default=8192, help="side of the matrices whose product gives the chip's rate"

@@ -191,7 +191,7 @@ _processes: dict[int, psutil.Process] = {}
 
 def sample(service: Service, ids: list[str]) -> dict[str, Any]:
     streams = [service.stream(stream_id) for stream_id in ids]
-    parent = psutil.Process(service.process.pid)
+    parent = psutil.Process(service.pid)
     family = [_processes.setdefault(p.pid, p) for p in (parent, *parent.children(recursive=True))]
     return {
         "fps_in": statistics.mean(s["fps_in"] for s in streams),
@@ -221,7 +221,8 @@ def counters(service: Service) -> dict[str, Any]:
 
 
 def mean(samples: list[dict[str, Any]], key: str) -> float:
-    return round(statistics.mean(s[key] for s in samples), 2)
+    values: list[float] = [s[key] for s in samples]
+    return round(statistics.mean(values), 2)
 
 
 def percentile(values: list[float], share: int) -> float | None:

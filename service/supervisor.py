@@ -1,4 +1,4 @@
-"""Runs the processes behind the API: one inference process, one process a stream. Implements ``Supervisor``."""
+"""Runs the processes behind the API: one for inference, one a stream. Implements ``supervisor_protocol.Supervisor``."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ import av
 import pytest
 
 from service.settings import settings_table
-from tests.support.service import REPOSITORY, Service, wait_for
+from tests.support.places import REPOSITORY
+from tests.support.service import Service, wait_for
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 CACHE = REPOSITORY / ".cache" / "tests"

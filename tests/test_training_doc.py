@@ -13,8 +13,9 @@ import pytest
 
 from models.training.config import TrainConfig, load_config
 from service.cli import build_parser
+from tests.support.places import REPOSITORY
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
+PAGE = REPOSITORY / "docs" / "training.md"
 TEXT = PAGE.read_text("utf-8")
 SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))
 

@@ -53,7 +53,8 @@ class Worker:
         self._process: BaseProcess = context.Process(target=serve, args=(far, job), daemon=True)
         self._process.start()
         far.close()  # so that a child that dies is noticed here
-        self.load_s, self.description, self.labels, self.parameters, self.problem = 0.0, "", (), 0, ""
+        self.load_s, self.description, self.parameters, self.problem = 0.0, "", 0, ""
+        self.labels: tuple[str, ...] = ()
         answer = self._receive(LOAD_TIMEOUT_S)
         if isinstance(answer, str):
             self.problem = answer

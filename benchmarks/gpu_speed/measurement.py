@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.gpu_speed.compiled import Call, compiled, on_device, ready
 
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CROPS_PER_SECOND, HOP = 25.0, 16  # of a live person: a clip is due every 16 crops
 
 
@@ -24,7 +25,7 @@ class Plan:
     build: Callable[[], Any]
     clip_shape: tuple[int, int, int, int]
     gmacs: float
-    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    batches: tuple[int, ...] = BATCHES
     repeats: int = 5
     matrix: int = 8192
 

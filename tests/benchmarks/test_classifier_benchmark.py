@@ -15,9 +15,9 @@ from benchmarks.comparison.rows import PEERS, Key, Measured, chosen_networks, ro
 from benchmarks.comparison.table import cells, markdown, plain
 from benchmarks.comparison.worker import Job
 from models.networks.registry import NETWORKS
+from tests.support.places import STREET
 
 PEER = next(iter(PEERS))
-SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 
 
 def test_rows_begin_with_the_reference_whatever_runtimes_are_asked_for() -> None:
@@ -33,7 +33,7 @@ def test_networks_are_all_of_the_registry_unless_named() -> None:
 
 
 def test_clip_is_cut_to_the_networks_length_and_size(tmp_path: Path) -> None:
-    (clip,) = read_clips(tmp_path, SAMPLE).values()
+    (clip,) = read_clips(tmp_path, STREET).values()
     assert fitted(clip, clip.shape) is not None and np.array_equal(fitted(clip, clip.shape), clip)
     small = fitted(clip, (16, 112, 112, 3))
     assert small.shape == (16, 112, 112, 3)
@@ -44,7 +44,7 @@ def test_clip_is_cut_to_the_networks_length_and_size(tmp_path: Path) -> None:
 def test_measured_rows_compare_with_anchor_and_own_reference(tiny_folder: Path, tmp_path: Path) -> None:
     keys = [Key("se_i3d", "tensorflow", "f32"), Key("se_i3d", "openvino", "f32"), Key("se_i3d", "nothing", "f32")]
     rows = {key: Job(tiny_folder, key.runtime, key.precision, tmp_path) for key in keys}
-    clips = read_clips(tmp_path, SAMPLE)
+    clips = read_clips(tmp_path, STREET)
     found = measure(rows, dict.fromkeys(keys, (16, 64, 64, 3)), clips, Options(rounds=1))
     reference, other, broken = (found[key] for key in keys)
     assert (reference.anchor_ratio, reference.own_ratio, reference.largest_logit_difference) == (1.0, 1.0, 0.0)

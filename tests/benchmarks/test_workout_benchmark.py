@@ -13,9 +13,9 @@ import pytest
 
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo
 from models.training.config import load_config
+from tests.support.places import REPOSITORY, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-VIDEOS = REPOSITORY.parent / "shared" / "data" / "workout"
+VIDEOS = SHARED / "data" / "workout"
 
 
 def load_benchmark() -> ModuleType:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import REPOSITORY, Service
+from tests.support.places import REPOSITORY
+from tests.support.service import Service
 
 # Converted models are kept between test runs: a conversion takes a minute, and its key holds every version.
 CACHE = REPOSITORY / ".cache" / "tests"

@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.conftest import CACHE
 from tests.support.media import write_audio
-from tests.support.service import REPOSITORY, SAMPLE, wait_for
+from tests.support.places import REPOSITORY
+from tests.support.service import SAMPLE, wait_for
 
 FRAMES = 40  # of the excerpt: four seconds
 HOP = "64"  # few clips are classified, so that the test is about files

@@ -145,7 +145,7 @@ def test_deleted_streams_leave_no_process_thread_or_file_handle(service: Service
         assert service.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
 
     one_round()  # warms up whatever is made once
-    processes = [psutil.Process(service.process.pid), *service.children("inference_process")]
+    processes = [psutil.Process(service.pid), *service.children("inference_process")]
     before = [(p.num_fds(), p.num_threads()) for p in processes]
     shared_memory = set(Path("/dev/shm").iterdir())
     for _ in range(3):

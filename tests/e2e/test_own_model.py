@@ -14,7 +14,8 @@ import av
 import pytest
 
 from tests.e2e.conftest import CACHE
-from tests.support.service import REPOSITORY, SAMPLE, SAMPLE_URL, Service
+from tests.support.places import REPOSITORY
+from tests.support.service import SAMPLE, SAMPLE_URL, Service
 
 pytestmark = pytest.mark.skipif(
     find_spec("albumentations") is None, reason="training needs more packages: pip install -e '.[train]'"

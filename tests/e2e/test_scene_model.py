@@ -13,7 +13,7 @@ import pytest
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.files import file_sha256
 from tests.e2e.test_annotate import environment, excerpt
-from tests.support.service import REPOSITORY
+from tests.support.places import REPOSITORY
 
 LABELS = ("standing", "walking", "waving")
 INPUT = ModelInput(kind="scene", frames=9, height=48, width=64)

@@ -29,8 +29,8 @@ def test_password_in_a_source_url_appears_nowhere(own_service: Service):
         answers += [message for _, message in subscriber.messages]
     own_service.stop()
     assert "rtsp://" in own_service.log(), "the log names sources, or this test proves nothing"
-    for path in (own_service.folder / "data").glob("*.db*"):
-        answers.append(path.read_bytes().decode("latin-1"))
+    for file in (own_service.folder / "data").glob("*.db*"):
+        answers.append(file.read_bytes().decode("latin-1"))
     answers += [path.read_text(errors="replace") for path in own_service.folder.rglob("*.jsonl")]
     answers.append(own_service.log())
     for answer in answers:
@@ -40,7 +40,7 @@ def test_password_in_a_source_url_appears_nowhere(own_service: Service):
 def command_lines(service: Service) -> str:
     """Arguments and environments of every process of the service."""
     text = ""
-    parent = psutil.Process(service.process.pid)
+    parent = psutil.Process(service.pid)
     for process in (parent, *parent.children(recursive=True)):
         text += " ".join(process.cmdline()) + str(process.environ())
     return text

@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from models.data.batches.flow import flow_fields
 from models.networks import registry
+from tests.support.places import REPOSITORY, STREET
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-STREET = REPOSITORY / "samples" / "street.mp4"
 CLIPS = 8
 MAX_DIFFERENCE = 1e-4  # of a logit, between two backends in float32
 ClipShape = tuple[int, int, int, int]
@@ -153,7 +152,7 @@ def check_all_backends(
             expected[name] = run(model, inputs)
             assert np.ptp(expected[name]) > 1e-2, f"{name}: logits of two clips and all classes are nearly the same"
             model.save(folder / f"{name}.keras")
-            np.savez(folder / f"{name}.npz", **inputs)
+            np.savez(folder / f"{name}.npz", allow_pickle=False, **inputs)
         for backend in backends:
             _run_elsewhere(folder, backend)
             worst = {

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from models.data.clip_file import ClipFormat, clip_name, write_clip
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label, write_dataset
 from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
+from tests.support.places import STREET
 
 LABELS = ("Red", "Green", "Blue")
-STREET = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 SIZE, FRAMES = 32, 16
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from pipeline.files import file_sha256
 from tests.models.clips import read_clip, read_video
+from tests.support.places import REPOSITORY, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-KINETICS = REPOSITORY.parent / "shared" / "data" / "kinetics"
+KINETICS = SHARED / "data" / "kinetics"
 TINY_LABELS = ("Walking", "Standing", "Fighting", "Other", "Falling")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_openvino_gives_tensorflows_logits(
     kinetics_card: ModelCard,
     kinetics_clips: dict[str, NDArray[np.uint8]],
     reference_logits: dict[str, NDArray[np.float32]],
-    record_property: pytest.RecordProperty,
+    record_property: Callable[[str, object], None],
 ) -> None:
     classifier = ActionClassifier.load(kinetics_card.folder, "openvino", precision=precision)
     answers = {label: classifier.logits(clip[None])[0] for label, clip in kinetics_clips.items()}
@@ -112,12 +113,13 @@ def test_classifier_from_a_folder_without_weights_says_how_to_get_them(tmp_path:
 
 
 def test_softmax_survives_large_logits() -> None:
-    np.testing.assert_allclose(softmax(np.array([[1000.0, 0.0], [-1e4, -1e4]], np.float32)), [[1, 0], [0.5, 0.5]])
+    found = softmax(np.array([[1000.0, 0.0], [-1e4, -1e4]], np.float32))
+    np.testing.assert_allclose(found, np.array([[1, 0], [0.5, 0.5]]))
 
 
 def test_probabilities_are_softened_by_the_cards_temperature(kinetics_card: ModelCard) -> None:
     def logits_as_given(_clips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.float32([[2.0, 0.0, -2.0]])
+        return np.array([[2.0, 0.0, -2.0]], np.float32)
 
     card = kinetics_card.model_copy(update={"labels": ("a", "b", "c"), "temperature": 2.0})
     classifier = ActionClassifier(card, logits_as_given)  # type: ignore[arg-type]  # a runner only needs to be called

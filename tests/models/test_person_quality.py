@@ -6,7 +6,6 @@ The floors in ``benchmarks/floors.json`` are the figures of its card less the no
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,8 @@ from models.person_training.card import PersonCard, read_person_card
 from models.person_training.evaluation import match
 from models.person_training.making import LARGEST_BYTES, final_pictures
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
+from tests.support.places import REPOSITORY, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = REPOSITORY.parent / "shared" / "data"
 FOLDER = REPOSITORY / "weights" / "person"
 FLOORS = json.loads((REPOSITORY / "benchmarks" / "floors.json").read_text()).get("person", {})
 PICTURES = ("MOT17-mini", "PETS09-S2L1")
@@ -61,7 +59,7 @@ def test_shipped_network_matches_its_start_but_for_one_person_by_its_card(card: 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("pictures", PICTURES)
 def test_shipped_network_stays_above_the_floors(detector: PersonDetector, card: PersonCard, pictures: str) -> None:
-    given = final_pictures(SHARED)
+    given = final_pictures(SHARED / "data")
     if pictures not in given:
         pytest.skip(f"{pictures} is not in ../shared/data")
     reached = match(given[pictures](), lambda image: detector.detect([image])[0]).at(card.metrics[pictures].confidence)

@@ -19,10 +19,10 @@ from models.evaluation.clips_and_videos import ClipsJob, evaluate_clips
 from models.evaluation.judge import JudgeConfig
 from models.weights.cards import ModelCard, read_card, verify
 from service.cli import main
+from tests.support.places import REPOSITORY, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "weights" / "surveillance"
-SURVEILLANCE = REPOSITORY.parent / "shared" / "data" / "surveillance"
+SURVEILLANCE = SHARED / "data" / "surveillance"
 FLOORS = json.loads((REPOSITORY / "benchmarks" / "floors.json").read_text())["surveillance"]
 LABELS = ("Fighting", "Standing", "Walking", "Other")
 LARGEST_BYTES = 30_000_000

@@ -12,8 +12,8 @@ from pipeline import openvino as cpu
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, needs_appearance
 from pipeline.entities import Floats, Image
 from pipeline.errors import DetectorError
+from tests.support.places import SHARED
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 OSNET = SHARED / "weights" / "osnet-x0_25" / "osnet_x0_25_msmt17.onnx"
 VIDEO = SHARED / "data" / "pets" / "vtest.avi"
 TRUTH = SHARED / "data" / "pets" / "gt_every10.txt"

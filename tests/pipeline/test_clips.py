@@ -76,7 +76,12 @@ def test_push_at_60_fps_is_thinned_to_25() -> None:
 
 def test_push_cuts_only_frames_whose_sample_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     cuts: list[float] = []
-    monkeypatch.setattr("pipeline.clips.crop_person", lambda image, *_: cuts.append(1.0) or image)
+
+    def cut(image: Image, *_: object) -> Image:
+        cuts.append(1.0)
+        return image
+
+    monkeypatch.setattr("pipeline.clips.crop_person", cut)
     play(ClipBuffer(SMALL), [index / 100 for index in range(400)])
     assert len(cuts) == 101  # samples 0 to 100; the last frame, at 3.99 s, serves the sample at 4 s
 

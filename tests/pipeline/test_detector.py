@@ -18,8 +18,8 @@ from pipeline.entities import Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import letterbox, suppress
+from tests.support.places import REPOSITORY, SHARED
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
 VIDEO = SHARED / "data" / "pets" / "vtest.avi"
 PEOPLE_IN_FIRST_FRAME = np.array(  # MOTChallenge ground truth of PETS09-S2L1, frame 1
@@ -131,8 +131,7 @@ def test_detector_process_does_not_carry_torch(loaded: PersonDetector, cache_dir
         "PersonDetector.load(Path(sys.argv[1]), DetectorConfig(cache_dir=Path(sys.argv[2]), device='cpu')); "
         "sys.exit(1 if {'torch', 'ultralytics'} & set(sys.modules) else 0)"
     )
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", statement, str(WEIGHTS), str(cache_dir)], cwd=root, check=False)
+    done = subprocess.run([sys.executable, "-c", statement, str(WEIGHTS), str(cache_dir)], cwd=REPOSITORY, check=False)
     assert done.returncode == 0
 
 

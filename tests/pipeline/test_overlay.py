@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import av
 import cv2
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.entities import Frame, FrameResult, Image, Track, TrackLabel, TrackState
 from pipeline.overlay import color_of, draw, label_text, utc_clock
-
-STREET = Path(__file__).parents[2] / "samples" / "street.mp4"
+from tests.support.places import STREET
 
 
 def result_of(

@@ -121,7 +121,12 @@ def test_slow_camera_repeats_pictures_and_fast_one_is_thinned() -> None:
 
 def test_nothing_is_sampled_while_nobody_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     scaled: list[int] = []
-    monkeypatch.setattr("pipeline.scene_clips._scaled", lambda image, size: scaled.append(1) or image)
+
+    def scale(image: Image, size: object) -> Image:
+        scaled.append(1)
+        return image
+
+    monkeypatch.setattr("pipeline.scene_clips._scaled", scale)
     buffer = SceneClipBuffer(SMALL)
     assert play(buffer, range(20), [person(state=TrackState.TENTATIVE)]) == [[]] * 20
     assert not scaled

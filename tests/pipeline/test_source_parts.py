@@ -104,9 +104,7 @@ def test_finish_lets_waiting_items_out_first() -> None:
     error = SourceError("ended", "over", permanent=False)
     slot.put(1, newest_wins=True)
     slot.finish(error)
-    assert not slot.drained
-    assert slot.take(1.0) == 1
-    assert slot.drained
+    assert [slot.drained, slot.take(1.0), slot.drained] == [False, 1, True]
     assert slot.error is error
 
 

@@ -16,9 +16,8 @@ import pytest
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.tracker import TrackerConfig
+from tests.support.places import REPOSITORY, SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = REPOSITORY.parent / "shared"
 OSNET = SHARED / "weights" / "osnet-x0_25" / "osnet_x0_25_msmt17.onnx"
 YOLO11N = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
 FLOORS = json.loads((REPOSITORY / "benchmarks" / "floors.json").read_text())["tracking"]

@@ -17,9 +17,10 @@ from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
 from tests.service.conftest import URL, RunningApi, action
 from tests.service.test_routes_recordings import add_recording
+from tests.support.places import REPOSITORY
 from tests.support.service import wait_for
 
-WEB = Path(__file__).resolve().parents[2] / "service" / "web"
+WEB = REPOSITORY / "service" / "web"
 MARKUP = "<img src=x onerror=\"document.title='broken'\">"
 
 

@@ -16,7 +16,7 @@ from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
 from service.processes.messages import pack
 from service.processes.transport import unix_address
-from tests.support.service import wait_for
+from tests.support.service import collect, wait_for
 
 INPUT = ModelInput(kind="scene", frames=9, height=32, width=48)
 CONFIG = INPUT.clip_config(hop=4, provisional_from=6)
@@ -106,7 +106,7 @@ def test_annotate_classifies_the_people_of_one_frame_together(make_engine, runne
 @pytest.fixture
 def connect(tmp_path):
     """→ (server, client) of an engine, connected; closed at the end."""
-    opened = []
+    opened: list[InferenceServer | InferenceClient] = []
 
     def connect(engine: InferenceEngine) -> tuple[InferenceServer, InferenceClient]:
         server = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
@@ -123,12 +123,16 @@ def test_pictures_of_a_scene_cross_the_process_border_once(make_engine, runner, 
     server, client = connect(make_engine())
     sent = []
     answer_of = InferenceClient._answer
-    monkeypatch.setattr(InferenceClient, "_answer", lambda self, clip: sent.append(answer_of(self, clip)) or sent[-1])
+
+    def noted(self, clip):
+        sent.append(answer_of(self, clip))
+        return sent[-1]
+
+    monkeypatch.setattr(InferenceClient, "_answer", noted)
     for clip in clips_of(0, 30, 60):
         client.submit(clip)  # before the worker runs, so that all three wait
     server.start(pytest.fail)
-    got = []
-    wait_for(lambda: got.extend(client.take()) or len(got) == 3, 10, "all three tracks are scored")
+    got = collect(client.take, 3, 10, "all three tracks are scored")
     assert [sorted(pack(answer).arrays) for answer in sent] == [["0", "1"], ["0"], ["0"]]
     assert [answer.crops is not None for answer in sent] == [True, False, False]
     assert all(answer.box is not None for answer in sent)

@@ -29,7 +29,7 @@ class ScriptedInference:
         return Detections(
             np.array([[left, 60, left + 40, 180]], np.float32),
             np.array([0.9], np.float32),
-            np.ones((1, 4), np.float32) / 2,
+            np.full((1, 4), 0.5, np.float32),
         )
 
     def submit(self, clip):

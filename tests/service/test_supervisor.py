@@ -3,17 +3,19 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from pydantic import SecretStr
 
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
+from service.hub import Hub
 from service.processes.messages import SegmentReport, pack, unpack
 from service.settings import Settings
 from service.storage.records import StreamRecord
 from service.storage.segment import Segment
-from service.storage.store import StoreError
+from service.storage.store import Store, StoreError
 from service.supervisor import ProcessSupervisor, stages_config, stream_setup
 
 
@@ -39,7 +41,7 @@ def test_segment_that_cannot_be_indexed_raises_nothing_and_is_indexed_with_the_n
     store = FailingStore()
 
     async def scenario():
-        supervisor = ProcessSupervisor(settings, None, store)
+        supervisor = ProcessSupervisor(settings, cast("Hub", None), cast("Store", store))  # the hub is not asked
         await supervisor._on_report("str_1", report_of("a.mp4"))
         store.full = False
         await supervisor._on_report("str_1", report_of("b.mp4"))

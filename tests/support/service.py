@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import psutil
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.places import REPOSITORY
+
 SAMPLE = REPOSITORY / "samples" / "street.mp4"
 SAMPLE_URL = SAMPLE.as_uri() + "?pace=realtime&loop=true"
 
@@ -40,6 +41,18 @@ def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
             return value
         time.sleep(0.1)
     raise AssertionError(f"not within {timeout_s:g} s: {what}")
+
+
+def collect(take: Callable[[], Sequence[Any]], count: int, timeout_s: float, what: str) -> list[Any]:
+    """Takes until there are ``count`` → all that was taken; fails with ``what`` when the time is over."""
+    taken: list[Any] = []
+
+    def complete() -> bool:
+        taken.extend(take())
+        return len(taken) == count
+
+    wait_for(complete, timeout_s, what)
+    return taken
 
 
 class Service:
@@ -108,6 +121,12 @@ class Service:
             self.process.kill()
             self.process.wait(10)
 
+    @property
+    def pid(self) -> int:
+        """Of the API process, which must have been started."""
+        assert self.process is not None, "the service was not started"
+        return self.process.pid
+
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
@@ -116,7 +135,7 @@ class Service:
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True) if self.process else []:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if any(f"service.{module}" in part for part in child.cmdline()):
+                if any(f"service.processes.{module}" in part for part in child.cmdline()):
                     found.append(child)
         return found
 

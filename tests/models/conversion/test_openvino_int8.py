@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -20,7 +21,7 @@ from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportForm
 from pipeline.errors import ChildError
 from pipeline.files import file_sha256
 from tests.models.clips import read_video
-from tests.models.conftest import REPOSITORY
+from tests.support.places import STREET
 
 needs_nncf = pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed: pip install nncf")
 
@@ -28,7 +29,7 @@ needs_nncf = pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not i
 @pytest.fixture(scope="module")
 def clips() -> NDArray[np.uint8]:
     """uint8 (12, 16, 64, 64, 3): the street of the sample, quarters of it at different times."""
-    street, _ = read_video(REPOSITORY / "samples" / "street.mp4", 128)
+    street, _ = read_video(STREET, 128)
     quarters = [street[:, y : y + 64, x : x + 64] for y in (0, 64) for x in (0, 64)]
     return np.stack([quarters[n % 4][16 * (n // 4) :][:16] for n in range(12)])
 
@@ -86,7 +87,8 @@ def test_quantize_wants_real_clips_and_enough_of_them(
     tiny_folder: Path, tmp_path: Path, clips: NDArray[np.uint8]
 ) -> None:
     card = read_card(tiny_folder)
-    for wrong in (clips[: FEWEST_CLIPS - 1], clips.astype(np.float32), clips[0]):
+    wrongs: tuple[Any, ...] = (clips[: FEWEST_CLIPS - 1], clips.astype(np.float32), clips[0])
+    for wrong in wrongs:
         with pytest.raises(ExportError, match=f"at least {FEWEST_CLIPS} clips, uint8"):
             quantize(card, wrong, tmp_path / "model.xml")
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from tests.models.conftest import REPOSITORY
+from tests.support.places import REPOSITORY
 
 
 def test_silence_leaves_nothing_to_report_with() -> None:

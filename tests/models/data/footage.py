@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from models.data.clip_file import ClipFormat, clip_name, write_clip
 from models.data.manifest import ClipRecord, Split
-
-STREET = Path(__file__).resolve().parents[3] / "samples" / "street.mp4"
+from tests.support.places import STREET
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.data import near_duplicates as module
-from models.data.clip_file import write_clip
+from models.data.clip_file import read_clip, write_clip
 from models.data.manifest import Split
 from models.data.near_duplicates import HashConfig, hash_clip, near_duplicates, write_pairs
 from models.errors import DatasetError
@@ -91,8 +91,12 @@ def test_near_duplicates_second_run_hashes_only_what_changed(tmp_path: Path, mon
     data = write_data(tmp_path, {"a1": ("a", "g1", TRAIN, 1), "a2": ("a", "g2", VAL, 2), "a3": ("a", "g3", VAL, 1)})
     first = near_duplicates(data.records, tmp_path, HashConfig(), lambda *_: None)
     read: list[str] = []
-    real = module.read_clip
-    monkeypatch.setattr(module, "read_clip", lambda path: (read.append(path.stem), real(path))[1])
+
+    def noted(path: Path) -> np.ndarray:
+        read.append(path.stem)
+        return read_clip(path)
+
+    monkeypatch.setattr(module, "read_clip", noted)
     seen: list[tuple[int, int]] = []
     again = near_duplicates(data.records, tmp_path, HashConfig(), lambda *step: seen.append(step))
     assert (read, again) == ([], first)

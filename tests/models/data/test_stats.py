@@ -52,6 +52,7 @@ def test_write_plots_bars_are_as_long_as_the_numbers(data: Dataset) -> None:
     assert [path.name for path in files] == ["clips.png", "groups.png", "durations.png"]
     assert sorted(path.name for path in (data.folder / "stats").iterdir()) == sorted(path.name for path in files)
     clips = cv2.imread(str(files[0]))
+    assert clips is not None
     train = np.abs(clips.astype(int) - (0xAA, 0x77, 0x44)).max(axis=2) < 4  # BGR of train's colour
     lengths = train.sum(axis=1)
     rows = np.flatnonzero(np.diff((lengths > lengths.max() / 5).astype(int)) == 1) + 3
@@ -65,4 +66,5 @@ def test_write_plots_many_classes_are_all_drawn(tmp_path: Path) -> None:
     records = tuple(ClipRecord(tmp_path / f"{label}.mp4", label, label, Split.TRAIN, filled=64) for label in labels)
     data = Dataset(tmp_path, info, records)
     files = write_plots(data, class_stats(data))
-    assert cv2.imread(str(files[0])).shape[0] > 120 * 20
+    picture = cv2.imread(str(files[0]))
+    assert picture is not None and picture.shape[0] > 120 * 20

@@ -27,8 +27,8 @@ def test_resample_draws_as_many_groups_as_there_are():
 def test_bootstrap_of_clips_that_agree_within_groups_is_wider_than_of_single_clips():
     targets = np.zeros(100, int)
     predicted = np.repeat(np.random.default_rng(0).permutation([0] * 7 + [1] * 3), 10)  # right or wrong by group
-    by_group = bootstrap(group_counts(predicted, targets, 2, np.repeat(np.arange(10), 10).astype(str)), accuracy)
-    by_clip = bootstrap(group_counts(predicted, targets, 2, np.arange(100).astype(str)), accuracy)
+    by_group = bootstrap(group_counts(predicted, targets, 2, [str(clip // 10) for clip in range(100)]), accuracy)
+    by_clip = bootstrap(group_counts(predicted, targets, 2, [str(clip) for clip in range(100)]), accuracy)
     assert by_group.value == by_clip.value == pytest.approx(0.7)
     assert by_group.low < by_group.value < by_group.high
     assert by_group.high - by_group.low > 2 * (by_clip.high - by_clip.low)
@@ -39,5 +39,5 @@ def test_bootstrap_of_clips_that_agree_within_groups_is_wider_than_of_single_cli
 
 def test_bootstrap_of_a_perfect_model_has_no_width():
     targets = np.arange(3).repeat(4)
-    found = bootstrap(group_counts(targets, targets, 3, np.arange(12).astype(str)), macro_f1, samples=200)
+    found = bootstrap(group_counts(targets, targets, 3, [str(clip) for clip in range(12)]), macro_f1, samples=200)
     assert (found.value, found.low, found.high) == (1, 1, 1)

@@ -79,7 +79,7 @@ def test_init_what_does_not_fit_is_refused(features, targets, neighbours, match)
 
 def test_unit_length_scales_rows_and_leaves_zeros():
     rows = unit_length(np.array([[3, 4], [0, 0]], np.float32))
-    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(rows, np.array([[0.6, 0.8], [0, 0]]), rtol=1e-6)
 
 
 def test_choose_neighbours_outlier_in_every_group_wants_more_than_one():

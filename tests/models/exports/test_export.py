@@ -21,9 +21,9 @@ from models.runtimes.runner import Clips, Floats, Runner
 from models.weights.cards import MODEL_FILE, read_card
 from models.weights.export_record import RECORD_FILE, ExportFormat, ExportRecord, read_export, read_exports
 from pipeline.files import file_sha256
-from tests.models.conftest import REPOSITORY
 from tests.models.small_network import SMALL_CLIP, small_folder
 from tests.models.street_clips import street_clips
+from tests.support.places import REPOSITORY
 
 needs_litert = pytest.mark.skipif(find_spec("ai_edge_litert") is None, reason="needs ai-edge-litert")
 needs_coreml = pytest.mark.skipif(find_spec("coremltools") is None, reason="needs coremltools")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,8 +17,8 @@ from models.runtimes.host import describe_host
 from models.runtimes.runner import Clips, Floats
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.entities import Detections, Frame
-from tests.models.conftest import REPOSITORY
 from tests.models.street_clips import street_clips
+from tests.support.places import STREET
 
 LABELS = ("dark", "light")
 SHA = "0" * 64
@@ -46,10 +47,10 @@ def clips_of(values: list[int], targets: list[int | None]) -> ParityClips:
     return ParityClips("made up", tuple(lambda pair=pair: item(*pair) for pair in pairs))  # type: ignore[misc]
 
 
-def card(**changes: object) -> ModelCard:
-    facts = {"name": "net", "kind": "se_i3d", "num_classes": 2, "provenance": "test", "licence": "none"}
-    form = ModelInput(frames=9, height=32, width=32, **changes)  # type: ignore[arg-type]
-    return ModelCard(**facts, input=form, sha256={"model.keras": SHA, "labels.txt": SHA}, labels=LABELS)  # type: ignore[arg-type]
+def card(**changes: Any) -> ModelCard:
+    facts: dict[str, Any] = {"name": "net", "kind": "se_i3d", "num_classes": 2, "provenance": "test", "licence": "none"}
+    form = ModelInput(frames=9, height=32, width=32, **changes)
+    return ModelCard(**facts, input=form, sha256={"model.keras": SHA, "labels.txt": SHA}, labels=LABELS)
 
 
 def test_parity_counts_differences_agreement_and_labelled_clips() -> None:
@@ -134,7 +135,7 @@ def test_dataset_clips_that_cannot_serve_say_why(tmp_path: Path) -> None:
 
 def excerpt(path: Path, frames: int) -> Path:
     """The beginning of the sample, so that the test does not decode all of it."""
-    with av.open(str(REPOSITORY / "samples" / "street.mp4")) as source, av.open(str(path), "w") as target:
+    with av.open(str(STREET)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is None or (frames := frames - 1) < 0:

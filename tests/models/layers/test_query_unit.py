@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -34,8 +36,8 @@ def test_query_unit_computes_the_papers_formula() -> None:
     layer = made()
     assert layer.compute_output_shape(QUERY.shape, MEMORY.shape) == (3, 4)
 
-    def dense(x: NDArray[np.float32], part: object) -> NDArray[np.float32]:
-        return x @ as_array(part.kernel) + as_array(part.bias)  # type: ignore[attr-defined]  # a Dense
+    def dense(x: NDArray[np.float32], part: Any) -> NDArray[np.float32]:
+        return x @ as_array(part.kernel) + as_array(part.bias)  # a Dense
 
     query, keys, values = dense(QUERY, layer.query), dense(MEMORY, layer.key), dense(MEMORY, layer.value)
     match = np.einsum("nd,nmd->nm", query, keys) / 2.0

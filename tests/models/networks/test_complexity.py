@@ -59,7 +59,7 @@ def test_attention_costs_its_projections_and_its_two_products() -> None:
     assert count_multiply_adds(keras.Model([query, memory], output)) == projections + 2 * 3 * 5 * (4 + 7)
 
 
-class Products(layers.Layer):  # type: ignore[misc]  # keras ships no types
+class Products(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
     """(B, T, C) → (B, T, C): every kind of product that ``keras.ops`` has, written out in a layer."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -73,7 +73,7 @@ class Products(layers.Layer):  # type: ignore[misc]  # keras ships no types
         return keras.ops.reshape(keras.ops.dot_product_attention(heads, heads, heads), (-1, 5, 8))
 
 
-class Shifts(layers.Layer):  # type: ignore[misc]
+class Shifts(keras.layers.Layer):  # type: ignore[misc]
     """A convolution made of shifts and sums, which says itself what it multiplies."""
 
     def call(self, inputs: Any) -> Any:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from models.errors import UnknownModelError
@@ -21,12 +24,10 @@ def test_edge_profile_costs_what_its_row_says(name: str) -> None:
 def test_edge_profiles_have_the_parameters_of_the_formulas() -> None:
     for row in EDGE_PROFILES.values():
         width = row.options.get("width", 1.0)
-        by_hand = {
-            "mobilenet_v3_3d": lambda row=row, width=width: mobilenet(
-                row.options.get("size", "large"), width, 3, CLASSES
-            ),
-            "shufflenet_v2_3d": lambda width=width: shufflenet(width, 3, CLASSES),
-            "movinet_a0_stream": lambda: movinet_a0(CLASSES),
+        by_hand: dict[str, Callable[[], int]] = {
+            "mobilenet_v3_3d": partial(mobilenet, row.options.get("size", "large"), width, 3, CLASSES),
+            "shufflenet_v2_3d": partial(shufflenet, width, 3, CLASSES),
+            "movinet_a0_stream": partial(movinet_a0, CLASSES),
         }
         assert row.parameters == by_hand[row.network](), row.name
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from models.person_training import yolo
 from models.person_training.making import CardTexts, make
 from models.person_training.recipe import PersonRecipe
+from tests.support.places import SHARED
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-START = REPOSITORY.parent / "shared" / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+START = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
 
 
 def run(shared: Path, folder: Path) -> None:

@@ -15,19 +15,18 @@ from models.data.manifest import Split
 from models.person_training.card import read_person_card
 from models.person_training.pictures import labelled
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
-from tests.models.person_training.making_run import REPOSITORY, START
-
-SAMPLE = REPOSITORY / "samples" / "street.mp4"
+from tests.models.person_training.making_run import START
+from tests.support.places import REPOSITORY, STREET
 
 
 def cut(target: Path, first: int, frames: int) -> None:
     """Some frames of the sample video as a video of their own."""
-    capture, writer = cv2.VideoCapture(str(SAMPLE)), None
+    capture, writer = cv2.VideoCapture(str(STREET)), None
     for number in range(first + frames):
         _, bgr = capture.read()
         if number >= first:
             size = (bgr.shape[1], bgr.shape[0])
-            writer = writer or cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
+            writer = writer or cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"MJPG"), 10, size)
             writer.write(bgr)
     capture.release()
     assert writer is not None
@@ -71,7 +70,7 @@ def _check_serving(output: Path, tmp_path: Path) -> None:
     """The new network is the default, and finds about the people that its start finds."""
     assert resolve_person_weights(output.parent) == output / "person.pt"
     config = DetectorConfig(image_size=320, confidence=0.3, cache_dir=tmp_path / "work" / "cache", device="cpu")
-    image = np.ascontiguousarray(cv2.VideoCapture(str(SAMPLE)).read()[1][..., ::-1])
+    image = np.ascontiguousarray(cv2.VideoCapture(str(STREET)).read()[1][..., ::-1])
     new, old = PersonDetector.load(output / "person.pt", config), PersonDetector.load(START, config)
     assert abs(len(new.detect([image])[0]) - len(old.detect([image])[0])) <= 2
     shutil.rmtree(output)

@@ -66,7 +66,8 @@ def test_store_frames_are_spread_and_carry_their_tracks(data: Path, tmp_path: Pa
     for picture in pictures:
         assert picture.path.name == f"one-{picture.number:06d}.jpg"
         np.testing.assert_array_equal(picture.tracked_xyxy, [[10, 5, 30, 45]])
-        assert cv2.imread(str(picture.path)).shape == (64, 96, 3)
+        stored = cv2.imread(str(picture.path))
+        assert stored is not None and stored.shape == (64, 96, 3)
     changed = {path: path.stat().st_mtime_ns for path in (tmp_path / "frames").iterdir()}
     assert len(changed) == 4
     store_frames(video, tmp_path / "frames", seconds_between=0.5, limit=9)

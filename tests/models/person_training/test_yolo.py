@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:torch",
     "ignore:CUDA initialization:UserWarning",  # a process that has loaded TensorFlow, on a machine without a GPU
 )
-TINY = {"image_size": 64, "batch": 2, "learning_rate": 1e-3}
+TINY: dict[str, Any] = {"image_size": 64, "batch": 2, "learning_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,14 @@ def test_read_network_of_other_pickles_is_refused(quiet: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("wrong", [{"image_size": 100}, {"epochs": 0}, {"learning_rate": -1.0}])
-def test_fine_tuning_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+def test_fine_tuning_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(TrainingError):
-        yolo.FineTuning(**wrong)  # type: ignore[arg-type]
+        yolo.FineTuning(**wrong)
 
 
 def test_fine_tune_moves_head_only_and_keeps_statistics(network: Any, pictures: Path, tmp_path: Path) -> None:
-    start, lines = only_person(network), []
+    start = only_person(network)
+    lines: list[str] = []
     tuned = yolo.fine_tune(start, pictures, tmp_path / "run", yolo.FineTuning(epochs=1, **TINY), lines.append)
     assert len(lines) == 1
     assert lines[0].startswith("epoch 1 of 1: box_loss")

@@ -20,7 +20,8 @@ from models.runtimes.load import load_runner
 from models.runtimes.openvino import choose_precision
 from models.runtimes.runner import AUTO, RUNTIMES, Precision, Runner, RuntimeOptions
 from models.weights.cards import read_card
-from tests.models.conftest import REPOSITORY, TINY_LABELS
+from tests.models.conftest import TINY_LABELS
+from tests.support.places import REPOSITORY
 
 F32 = RuntimeOptions(precision=Precision.F32)
 

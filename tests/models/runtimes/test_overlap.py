@@ -16,7 +16,8 @@ from models.runtimes.overlap_graph import cut
 from models.runtimes.overlap_openvino import OpenVinoParts
 from models.runtimes.runner import Precision, Runner
 from tests.models.clips import read_video
-from tests.models.conftest import REPOSITORY, TINY_LABELS, randomise, write_folder
+from tests.models.conftest import TINY_LABELS, randomise, write_folder
+from tests.support.places import STREET
 
 CLIP_SHAPE = (32, 32, 32, 3)
 PLENTY = 10_000_000
@@ -26,7 +27,7 @@ EXACT = 1e-3  # largest difference of a logit; those of different clips lie furt
 @pytest.fixture(scope="module")
 def video() -> NDArray[np.uint8]:
     """uint8 (120, 32, 32, 3) RGB: the middle of a street."""
-    return read_video(REPOSITORY / "samples" / "street.mp4", 32)[0][:120]
+    return read_video(STREET, 32)[0][:120]
 
 
 @pytest.fixture(scope="module")

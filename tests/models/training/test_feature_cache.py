@@ -57,7 +57,8 @@ def test_cached_features_are_those_of_the_network(dataset: Dataset, tmp_path: Pa
     model = network()
     features, computed = compute(model, dataset, tmp_path)
     assert (features.shape, computed) == ((FRAMES // 2, SIZE // 8, SIZE // 8, 192), 3)
-    for record, row, draws in zip(dataset.records, features.files, ([None, 1], [None]), strict=False):
+    drawn: tuple[list[int | None], ...] = ([None, 1], [None])
+    for record, row, draws in zip(dataset.records, features.files, drawn, strict=False):
         for draw, file in zip(draws, row, strict=True):
             clip = read_input(record, CONFIG, draw).astype(np.float32)[None] / 127.5 - 1
             expected = keras.ops.convert_to_numpy(front(model, ENDPOINT)(clip, training=False))[0]

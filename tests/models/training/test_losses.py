@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ def test_focal_loss_survives_serialisation() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"gamma": -1}, {"label_smoothing": 1.0}])
-def test_focal_loss_with_impossible_values_is_refused(arguments: dict[str, float]) -> None:
+def test_focal_loss_with_impossible_values_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected gamma >= 0"):
         FocalLoss(**arguments)
 

@@ -24,8 +24,8 @@ from models.training.data import input_config
 from models.training.scores import scores
 from models.training.train import train
 from models.weights.cards import MODEL_FILE, read_card, verify
-from tests.models.conftest import REPOSITORY
 from tests.models.training_runs import LABELS, configs, make_dataset, places, quiet, tiny
+from tests.support.places import REPOSITORY
 
 pytestmark = pytest.mark.slow
 

@@ -35,9 +35,9 @@ from models.training.networks import trainable
 from models.training.scores import scores
 from models.training.train import train
 from models.weights.cards import MODEL_FILE, read_card, verify
-from tests.models.conftest import REPOSITORY
 from tests.models.small_backbone import SMALL, write_weights
 from tests.models.training_runs import LABELS, make_dataset, places, quiet, silent, tiny
+from tests.support.places import REPOSITORY
 
 WEIGHTS = REPOSITORY / "weights"
 SEEN = 4  # pictures that the tiny networks look at, of 16

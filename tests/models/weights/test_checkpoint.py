@@ -27,10 +27,11 @@ class Shell:
 
 @pytest.mark.parametrize("protocol", [3, 4])
 def test_load_arrays_reads_nested_dicts(protocol: int) -> None:
-    tree = {"params": {"unit": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}, "step": np.array(3)}
+    kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
+    tree = {"params": {"unit": {"kernel": kernel}}, "step": np.array(3)}
     arrays = load_arrays(pickle.dumps(tree, protocol))
     assert sorted(arrays) == ["params/unit/kernel", "step"]
-    np.testing.assert_array_equal(arrays["params/unit/kernel"], tree["params"]["unit"]["kernel"])
+    np.testing.assert_array_equal(arrays["params/unit/kernel"], kernel)
 
 
 def test_load_arrays_refuses_code_and_does_not_run_it(tmp_path: Path) -> None:

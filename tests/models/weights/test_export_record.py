@@ -70,7 +70,7 @@ def publish(card: ModelCard, name: str, content: ExportRecord) -> Path:
 @pytest.fixture
 def card(tmp_path: Path) -> ModelCard:
     checksums = {MODEL_FILE: NETWORK, LABELS_FILE: OTHER}
-    facts = {"name": "net", "kind": "se_i3d", "num_classes": 2, "provenance": "test", "licence": "none"}
+    facts: dict[str, Any] = {"name": "net", "kind": "se_i3d", "num_classes": 2, "provenance": "test", "licence": "none"}
     assert (tmp_path / CARD_FILE).exists() is False
     return ModelCard(**facts, sha256=checksums, folder=tmp_path)
 

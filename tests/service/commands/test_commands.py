@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
-from models.weights.pretrained import CARD_FILE
+from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.files import file_sha256
 from service.cli import build_parser
 from service.settings import Settings, settings_table
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.support.places import REPOSITORY
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:

@@ -11,8 +11,9 @@ from models.training.config import TrainConfig, load_config
 from models.weights.cards import read_card
 from service.cli import EXIT_FAILED, main
 from service.commands import train as cli_train
-from tests.models.conftest import REPOSITORY, write_folder
+from tests.models.conftest import write_folder
 from tests.models.training_runs import make_dataset
+from tests.support.places import REPOSITORY
 
 
 def parse(*words: str) -> argparse.Namespace:

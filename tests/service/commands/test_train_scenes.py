@@ -198,8 +198,6 @@ def test_other_examples_make_another_training(folder: Path) -> None:
         targets = (0, 1)
 
     config, splits = load_config(folder / "tiny.py"), Splits(Nothing(), None, None)  # type: ignore[arg-type]
-    keys = {
-        training_key(replace(config, input=replace(config.input, **changed)), splits)
-        for changed in ({}, {"hop": 8}, {"width": 64})
-    }
+    changes: list[dict[str, Any]] = [{}, {"hop": 8}, {"width": 64}]
+    keys = {training_key(replace(config, input=replace(config.input, **changed)), splits) for changed in changes}
     assert len(keys) == 3

@@ -25,9 +25,8 @@ from service.offline.video_evaluation import VideoJob, run_videos
 from service.stream import Stages, run_stream
 from tests.service.test_stream import LABELS, ScriptedInference
 from tests.service.tiny_model import tiny_weights  # noqa: F401 - a fixture
+from tests.support.places import REPOSITORY, SHARED, STREET
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-STREET = REPOSITORY / "samples" / "street.mp4"
 CARD = ModelCard(
     name="m",
     kind="se_i3d",
@@ -101,7 +100,7 @@ def test_run_videos_keeps_one_file_a_video_and_goes_on_where_it_stopped(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    converted = REPOSITORY.parent / "shared" / "weights" / "yolo11n-int8-openvino"  # ready to run, hence the faster
+    converted = SHARED / "weights" / "yolo11n-int8-openvino"  # ready to run, hence the faster
     detector = converted if converted.is_dir() else resolve_person_weights(REPOSITORY / "weights")
     if not Path(detector).exists():
         pytest.skip("no person detector: neither weights/person nor ../shared/weights is here")

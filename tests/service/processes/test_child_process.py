@@ -117,7 +117,7 @@ def test_command_that_a_child_does_not_take_ends_it_and_is_named(child_module, c
 
 def test_child_that_is_told_something_else_first_ends_and_names_it(child_module, capfd):
     async def scenario():
-        child = await ChildProcess.start(child_module, Watch(1.0))
+        child = await ChildProcess.start(child_module, Watch(1.0))  # type: ignore[arg-type]  # wrong on purpose
         return await child.reap(20)
 
     assert asyncio.run(scenario()) == 1

@@ -12,7 +12,7 @@ from service.engine import ModelUnavailable
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
 from service.processes.transport import unix_address
-from tests.support.service import wait_for
+from tests.support.service import collect, wait_for
 
 LABELS = ("standing", "walking")
 
@@ -64,7 +64,7 @@ def engine():
 
 @pytest.fixture
 def server(engine, tmp_path):
-    failures = []
+    failures: list[str] = []
     running = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
     running.start(failures.append)
     yield running
@@ -113,8 +113,7 @@ def test_newer_clip_replaces_a_waiting_one_and_the_skip_is_counted(client, engin
     assert client.waiting == 1
     assert client._measures.value("clips_skipped_total") == 2
     engine.gate.set()
-    got = []
-    wait_for(lambda: got.extend(client.take()) or len(got) == 2, 5, "both tracks are scored")
+    got = collect(client.take, 2, 5, "both tracks are scored")
     assert got[1].probabilities[1] == pytest.approx(1.0), "the newest clip is the one that counts"
 
 
@@ -184,7 +183,12 @@ def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(serve
 
 def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engine, tmp_path):
     asked = []
-    engine.classifier = lambda name: asked.append(name) or ScriptedEngine.classifier(engine, name)
+
+    def classifier(name):
+        asked.append(name)
+        return ScriptedEngine.classifier(engine, name)
+
+    engine.classifier = classifier
     client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_2", "missing", Measures())
     wait_for(lambda: client.problem, 5, "a problem")
     time.sleep(0.5)
@@ -203,7 +207,7 @@ def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
     server = InferenceServer(engine, path)
     server.start(pytest.fail)
     thread.join(10)
-    assert found[0].boxes_xyxy[0, 3] == 9
+    assert found[0] is not None and found[0].boxes_xyxy[0, 3] == 9
     client.close()
     server.close()
 

@@ -22,7 +22,6 @@ from pipeline.entities import Frame, FrameResult, Image
 from service.processes.messages import SegmentReport, pack, unpack
 from service.recording.recorder import RecorderConfig, RecorderState, SegmentRecorder
 from service.recording.segment_files import (
-    Segment,
     enforce_retention,
     inspect,
     new_segment_path,
@@ -33,9 +32,9 @@ from service.recording.segment_files import (
     started_at_of,
 )
 from service.recording.segment_writer import SegmentWriter
+from service.storage.segment import Segment
+from tests.support.places import REPOSITORY, STREET
 
-REPOSITORY = Path(__file__).parents[3]
-STREET = REPOSITORY / "samples" / "street.mp4"
 STARTED_AT = 1_767_225_600.25  # 2026-01-01 00:00:00.25 UTC
 ROOMY = RecorderConfig(segment_s=3.0, min_free_bytes=0, queue_frames=500)
 
@@ -251,7 +250,11 @@ def test_write_never_blocks_when_the_recorder_is_stuck(tmp_path: Path, street: l
 
 def test_close_returns_although_the_recorder_hangs(tmp_path: Path, street: list[Image]) -> None:
     release = threading.Event()
-    recorder = SegmentRecorder(tmp_path, ROOMY, lambda _: release.wait(20) and None, lambda _: None)
+
+    def hang(_segment: Segment) -> None:
+        release.wait(20)
+
+    recorder = SegmentRecorder(tmp_path, ROOMY, hang, lambda _: None)
     record(recorder, street[:2])
     recorder.rotate()
     before = time.monotonic()
@@ -380,6 +383,7 @@ from pathlib import Path
 import av
 from service.recording.segment_files import salvage, part_of
 from service.recording.segment_writer import SegmentWriter
+from service.storage.segment import Segment
 path = Path(sys.argv[1]) / "20260101T000000250Z.mp4"
 images = [frame.to_ndarray(format="rgb24") for frame in av.open(sys.argv[2]).decode(video=0)][:100]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

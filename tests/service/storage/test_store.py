@@ -63,11 +63,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             if parent.name.startswith("pytest-"):
                 parent.chmod(0o755)
         shutil.chown(folder, "nobody")
-    command = [*prefix, initdb, "-D", folder / "db", "-A", "trust", "-U", "actoscope"]
+    command = [*prefix, initdb, "-D", str(folder / "db"), "-A", "trust", "-U", "actoscope"]
     made = subprocess.run(command, check=False, capture_output=True, cwd="/")
     if made.returncode:
         pytest.skip(f"initdb does not run here: {made.stderr.decode()[-200:]}")
-    options = ["-D", folder / "db", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder, "-F"]
+    options = ["-D", str(folder / "db"), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder), "-F"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([*prefix, postgres, *options], stdout=log, stderr=log, cwd="/")
     try:

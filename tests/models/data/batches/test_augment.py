@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,8 +24,10 @@ from models.data.batches.flow import flow_fields
 from models.errors import DatasetError
 from pipeline.crops import PADDING_VALUE
 from tests.models.data.footage import sliding, street
+from tests.support.places import REPOSITORY
 
-EVERYTHING = replace(AugmentConfig(), **dict.fromkeys(PROBABILITIES, 1.0))
+ALWAYS: dict[str, Any] = dict.fromkeys(PROBABILITIES, 1.0)
+EVERYTHING = replace(AugmentConfig(), **ALWAYS)
 DARK = LowLightDraw(gain=0.3, noise=0.02, seed=1)
 CHANGES = {
     "flip": ClipDraw(flip=True),
@@ -94,8 +97,8 @@ def test_augment_same_number_same_pixels_other_number_or_seed_others() -> None:
 
 def test_augment_takes_a_generator() -> None:
     clip = street()
-    made = [ClipAugmenter(EVERYTHING)(clip, np.random.default_rng(9)) for _ in range(2)]
-    assert np.array_equal(*made)
+    first, second = (ClipAugmenter(EVERYTHING)(clip, np.random.default_rng(9)) for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 def test_augment_leaves_its_input_alone() -> None:
@@ -171,9 +174,8 @@ def test_augment_flow_stays_in_range() -> None:
 
 def test_augment_library_opens_no_socket(tmp_path: Path) -> None:
     """In a process of its own, without what silences the library in tests, and with a fresh home."""
-    root = Path(__file__).resolve().parents[4]
     nowhere = "http://127.0.0.1:9"  # if it did send, then not out of this machine
-    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(root), "HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere}
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere}
     done = subprocess.run(
         [sys.executable, "-c", UNHEARD], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from models.data.batches.augment_config import (
 )
 from models.data.batches.clip_window import WindowConfig, WindowMode
 from models.errors import DatasetError
+
+ALWAYS: dict[str, Any] = dict.fromkeys(PROBABILITIES, 1.0)
 
 
 def draws(config: AugmentConfig, count: int = 400) -> list[ClipDraw]:
@@ -35,7 +38,7 @@ def test_draw_happens_as_often_as_configured() -> None:
 
 
 def test_draw_strengths_stay_in_their_ranges() -> None:
-    config = replace(AugmentConfig(), **dict.fromkeys(PROBABILITIES, 1.0))
+    config = replace(AugmentConfig(), **ALWAYS)
     for draw in draws(config, 100):
         assert draw.colour is not None and draw.low_light is not None and draw.scale is not None
         assert 0.75 <= draw.colour.contrast <= 1.25 and abs(draw.colour.hue) <= config.hue
@@ -47,7 +50,7 @@ def test_draw_strengths_stay_in_their_ranges() -> None:
 
 
 def test_draw_switching_one_change_off_leaves_the_others() -> None:
-    config = replace(AugmentConfig(), **dict.fromkeys(PROBABILITIES, 1.0))
+    config = replace(AugmentConfig(), **ALWAYS)
     for with_it, without in zip(draws(config, 20), draws(replace(config, colour=0.0), 20), strict=True):
         assert replace(with_it, colour=None) == without
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,8 +99,12 @@ def test_augment_interrupted_goes_on_and_ends_as_an_unbroken_run(
     before = {path: path.stat().st_mtime_ns for path in dataset.folder.rglob("*_aug-*")}
     assert len(before) == 2
     written: list[Path] = []
-    write = module.write_clip
-    monkeypatch.setattr(module, "write_clip", lambda path, *rest: (written.append(path), write(path, *rest)))
+
+    def write(path: Path, *rest: Any) -> None:
+        written.append(path)
+        write_clip(path, *rest)
+
+    monkeypatch.setattr(module, "write_clip", write)
     made = augment_dataset(dataset, OfflineConfig(5), unheard)
     assert len(written) == 5 and not set(written) & set(before)
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -26,8 +26,8 @@ def test_window_random_reaches_every_start_and_repeats_under_one_seed() -> None:
     rng = np.random.default_rng(0)
     starts = {int(window_indices(11, config, rng)[0]) for _ in range(100)}
     assert starts == {0, 1, 2, 3}
-    again = [window_indices(40, config, np.random.default_rng(5)) for _ in range(2)]
-    assert np.array_equal(*again)
+    first, second = (window_indices(40, config, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 def test_window_random_without_generator_is_refused() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data.batches import flow_cache
 from models.data.batches.flow import FlowMethod, flow_fields
 from models.data.batches.flow_cache import FlowCache, FlowPrecision
 from tests.models.data.footage import street
@@ -63,7 +62,7 @@ def test_cache_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(flow_cache.np, "save", half)
+        patch.setattr(np, "save", half)
         FlowCache(tmp_path).fields(street())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

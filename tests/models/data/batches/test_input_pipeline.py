@@ -26,6 +26,7 @@ from models.data.clip_file import ClipFormat, write_clip
 from models.data.manifest import ClipRecord, Split
 from models.errors import DatasetError
 from tests.models.data.footage import counting, record_of, sliding, street
+from tests.support.places import REPOSITORY
 
 SMALL = InputConfig(num_classes=3, window=WindowConfig(8), size=32, batch=2, workers=2)
 AUGMENTED = replace(SMALL, augment=AugmentConfig())
@@ -223,7 +224,7 @@ def test_config_lists_everything_that_is_wrong() -> None:
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_batches_serve_other_backends(records: list[ClipRecord], backend: str) -> None:
     pytest.importorskip(backend)
-    root = str(Path(__file__).resolve().parents[4])
+    root = str(REPOSITORY)
     environment = {"PATH": "/usr/bin:/bin", "KERAS_BACKEND": backend, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", BACKEND_SCRIPT, str(records[2].path)]
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=True)

@@ -266,7 +266,7 @@ def test_folders_bad_groups_csv_lists_every_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_ucf101, read_ucf_sports, read_folders])
-def test_any_layout_without_videos_says_what_was_expected(tmp_path: Path, read) -> None:  # type: ignore[no-untyped-def]
+def test_any_layout_without_videos_says_what_was_expected(tmp_path: Path, read) -> None:
     with pytest.raises(DatasetError, match=r"holds no usable video; expected .+; found stray.mp4"):
         read(touch(tmp_path, "stray.mp4"))
     with pytest.raises(DatasetError, match="is no folder"):

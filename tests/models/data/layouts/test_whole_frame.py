@@ -1,5 +1,6 @@
 """Whole-frame clips: the square, the media-time grid, pieces of long videos, videos that are refused."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,7 @@ def test_cut_given_up_early_leaves_no_thread_behind(tmp_path: Path) -> None:
     before = threading.active_count()
     cutter = WholeFrameCutter(size=32, short_side=36, piece_s=1.0)
     pieces = cutter.cut(write_video(tmp_path / "video.mp4", 200, 25))
+    assert isinstance(pieces, Generator)
     next(pieces)
     pieces.close()
     for thread in threading.enumerate():

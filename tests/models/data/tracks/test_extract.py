@@ -22,9 +22,8 @@ from pipeline.source_url import SourceUrl
 from pipeline.tracker import PersonTracker
 from tests.models.data.working_folder import BOX, SMALL, extract_given, quiet, write_mot
 from tests.support.media import write_audio, write_video
+from tests.support.places import REPOSITORY, STREET
 
-REPOSITORY = Path(__file__).resolve().parents[4]
-STREET = REPOSITORY / "samples" / "street.mp4"
 CACHE = REPOSITORY / ".cache" / "tests"
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models.data.manifest import Dataset, Split
+from models.data.tracks import scene_examples as scene_examples_module
 from models.data.tracks import scene_store
 from models.data.tracks.labels_csv import LABELS_FILE, read_labels, write_labels
 from models.data.tracks.scene_examples import scene_examples
@@ -47,7 +49,7 @@ def test_cut_scenes_are_the_examples_of_the_table(work: Path, tmp_path: Path) ->
         )
         assert record.split is (Split.VAL if example.split is Split.VAL else Split.TRAIN)
         np.testing.assert_array_equal(record.read(), example.stack())
-        np.testing.assert_array_equal(np.float32(record.box), example.box)
+        np.testing.assert_array_equal(np.array(record.box, np.float32), example.box)
     assert dataset.records[-1].path.relative_to(work).as_posix() == f"tracks/street/{RIGHT:05d}/000040"
     assert len({record.path for record in dataset.records}) == 16
 
@@ -65,8 +67,13 @@ def test_other_labels_and_splits_need_no_new_cut_but_other_ranges_and_shapes_do(
     work, root = make_scene_work(tmp_path / "work"), tmp_path / "kept"
     first = cut(work, root)
     cuts: list[str] = []
-    examples_of = scene_store.examples_of
-    monkeypatch.setattr(scene_store, "examples_of", lambda *a: cuts.append(a[0].name) or examples_of(*a))
+    examples_of = scene_examples_module.examples_of
+
+    def noted(*arguments: Any) -> Any:
+        cuts.append(arguments[0].name)
+        return examples_of(*arguments)
+
+    monkeypatch.setattr(scene_store, "examples_of", noted)
     table = read_labels(work / LABELS_FILE)
     write_labels(work / LABELS_FILE, [replace(row, label=row.label.upper(), split=Split.TEST) for row in table])
     again = cut(work, root)

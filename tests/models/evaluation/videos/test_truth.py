@@ -8,8 +8,9 @@ import pytest
 from models.data.manifest import Split
 from models.errors import EvaluationError
 from models.evaluation.videos.truth import Segment, find_videos, read_video_truths
+from tests.support.places import SHARED
 
-SURVEILLANCE = Path(__file__).resolve().parents[5] / "shared" / "data" / "surveillance"
+SURVEILLANCE = SHARED / "data" / "surveillance"
 ACTIONS = "clip,track_id,start_frame,end_frame,label,source_group,split\n"
 CLIPS = "clip,label,source_group,split\n"
 

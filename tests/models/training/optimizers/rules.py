@@ -128,4 +128,4 @@ def rules() -> dict[str, Rule]:
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[1], **{name: by_keras(optimizer) for name, optimizer in optimizers().items()})
+    np.savez(sys.argv[1], allow_pickle=False, **{name: by_keras(optimizer) for name, optimizer in optimizers().items()})

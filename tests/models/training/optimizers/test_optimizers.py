@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from models.training.optimizers import LayerRates, Lookahead, RAdam
-from tests.models.conftest import REPOSITORY
 from tests.models.training.optimizers.rules import RATE, START, by_keras, by_rule, gradient, optimizers, rules
+from tests.support.places import REPOSITORY
 
 NAMES = list(rules())
 
