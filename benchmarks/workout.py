@@ -39,9 +39,9 @@ from models.data.layouts.folders import Grouping, read_folders  # noqa: E402
 from models.data.layouts.prepare import PrepareConfig, prepare  # noqa: E402
 from models.data.layouts.whole_frame import WholeFrameCutter  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset  # noqa: E402
-from models.evaluation.bootstrap import bootstrap, group_counts  # noqa: E402  # the repository root is on the path only now
+from models.evaluation.figures.bootstrap import bootstrap, group_counts  # noqa: E402  # the repository root is on the path only now
+from models.evaluation.figures.metrics import accuracy, macro_f1, measure  # noqa: E402
 from models.evaluation.knn import NearestNeighbours, choose_neighbours  # noqa: E402
-from models.evaluation.metrics import accuracy, macro_f1, measure  # noqa: E402
 from models.training.config import Mode, TrainConfig, load_config  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 

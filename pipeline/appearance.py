@@ -17,12 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.conversion import converted, run_statement
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.files import file_sha256
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
-from pipeline.openvino import CpuNetwork, precision_notes, takes_uint8
+from pipeline.openvino import CpuNetwork, converted, precision_notes, run_statement, takes_uint8
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)

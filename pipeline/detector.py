@@ -18,13 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 import yaml  # type: ignore[import-untyped]  # comes with ultralytics, without types
 
-from pipeline.conversion import converted, run_statement
 from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.files import default_cache_dir, file_sha256
 from pipeline.geometry import clip_to_image
 from pipeline.letterbox import GREY, letterbox, suppress
-from pipeline.openvino import CpuNetwork, precision_notes, takes_uint8
+from pipeline.openvino import CpuNetwork, converted, precision_notes, run_statement, takes_uint8
 
 DOWNLOADED_WEIGHTS = "yolo26n.pt"  # ultralytics fetches it by name
 

@@ -1,13 +1,14 @@
-"""Networks on this CPU by OpenVINO: what it multiplies natively, and which precision is fastest here.
+"""Networks on this CPU by OpenVINO: what it multiplies natively, which precision is fastest here, converting only once.
 
 Nothing here imports torch or ultralytics: a converted network starts in well under a second and in little memory.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.entities import Floats
-from pipeline.errors import DetectorError
-from pipeline.files import default_cache_dir, write_atomically
+from pipeline.errors import ChildError, DetectorError
+from pipeline.files import default_cache_dir, kept_folder, write_atomically
+from pipeline.python_child import run_python
 
 Precision = str  # "bf16" | "f32"
+CONVERSION_TIMEOUT_S = 600.0
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -135,3 +138,29 @@ def _write_note(notes: Path | None, precision: Precision) -> None:
         write_atomically(notes, json.dumps({_note_key(): precision}))
     except OSError:
         return
+
+
+def converted(cache_dir: Path | None, name: str, key: Mapping[str, str], convert: Callable[[Path], None]) -> Path:
+    """The folder with the result of ``convert(folder)`` for this ``key``: made at the first call, found at later ones.
+
+    Raises DetectorError when the conversion fails or the folder cannot be written.
+    """
+    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+    root = (cache_dir or default_cache_dir()) / "openvino"
+    try:
+        return kept_folder(root, f"{name}-{digest}", convert)
+    except OSError as error:
+        raise DetectorError(f"cannot write converted networks to {root}: {error.strerror or error}") from error
+
+
+def run_statement(statement: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run one Python statement in a process of its own, so that what it imports (torch) leaves with it.
+
+    ``arguments`` are its ``sys.argv[1:]``. Raises DetectorError with the end of its output when it fails.
+    """
+    try:
+        run_python(["-c", statement, *arguments], timeout_s=CONVERSION_TIMEOUT_S, environment=environment)
+    except ChildError as error:
+        if error.timed_out:
+            raise DetectorError(f"converting a network took more than {CONVERSION_TIMEOUT_S:.0f} s") from error
+        raise DetectorError(f"converting a network failed:\n{error.tail(6)}") from error

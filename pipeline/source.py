@@ -13,12 +13,11 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from pipeline import source_errors
-from pipeline.backoff import Backoff
 from pipeline.connection import Connection, Stamped
 from pipeline.decoder import to_rgb
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
-from pipeline.source_options import SourceOptions
+from pipeline.source_options import Backoff, SourceOptions
 from pipeline.source_state import OnState, SourceLife, SourceState
 from pipeline.source_url import SourceUrl
 from pipeline.timestamps import ClockPoint, Pacer

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.bootstrap import group_counts, interval, resample
+from models.evaluation.figures.bootstrap import group_counts, interval, resample
+from models.evaluation.figures.metrics import Floats, macro_f1
+from models.evaluation.figures.predictions import Predictions
 from models.evaluation.judge import judge_part
-from models.evaluation.metrics import Floats, macro_f1
-from models.evaluation.predictions import Predictions
 
 THREE = ("Fighting", "Standing", "Walking")
 

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.ablation.figures import Result, measured
 from benchmarks.ablation.rows import BASE, ROWS, How, Row
 from models.data.manifest import Dataset, Split, read_dataset
-from models.evaluation.predictions import Predictions, Views
+from models.evaluation.figures.predictions import Predictions, Views
 from models.training.config import Mode, TrainConfig
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -190,7 +190,7 @@ def pooling(model: Any, endpoint: str, shape: tuple[int, ...]) -> Any:
 
 def _shorter(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[dict[str, Any], Predictions]:
     from models.classifier import ActionClassifier  # noqa: PLC0415
-    from models.evaluation.predictions import predict  # noqa: PLC0415
+    from models.evaluation.figures.predictions import predict  # noqa: PLC0415
 
     weights = _folder("base", options) / "weights"
     if not weights.is_dir():

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from models.data.manifest import Dataset, Split
+from models.evaluation.figures.metrics import Value
+from models.evaluation.figures.predictions import Classifier, Predictions, Views, predict
 from models.evaluation.judge import JudgeConfig, Judgement, judge
-from models.evaluation.metrics import Value
-from models.evaluation.predictions import Classifier, Predictions, Views, predict
 from models.evaluation.videos.judgement import VideoJudgement
 from models.weights.cards import MODEL_FILE, ModelCard
 
@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]  # name of the split, clips done, cli
 
 
 class ViewsUsed(Value):
-    """How each clip was shown; see ``models.evaluation.predictions.Views``."""
+    """How each clip was shown; see ``models.evaluation.figures.predictions.Views``."""
 
     windows: int = 1
     flip: bool = False

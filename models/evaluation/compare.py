@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import EvaluationError
-from models.evaluation.bootstrap import Interval, group_counts, interval, resample
-from models.evaluation.calibration import expected_calibration_error, probabilities
+from models.evaluation.figures.bootstrap import Interval, group_counts, interval, resample
+from models.evaluation.figures.calibration import expected_calibration_error, probabilities
+from models.evaluation.figures.metrics import Floats, Value, macro_f1
+from models.evaluation.figures.predictions import Predictions
 from models.evaluation.judge import DEFAULT_JUDGING, JudgeConfig, Part, judge_part
-from models.evaluation.metrics import Floats, Value, macro_f1
-from models.evaluation.predictions import Predictions
 from models.evaluation.report import render
 from models.evaluation.report_plots import figure_of, svg_of
 from pipeline.files import write_atomically

@@ -14,8 +14,8 @@ import numpy as np
 
 from models.data.manifest import Split
 from models.errors import EvaluationError
-from models.evaluation.bootstrap import SAMPLES, Interval, bootstrap, group_counts, group_sums
-from models.evaluation.calibration import (
+from models.evaluation.figures.bootstrap import SAMPLES, Interval, bootstrap, group_counts, group_sums
+from models.evaluation.figures.calibration import (
     Calibration,
     bin_sums,
     calibration,
@@ -25,7 +25,7 @@ from models.evaluation.calibration import (
     log_probabilities,
     probabilities,
 )
-from models.evaluation.metrics import (
+from models.evaluation.figures.metrics import (
     Curve,
     Floats,
     Metrics,
@@ -37,7 +37,7 @@ from models.evaluation.metrics import (
     precision_recall_curves,
     roc_curves,
 )
-from models.evaluation.predictions import Predictions
+from models.evaluation.figures.predictions import Predictions
 
 MOST_CURVES = 12  # of the classes with the most examples; hundreds could not be told apart
 

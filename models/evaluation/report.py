@@ -7,8 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.evaluation.bootstrap import LEVEL
 from models.evaluation.clips_and_videos import EVALUATION_FILE, MISTAKES_FOLDER, REPORT_FILE, Evaluation
+from models.evaluation.figures.bootstrap import LEVEL
 from models.evaluation.judge import Judgement
 from models.evaluation.report_plots import confusion_plot, curve_plot, data_uri, reliability_plot
 from models.evaluation.worst_mistakes import caption, write_worst_mistakes

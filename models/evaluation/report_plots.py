@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from models.evaluation.calibration import Calibration
-from models.evaluation.metrics import Curve, Metrics
+from models.evaluation.figures.calibration import Calibration
+from models.evaluation.figures.metrics import Curve, Metrics
 
 MOST_CLASSES = 30  # of a confusion matrix that people can read
 _COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c92a2a", "#0c8599", "#e67700", "#495057")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.data.clip_file import read_clip
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import ExportError
-from models.evaluation.predictions import NEVER_SCORED, Views, clip_views
+from models.evaluation.figures.predictions import NEVER_SCORED, Views, clip_views
 from models.runtimes.runner import Floats
 from models.weights.cards import ModelCard
 from pipeline.entities import Clip, Detections, Frame

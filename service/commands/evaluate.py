@@ -140,7 +140,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _clips_job(arguments: argparse.Namespace, output: Path) -> ClipsJob:
     from models.data.manifest import Split, read_dataset  # noqa: PLC0415
     from models.evaluation.clips_and_videos import ClipsJob  # noqa: PLC0415
-    from models.evaluation.predictions import Views  # noqa: PLC0415
+    from models.evaluation.figures.predictions import Views  # noqa: PLC0415
 
     dataset: Dataset = read_dataset(arguments.data)
     views = Views(arguments.windows, arguments.flip, arguments.real)
@@ -253,8 +253,8 @@ def _engine(folder: Path, arguments: argparse.Namespace) -> EngineConfig:
 
 
 def _write_card(folder: Path, evaluation: Evaluation) -> None:
-    from models.evaluation.calibration import write_temperature  # noqa: PLC0415
     from models.evaluation.clips_and_videos import summary  # noqa: PLC0415
+    from models.evaluation.figures.calibration import write_temperature  # noqa: PLC0415
 
     clips = evaluation.clips
     fitted = clips is not None and clips.calibration.fitted

@@ -15,7 +15,7 @@ from benchmarks.ablation.rows import BASE, ROWS, TABLE, How, Row
 from benchmarks.ablation.runs import Clock, Options, limited, row_config, run_row, same_features
 from benchmarks.ablation.table import MARKS, markdown, with_table
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split
-from models.evaluation.predictions import Predictions
+from models.evaluation.figures.predictions import Predictions
 from models.training.checks import config_problems
 from models.training.config import Mode
 from models.weights.cards import ModelInput

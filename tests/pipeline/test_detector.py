@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from pipeline import detector
-from pipeline.conversion import run_statement
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.entities import Image
 from pipeline.errors import DetectorError
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import letterbox, suppress
+from pipeline.openvino import run_statement
 from tests.support.places import REPOSITORY, SHARED
 
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.manifest import Split
-from models.evaluation.bootstrap import SAMPLES, Interval, bootstrap, group_sums, interval, resample
-from models.evaluation.metrics import Curve, Floats, Value, balanced_accuracy, best_threshold, ratio, roc_curves
+from models.evaluation.figures.bootstrap import SAMPLES, Interval, bootstrap, group_sums, interval, resample
+from models.evaluation.figures.metrics import Curve, Floats, Value, balanced_accuracy, best_threshold, ratio, roc_curves
 
 
 class VideoDecision(Value):

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from models.evaluation.bootstrap import SAMPLES, Interval, bootstrap
-from models.evaluation.metrics import ClassMetrics, Floats, Value, class_table, macro_f1, ratio
-from models.evaluation.predictions import NEVER_SCORED
+from models.evaluation.figures.bootstrap import SAMPLES, Interval, bootstrap
+from models.evaluation.figures.metrics import ClassMetrics, Floats, Value, class_table, macro_f1, ratio
+from models.evaluation.figures.predictions import NEVER_SCORED
 from models.evaluation.videos.metrics import VideoCase, frames_of
 from models.evaluation.videos.run import EventRun
 from models.evaluation.videos.track_matching import people_of_tracks

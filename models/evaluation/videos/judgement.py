@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from models.data.manifest import Split
 from models.errors import EvaluationError
-from models.evaluation.metrics import Value
+from models.evaluation.figures.metrics import Value
 from models.evaluation.videos.decision import Peak, VideoDecision, decide
 from models.evaluation.videos.event_metrics import TEMPORAL_IOUS, EventScore, event_score
 from models.evaluation.videos.metrics import LabelScore, VideoCase, by_piece, judge_frames, label_score

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.bootstrap import SAMPLES, Interval, bootstrap, group_counts
-from models.evaluation.metrics import (
+from models.evaluation.figures.bootstrap import SAMPLES, Interval, bootstrap, group_counts
+from models.evaluation.figures.metrics import (
     ClassMetrics,
     Floats,
     Ints,
@@ -23,7 +23,7 @@ from models.evaluation.metrics import (
     macro_f1,
     to_rows,
 )
-from models.evaluation.predictions import NEVER_SCORED
+from models.evaluation.figures.predictions import NEVER_SCORED
 from models.evaluation.videos.run import NO_LABEL, VideoRun
 from models.evaluation.videos.scores import RunScores, winners
 from models.evaluation.videos.track_matching import IOU, Match, match_tracks

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.metrics import Floats
+from models.evaluation.figures.metrics import Floats
 from models.evaluation.videos.run import NO_LABEL, ClipRun, EventRun, Setting, TrackRun, VideoRun, probabilities
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.entities import ActionEvent, ActionScores, EventKind, Track, TrackLabel, TrackState

@@ -7,10 +7,10 @@ import pytest
 
 from models.data.manifest import ClipRecord, Split
 from models.errors import EvaluationError
-from models.evaluation.calibration import fit_temperature
 from models.evaluation.clips_and_videos import ClipsJob, about, evaluate_clips, summary
+from models.evaluation.figures.calibration import fit_temperature
+from models.evaluation.figures.predictions import Predictions
 from models.evaluation.judge import JudgeConfig, judge
-from models.evaluation.predictions import Predictions
 from tests.models.coloured import ColourClassifier, perfect, write_coloured
 
 LABELS = ("a", "b", "c")

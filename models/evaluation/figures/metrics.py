@@ -2,7 +2,7 @@
 
 Everything is computed from ``scores`` float (N, C), higher for likelier classes, and ``targets`` int (N,). The counts
 that most figures rest on add up over examples, so that the bootstrap can sum them by group
-(``models/evaluation/bootstrap.py``).
+(``models/evaluation/figures/bootstrap.py``).
 """
 
 from __future__ import annotations

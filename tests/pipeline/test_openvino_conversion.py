@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import conversion
-from pipeline.conversion import converted, run_statement
+from pipeline import openvino
 from pipeline.errors import DetectorError
+from pipeline.openvino import converted, run_statement
 
 
 def test_converted_other_key_is_another_folder_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
@@ -36,6 +36,6 @@ def test_run_statement_failure_shows_the_end_of_its_output() -> None:
 
 
 def test_run_statement_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(openvino, "CONVERSION_TIMEOUT_S", 0.2)
     with pytest.raises(DetectorError, match="converting a network took more than 0 s"):
         run_statement("import time; time.sleep(60)")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from models.evaluation.metrics import (
+from models.evaluation.figures.metrics import (
     accuracy,
     balanced_accuracy,
     best_threshold,

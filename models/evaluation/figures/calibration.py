@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from scipy.optimize import minimize_scalar
 
 from models.errors import CardError
-from models.evaluation.metrics import Floats, Ints, Value, check, ratio
+from models.evaluation.figures.metrics import Floats, Ints, Value, check, ratio
 from models.weights.cards import CARD_FILE, ModelCard
 from pipeline.files import write_atomically
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backoff import Backoff
+from pipeline.source_options import Backoff
 
 
 def outage(backoff: Backoff, length_s: float, chance: float) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.evaluation.metrics import Floats, Ints, Value
+from models.evaluation.figures.metrics import Floats, Ints, Value
 
 SAMPLES = 2000
 LEVEL = 0.95

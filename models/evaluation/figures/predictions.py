@@ -21,7 +21,7 @@ from models.data.clip_file import Clip, read_clip
 from models.data.journal import Journal, stamp_of
 from models.data.manifest import ClipRecord, Dataset
 from models.errors import DatasetError, EvaluationError
-from models.evaluation.metrics import Floats, Ints
+from models.evaluation.figures.metrics import Floats, Ints
 from models.weights.cards import MODEL_FILE, ModelCard, ModelInput
 
 NEVER_SCORED = ("", "Unclear")

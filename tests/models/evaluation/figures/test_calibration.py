@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.errors import CardError
-from models.evaluation.calibration import (
+from models.evaluation.figures.calibration import (
     calibration,
     error_by_chance,
     expected_calibration_error,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.evaluation.bootstrap import bootstrap, group_counts, group_sums, resample
-from models.evaluation.metrics import accuracy, confusion_matrix, counts_of, macro_f1
+from models.evaluation.figures.bootstrap import bootstrap, group_counts, group_sums, resample
+from models.evaluation.figures.metrics import accuracy, confusion_matrix, counts_of, macro_f1
 
 
 def test_group_sums_and_counts_add_up_to_the_whole():

@@ -8,7 +8,7 @@ import pytest
 
 from models.data.manifest import Split
 from models.errors import EvaluationError
-from models.evaluation.predictions import Views, clip_views, predict
+from models.evaluation.figures.predictions import Views, clip_views, predict
 from models.weights.cards import ModelInput
 from tests.models.coloured import ColourClassifier, perfect, write_coloured
 
