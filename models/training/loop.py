@@ -96,12 +96,12 @@ def training_key(config: TrainConfig, splits: Splits) -> str:
     """
     bare = replace(config, description="", dataset="", card=type(config.card)())
     targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
-    parts, plain = [f"{bare!r} {targets}"], ClipInput()
+    parts = [f"{bare!r} {targets}"]
     if config.network.options:
         parts.append(f"{sorted(config.network.options.items())}")
     if not config.input.repeat:
         parts.append("once")
-    if (config.input.width, config.input.hop) != (plain.width, plain.hop):
+    if (config.input.width, config.input.hop) != (ClipInput().width, ClipInput().hop):
         parts.append(f"{config.input.width} {config.input.hop}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -14,7 +14,7 @@ import numpy as np
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.data.tracks.scene_store import LabelledScenes
 from models.errors import TrainingError
-from models.training.checks import check_config, check_training, needs_start
+from models.training.checks import check_config, check_training, data_problems, needs_start, refuse
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.cross_validation import grouped_folds, write_predictions
 from models.training.data import FeatureSource, Source
@@ -64,8 +64,7 @@ def train(
     Scenes are cut to clips first, after a look at the configuration. Raises TrainingError, before any work, with all
     that is wrong; DatasetError, OSError.
     """
-    dataset = data if isinstance(data, Dataset) else _cut(config, data, places, teller)
-    check_training(config, dataset, places.weights, teller.step)
+    dataset = _checked(config, data, places, teller)
     if not resume and any(places.run.glob(f"**/{LAST_FILE}")):
         raise TrainingError(f"{places.run} holds a training already: resume it, or name another run folder")
     places.run.mkdir(parents=True, exist_ok=True)
@@ -81,9 +80,15 @@ def train(
     return metrics
 
 
-def _cut(config: TrainConfig, scenes: LabelledScenes, places: Places, teller: Teller) -> Dataset:
-    check_config(config, places.weights)
-    return cut(scenes, config, places.cache, teller.step)
+def _checked(config: TrainConfig, data: Dataset | LabelledScenes, places: Places, teller: Teller) -> Dataset:
+    """→ clips that the training can start with."""
+    if isinstance(data, Dataset):
+        check_training(config, data, places.weights, teller.step)
+        return data
+    check_config(config, places.weights)  # cutting may take minutes
+    dataset = cut(data, config, places.cache, teller.step)
+    refuse(config, data_problems(config, dataset))
+    return dataset
 
 
 def final_records(config: TrainConfig, dataset: Dataset) -> tuple[tuple[ClipRecord, ...], tuple[ClipRecord, ...]]:

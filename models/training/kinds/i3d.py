@@ -74,7 +74,7 @@ class I3D:
         set_trainable(model, train_from, self.config.transfer.batch_norm)
 
     def front(self, stream: Mode, model: Any) -> Frozen:
-        return frozen_front(model, stream, self.config.transfer.cache_at, self.examples.reader(stream))
+        return named_front(model, stream, self.config.transfer.cache_at, self.examples.reader(stream))
 
     def head(self, model: Any, shape: tuple[int, ...]) -> Any:
         return head(model, self.config.transfer.cache_at, shape)
@@ -113,10 +113,10 @@ def cached_features(
 ) -> FeatureSet:
     """Run I3D up to ``endpoint`` for every (clip, draws) of ``wanted``; otherwise as ``features_of``."""
     reader = CropReader(config, stream)
-    return features_of(frozen_front(model, stream, endpoint, reader), wanted, reader, root, progress)
+    return features_of(named_front(model, stream, endpoint, reader), wanted, reader, root, progress)
 
 
-def frozen_front(model: Any, stream: Mode, endpoint: str, reader: CropReader) -> Frozen:
+def named_front(model: Any, stream: Mode, endpoint: str, reader: CropReader) -> Frozen:
     """→ the part up to ``endpoint``, named by it, by its weights and by the shape of the clips."""
     part = front(model, endpoint)
     return Frozen(part, stream, f"{stream.value}-{endpoint}-{short_key(front_key(part), str(reader.shape))}")

@@ -27,7 +27,7 @@ from models.weights.start import Start, copy_in_order, find_weights, output_laye
 
 @dataclass(frozen=True)
 class Layered:
-    """Any network of the registry that reads crops (a ``Trainable``), and what the kinds below have in common."""
+    """Any network of the registry that reads crops (a ``Trainable``), and what ``Recurrent`` and ``Scene`` share."""
 
     config: TrainConfig
     output_layers: ClassVar[tuple[str, ...]] = ()
