@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from models.weights.cards import read_card
+from models.weights.cards import CARD_FILE, read_card
 from pipeline.actions import SmootherConfig
 from pipeline.clips import ClipConfig
 from service.settings import Settings
@@ -113,6 +113,12 @@ class StagesConfig:
     def watching_for(self, thresholds: Mapping[str, float] | None) -> StagesConfig:
         """→ the same, but that only these labels become events, each from its threshold on; None: all labels."""
         return replace(self, smoother=replace(self.smoother, thresholds=thresholds or None))
+
+
+def model_folder(settings: Settings, name: str) -> Path:
+    """``name`` as people type it, of a folder with a card or of one in the weights directory → the folder, absolute."""
+    path = Path(name)
+    return path.resolve() if (path / CARD_FILE).is_file() else settings.weights_dir.resolve() / name
 
 
 def _resolved(path: Path | None) -> Path | None:

@@ -10,11 +10,12 @@ import pytest
 import models.exports.export as export_module
 from models.conversion.formats import FORMATS
 from models.data.clip_file import write_clip
-from models.data.manifest import ClipRecord, Dataset, DatasetInfo, ModelInput, Split, class2label, write_dataset
+from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label, write_dataset
 from models.runtimes.runner import Clips, Floats, load_runner
+from models.weights.cards import ModelInput
 from models.weights.export_record import ExportFormat, ExportRecord, read_export
 from service.cli import main
-from service.commands.export import EXIT_NOT_CLOSE
+from service.commands.exit_status import EXIT_NOT_CLOSE
 from tests.models.small_network import SMALL_CLIP, SMALL_LABELS, small_folder
 from tests.models.street_clips import street_clips
 

@@ -1,20 +1,14 @@
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from models.errors import TrainingError
 from models.training.config import TrainConfig, load_config
-from service.commands import train as cli_train
-from tests.models.conftest import REPOSITORY
-
-
-def parse(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    cli_train.add(parser.add_subparsers())
-    return parser.parse_args(["train", *words])
+from service.cli import build_parser
+from service.commands.train import command_line
+from tests.service.commands.command_line import REPOSITORY, typed
 
 
 @pytest.mark.parametrize(
@@ -43,13 +37,12 @@ def test_config_that_raises_is_one_clear_error(tmp_path: Path) -> None:
 def test_train_without_a_data_set_says_how_to_name_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("from models.training.config import TrainConfig\nCONFIG = TrainConfig(name='mine')\n")
-    arguments = parse(str(path))
     with pytest.raises(TrainingError, match="give --data DIR"):
-        arguments.run(arguments)
+        typed("train", path)
 
 
 def test_command_on_the_card_holds_no_folders_of_this_machine(tmp_path: Path) -> None:
-    arguments = parse(str(REPOSITORY / "models" / "configs" / "quick.py"), "--data", str(tmp_path / "data set"))
-    command = cli_train._command(arguments)
+    words = ["train", str(REPOSITORY / "models" / "configs" / "quick.py"), "--data", str(tmp_path / "data set")]
+    command = command_line(build_parser(words).parse_args(words))
     assert str(tmp_path) not in command
     assert command.endswith("quick.py --data 'data set'")
