@@ -63,8 +63,7 @@ class InferenceEngine:
         log.info("loading the person detector (the first start converts it)")
         self._detector = load_detector(config)
         log.info("loading the appearance encoder (the first start converts it)")
-        looks = AppearanceConfig(config.cache_dir, config.threads)
-        self._encoder = AppearanceEncoder.load(config.appearance, looks)
+        self._encoder = load_encoder(config)
         self._classifiers: dict[str, ActionClassifier] = {}
         self._load_lock = threading.Lock()
         self.classifier(config.model)
@@ -82,13 +81,7 @@ class InferenceEngine:
                 raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
             log.info("loading model %s (the first start converts it)", name)
             try:
-                loaded = ActionClassifier.load(
-                    self.config.weights_dir / name,
-                    self.config.runtime,
-                    cache_dir=self.config.cache_dir,
-                    threads=self.config.threads or None,
-                    measure=self.config.measure and name == self.config.model,  # the others load while it is busy
-                )
+                loaded = load_classifier(self.config, name)
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
             self._reuse_stems(loaded)
@@ -198,6 +191,37 @@ def load_detector(config: EngineConfig) -> PersonDetector:
         threads=config.threads,
     )
     return PersonDetector.load(config.detector, settings)
+
+
+def load_encoder(config: EngineConfig) -> AppearanceEncoder:
+    return AppearanceEncoder.load(config.appearance, AppearanceConfig(config.cache_dir, config.threads))
+
+
+def load_classifier(config: EngineConfig, name: str) -> ActionClassifier:
+    """``name``: of a folder in ``weights_dir``, or an absolute path. Raises CardError, RuntimeUnavailableError."""
+    return ActionClassifier.load(
+        config.weights_dir / name,
+        config.runtime,
+        cache_dir=config.cache_dir,
+        threads=config.threads or None,
+        measure=config.measure and name == config.model,  # the others load while it is busy
+    )
+
+
+@dataclass(frozen=True)
+class PeopleFinder:
+    """People and what they look like, for what needs no actions."""
+
+    detector: PersonDetector
+    encoder: AppearanceEncoder
+
+    def __call__(self, frame: Frame, expected_xyxy: Floats) -> Detections:
+        """``expected_xyxy``: float32 (M, 4), where people are expected; features where association is not clear."""
+        return with_features(self.encoder, frame.image, self.detector.detect([frame.image])[0], expected_xyxy)
+
+
+def load_people_finder(config: EngineConfig) -> PeopleFinder:
+    return PeopleFinder(load_detector(config), load_encoder(config))
 
 
 class LocalInference:

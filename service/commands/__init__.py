@@ -1,1 +1,4 @@
-"""``actoscope …``: one command a file."""
+"""``actoscope …``: one command a file, with all that it imports.
+
+Each has ``add_options(parser)`` and ``run(arguments)`` → exit status; ``service.cli`` names it.
+"""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from models.errors import RuntimeUnavailableError
+from models.runtimes.runner import parse_runtime
 
-def add(parser: argparse.ArgumentParser) -> None:
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
     """Adds ``--runtime NAME[:PRECISION]``."""
     parser.add_argument(
         "--runtime",
@@ -17,9 +20,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _runtime(text: str) -> str:
-    from models.errors import RuntimeUnavailableError  # noqa: PLC0415  # commands load only what they need
-    from models.runtimes.runner import parse_runtime  # noqa: PLC0415
-
     try:
         parse_runtime(text)
     except RuntimeUnavailableError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import signal
 import socket
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +16,11 @@ import uvicorn
 
 from service import logs
 from service.app import create_app
+from service.commands.runtime_option import add_runtime
+from service.commands.sample import SAMPLE
 from service.errors_base import ServiceError
 from service.settings import Settings, load_settings
 
-SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "street.mp4"
 SAMPLE_NAME = "Sample street"
 SHUTDOWN_S = 2
 BACKLOG = 2048  # uvicorn's own
@@ -27,6 +28,18 @@ BACKLOG = 2048  # uvicorn's own
 
 class ListenError(ServiceError, OSError):
     """The address cannot be listened on."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="address to listen on (default: ACTOSCOPE_HOST or 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: ACTOSCOPE_PORT or 8000)")
+    add_runtime(parser)
+    parser.add_argument("--sample", action="store_true", help="start with the bundled sample video as a stream")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in ("host", "port", "runtime")}
+    return serve({name: value for name, value in given.items() if value is not None}, arguments.sample)
 
 
 def serve(overrides: dict[str, Any], sample: bool) -> int:

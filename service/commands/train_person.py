@@ -6,6 +6,9 @@ import argparse
 import shlex
 from pathlib import Path
 
+from models.person_training import yolo
+from service.commands.printing import say
+
 DATA_TEXT = (
     "Frames of the train groups of 'Surveillance Camera Fight' (Aktı, Tataroğlu, Ekenel 2019; MIT), its val groups for "
     "choosing; of an Intel sample video (CC BY 4.0) and a walking video (Apache-2.0 repository). Boxes by networks and "
@@ -15,14 +18,11 @@ DATA_TEXT = (
 )
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
-    parser = commands.add_parser(
-        "train-person",
-        help="fine-tune the person detector on surveillance videos",
-        description="Frames of videos, boxes by stronger teachers, fine-tuning, and the best point between start and "
-        "fine-tuned network. An interrupted run goes on where it stopped. Network files (.pt) run code when they are "
-        "read: use only ones you trust.",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Frames of videos, boxes by stronger teachers, fine-tuning, and the best point between start and fine-tuned "
+        "network. An interrupted run goes on where it stopped. Network files (.pt) run code when they are read: use "
+        "only ones you trust."
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with clips.csv (clip, source_group, split)")
     parser.add_argument("--start", type=Path, required=True, help="a YOLO .pt that knows the class person")
@@ -33,7 +33,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--witness", type=Path, help="a second .pt, all of whose classes are people")
     parser.add_argument("--data-text", default=DATA_TEXT, help="origin and licence of the videos, for the card")
     _add_tuning(parser)
-    parser.set_defaults(run=_run)
 
 
 def _add_tuning(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +46,9 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, or a torch name such as cuda:0")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from models.person_training import yolo  # noqa: PLC0415 - torch takes seconds
-
+def run(arguments: argparse.Namespace) -> int:
     yolo.quiet(arguments.work / "settings")
+    # ultralytics and torch take seconds, and read the environment that ``quiet`` has set
     from models.person_training.making import CardTexts, make  # noqa: PLC0415
     from models.person_training.recipe import PersonRecipe  # noqa: PLC0415
 
@@ -70,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     command = command_line(arguments)
     texts = CardTexts(arguments.data_text, command, {"cpu": command, "gpu": f"{command} --device cuda:0"})
     final = arguments.final or arguments.data.resolve().parent
-    card = make(recipe, final, arguments.output, texts, lambda text: print(text, flush=True))
+    card = make(recipe, final, arguments.output, texts, say)
     print(f"{arguments.output / 'person.pt'} (share {card.share:g})")
     return 0
 

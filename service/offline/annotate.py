@@ -7,13 +7,12 @@ import itertools
 import json
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
-
-from tqdm import tqdm
 
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
@@ -27,6 +26,9 @@ from service.recording.segment_writer import SegmentWriter
 from service.stages import build_stages
 from service.stream import run_stream
 from service.wire_messages import to_action_message, to_tracks_message
+
+Tell = Callable[[int, int | None], None]  # frames done, frames in all if that is known
+Progress = AbstractContextManager[Tell]
 
 
 class OutputError(ServiceError, OSError):
@@ -153,9 +155,10 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
+def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
     """Runs the whole file, or up to Ctrl-C or the place where it is damaged: the files hold what came before.
 
+    ``progress`` is entered once the models are loaded.
     Raises SourceUrlError or SourceError when no picture can be read, OutputError when a file cannot be written, both
     before models are loaded; and whatever loading the models raises. No file is written then.
     """
@@ -166,8 +169,9 @@ def annotate(job: AnnotateJob, show_progress: bool = True) -> Annotated:
     try:
         frames = _begun(source)
         engine = InferenceEngine(job.engine)
-        with _stop_on_ctrl_c(source, interrupted), _progress(frames, source, show_progress) as shown:
-            run_stream(shown, LocalInference(engine, job.engine.model), build_stages(job.stages), sink)
+        with _stop_on_ctrl_c(source, interrupted), progress or contextlib.nullcontext(_tell_nobody) as tell:
+            told = _telling(frames, source.stats().frame_count, tell)
+            run_stream(told, LocalInference(engine, job.engine.model), build_stages(job.stages), sink)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -187,9 +191,16 @@ def _begun(source: VideoSource) -> Iterator[Frame]:
     return itertools.chain([first], frames)
 
 
-def _progress(frames: Iterator[Frame], source: VideoSource, show: bool) -> tqdm[Frame]:
-    total = source.stats().frame_count
-    return tqdm(frames, total=total, unit="frame", disable=not show, dynamic_ncols=True)
+def _telling(frames: Iterable[Frame], total: int | None, tell: Tell) -> Iterator[Frame]:
+    """The same frames; ``tell`` hears how many are done with."""
+    tell(0, total)
+    for done, frame in enumerate(frames, 1):
+        yield frame
+        tell(done, total)
+
+
+def _tell_nobody(_done: int, _total: int | None) -> None:
+    pass
 
 
 class _stop_on_ctrl_c:

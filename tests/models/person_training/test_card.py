@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from models.person_training.recipe import PersonRecipe
 from models.person_training.report import KEPT_CONFIDENCES, choose, figures, rescoring, table, write_figures
 from models.weights.cards import list_models
 from pipeline.files import file_sha256
-from service.commands.train_person import add, command_line
 
 
 def found(*right: bool, people: int = 4) -> Matched:
@@ -131,20 +129,6 @@ def test_table_and_json_say_the_same(tmp_path: Path) -> None:
     write_figures(rows, tmp_path / "figures.json")
     content = json.loads((tmp_path / "figures.json").read_text())
     assert content["tuned"]["at"]["0.25"] == {"recall": 0.5, "precision": 1.0}
-
-
-def parse(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add(parser.add_subparsers())
-    return parser.parse_args(["train-person", *words])
-
-
-def test_command_line_names_no_folder_of_this_machine(tmp_path: Path) -> None:
-    arguments = parse("--data", str(tmp_path / "videos"), "--start", "../shared/start.pt", "--epochs", "2")
-    text = command_line(arguments)
-    assert text.startswith("actoscope train-person --data videos --start ../shared/start.pt --epochs 2")
-    assert str(tmp_path) not in text
-    assert "--learning-rate 0.0005" in text
 
 
 def test_make_without_pictures_to_measure_on_is_refused_before_any_work(tmp_path: Path) -> None:

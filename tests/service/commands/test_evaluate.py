@@ -13,6 +13,7 @@ from models.data.clip_file import write_clip
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label, write_dataset
 from models.evaluation.videos.run import write_video_run
 from models.weights.cards import ModelInput, read_card
+from pipeline.tracker import TrackerConfig
 from service.cli import main
 from tests.models.scripted_run import clip, run, track
 from tests.service.tiny_model import LABELS, tiny_weights  # noqa: F401 - a fixture
@@ -77,14 +78,16 @@ def test_evaluate_of_videos_scores_the_runs_that_are_there(
 
     def given(job, progress):
         assert [path.stem for path in job.videos] == ["v1"], "nothing of train is needed without --positive"
-        assert (job.hop, job.provisional_from, job.tracker.start, job.tracker.strong) == (8, 48, 0.3, 0.3)
+        tracker = TrackerConfig.starting_at(job.stages.track_confidence)
+        assert (job.stages.clip.hop, job.stages.clip.provisional_from) == (8, 48)
+        assert (tracker.start, tracker.strong) == (0.3, 0.3)
         assert Path(job.engine.model) == model and job.output == output / "videos"
         path = job.output / "v1.json"
         write_video_run(path, run([track(1, range(40))], [clip(1, 0.0, 1.0, 2)]))
         progress(1, 1, "v1")
         return [path]
 
-    monkeypatch.setattr("service.offline.video_evaluation.run_videos", given)
+    monkeypatch.setattr("service.commands.evaluate.run_videos", given)
     asked = ["evaluate", "tiny", "--videos", str(folder), "--output", str(output), "--hop", "8", "--quiet"]
     assert main([*asked, "--provisional-from", "48", "--track-start", "0.3"]) == 0
     assert "val/videos/hindsight/frame_macro_f1/Fighting+Standing+Walking" in capsys.readouterr().out

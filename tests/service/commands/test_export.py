@@ -16,7 +16,7 @@ from models.runtimes.runner import Clips, Floats
 from models.weights.cards import ModelInput
 from models.weights.export_record import ExportFormat, ExportRecord, read_export
 from service.cli import main
-from service.commands.export import EXIT_NOT_CLOSE
+from service.commands.exit_status import EXIT_NOT_CLOSE
 from tests.models.small_network import SMALL_CLIP, SMALL_LABELS, small_folder
 from tests.models.street_clips import street_clips
 

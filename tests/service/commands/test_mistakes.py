@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import EXIT_FAILED, main
+from service.cli import main
+from service.commands.exit_status import EXIT_FAILED
 
 NO_DATA_SET = ("dataset.json does not exist", "is no data set")
 MISTAKES = {

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,13 @@ from models.errors import TrainingError
 from models.networks.i3d import I3DConfig, build_i3d
 from models.training.config import TrainConfig, load_config
 from models.weights.cards import read_card
-from service.cli import EXIT_FAILED, main
-from service.commands import train as cli_train
+from service.cli import build_parser, main
+from service.commands.exit_status import EXIT_FAILED
+from service.commands.train import command_line
 from tests.models.conftest import write_folder
 from tests.models.training_runs import make_dataset
+from tests.service.commands.command_line import typed
 from tests.support.places import REPOSITORY
-
-
-def parse(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    cli_train.add(parser.add_subparsers())
-    return parser.parse_args(["train", *words])
 
 
 @pytest.mark.parametrize(
@@ -52,14 +47,13 @@ def test_config_that_raises_is_one_clear_error(tmp_path: Path) -> None:
 def test_train_without_a_data_set_says_how_to_name_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("from models.training.config import TrainConfig\nCONFIG = TrainConfig(name='mine')\n")
-    arguments = parse(str(path))
     with pytest.raises(TrainingError, match="give --data DIR"):
-        arguments.run(arguments)
+        typed("train", path)
 
 
 def test_command_on_the_card_holds_no_folders_of_this_machine(tmp_path: Path) -> None:
-    arguments = parse(str(REPOSITORY / "models" / "configs" / "quick.py"), "--data", str(tmp_path / "data set"))
-    command = cli_train._command(arguments)
+    words = ["train", str(REPOSITORY / "models" / "configs" / "quick.py"), "--data", str(tmp_path / "data set")]
+    command = command_line(build_parser(words).parse_args(words))
     assert str(tmp_path) not in command
     assert command.endswith("quick.py --data 'data set'")
 

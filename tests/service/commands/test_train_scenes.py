@@ -16,8 +16,9 @@ from models.data.tracks.scene_examples import scene_examples
 from models.runtimes.runner import Precision
 from models.training.config import load_config
 from models.weights.cards import MODEL_FILE, read_card, verify
-from service.cli import EXIT_FAILED, EXIT_INTERRUPTED, main
-from service.commands import train as command
+from service.cli import main
+from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
+from service.commands.progress import ProgressBar
 from tests.models.data.scene_work import SHAPE, make_scene_work, rows
 from tests.models.training_runs import make_dataset
 
@@ -101,13 +102,13 @@ def test_training_on_scenes_that_was_stopped_goes_on_along_the_same_curve(
 ) -> None:
     lines: list[str] = []
 
-    def stop(_bars: Any, text: str) -> None:
-        lines.append(text)
+    def stop(_bar: ProgressBar, text: object) -> None:
+        lines.append(str(text))
         if len(lines) == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(command._Bars, "line", stop)
+        patch.setattr(ProgressBar, "say", stop)
         assert train(folder, "stopped") == EXIT_INTERRUPTED
     assert len(curve(folder, "stopped")) == 3
     assert train(folder, "stopped") == EXIT_FAILED, "only --resume goes on"

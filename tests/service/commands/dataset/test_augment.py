@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from models.data.manifest import Dataset, DatasetInfo, Split, read_dataset, write_dataset
 from models.errors import DatasetError
-from service.commands.dataset_augment import add
 from tests.models.data.footage import record_of, street
+from tests.service.commands.command_line import typed
 
 
-def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add(parser.add_subparsers(required=True))
-    parsed = parser.parse_args(["augment", *arguments])
-    return int(parsed.run(parsed))
+def run(*words: str) -> int:
+    return typed("dataset", "augment", *words)
 
 
 @pytest.fixture

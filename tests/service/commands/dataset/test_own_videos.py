@@ -1,6 +1,7 @@
+"""``actoscope dataset extract | label | group | oversample | clips``: from own videos to a data set."""
+
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,13 @@ from models.data.clip_file import read_clip
 from models.data.manifest import Split, read_dataset
 from models.data.tracks.labels_csv import read_labels
 from models.errors import DatasetError
-from service.commands import dataset as cli_dataset
 from tests.models.data.working_folder import write_mot
+from tests.service.commands.command_line import typed
 from tests.support.media import write_audio, write_video
 
 
 def run(*words: object) -> int:
-    parser = argparse.ArgumentParser()
-    cli_dataset.add(parser.add_subparsers(required=True))
-    arguments = parser.parse_args(["dataset", *map(str, words), "--quiet"])
-    return int(arguments.run(arguments))
+    return typed("dataset", *words, "--quiet")
 
 
 @pytest.fixture

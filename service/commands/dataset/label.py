@@ -1,0 +1,49 @@
+"""``actoscope dataset label``: what a person needs to say what every track does, and labels from elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from models.data.tracks.contact_sheet import SHEETS_FOLDER, write_sheets
+from models.data.tracks.labelled_examples import read_videos
+from models.data.tracks.labels_csv import (
+    LABELS_FILE,
+    add_missing,
+    empty_rows,
+    merge_actions,
+    read_actions,
+    write_labels,
+)
+from service.commands.dataset.working_folder import add_work, labels_table
+from service.commands.printing import show_list, show_table
+from service.commands.progress import ProgressBar
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_work(parser)
+    parser.add_argument("--import", dest="imports", type=Path, nargs="+", default=(), metavar="FILE",
+                        help="tables of actions (.csv) or CVAT files (.xml)")  # fmt: skip
+    parser.add_argument("--pictures", type=int, default=12, help="on a contact sheet; 0: no sheets (12)")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="a row for each so long piece of a track")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    table = arguments.work / LABELS_FILE
+    imported = [row for path in arguments.imports for row in read_actions(path)]
+    with ProgressBar("sheet", arguments.quiet, stays=False) as bar:
+        videos = read_videos(arguments.work, bar.step)
+        merged = merge_actions(labels_table(arguments.work) or (), imported, videos)
+        proposed = empty_rows(videos, arguments.every)
+        rows = add_missing(merged.rows, proposed)
+        write_labels(table, rows)
+        if arguments.pictures:
+            write_sheets(videos, proposed, arguments.work / SHEETS_FOLDER, arguments.pictures, bar.step)
+    show_list("conflicts, the table's label stays", merged.conflicts)
+    show_list("not taken over", merged.left_out)
+    counts = Counter(row.label or "(no label yet)" for row in rows)
+    show_table([("label", "rows"), *sorted(counts.items()), ("all", len(rows))])
+    print(f"{len(imported)} rows imported, {merged.taken} taken → {table}")
+    return 0

@@ -1,0 +1,29 @@
+"""What the values of options may be, and what a name on the command line means. Wrong values are usage errors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from models.weights.cards import CARD_FILE
+from service.settings import Settings
+
+SPLITS = ("train", "val", "test")
+
+
+def positive(text: str) -> int:
+    """→ a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``A, B`` → ("A", "B")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def model_folder(settings: Settings, name: str) -> Path:
+    """``name`` as people type it, of a folder with a card or of one in the weights directory → the folder, absolute."""
+    path = Path(name)
+    return path.resolve() if (path / CARD_FILE).is_file() else settings.weights_dir.resolve() / name

@@ -1,0 +1,1 @@
+"""``actoscope weights …``: fetch and list networks, one command a file."""
