@@ -171,8 +171,8 @@ def named(text: str, stems: set[str]) -> list[str]:
 
 def prepare_trainer(config: TrainConfig, data: Dataset, work: Path, cache: Path) -> Trainer:
     """Build the network and compute the features of every clip that has none yet."""
-    from models.training.loop import weights_of  # noqa: PLC0415
-    from models.training.train import Job, Places, Teller  # noqa: PLC0415  # loads TensorFlow
+    from models.training.run.loop import weights_of  # noqa: PLC0415
+    from models.training.run.train import Job, Places, Teller  # noqa: PLC0415  # loads TensorFlow
 
     places = Places(work / "weights", work / "run", cache, WEIGHTS)
     job = Job(config, data, places, Teller(lambda what, done, total: tell(done, total, what), print), work / "run")
@@ -213,8 +213,8 @@ def leave_one_source_out(trainer: Trainer, data: Dataset, pooled: Floats) -> tup
 def train_head(trainer: Trainer, inside: NDArray[Any], outside: NDArray[Any], labels: Sequence[str]) -> Floats:
     """Train a fresh head on the clips ``inside`` to the last epoch → probabilities of those ``outside``."""
     from models.classifier import softmax  # noqa: PLC0415
-    from models.training.loop import Splits, Watcher, predict, run_epochs, set_weights  # noqa: PLC0415
-    from models.training.losses import balanced_class_weights  # noqa: PLC0415
+    from models.training.run.loop import Splits, Watcher, predict, run_epochs, set_weights  # noqa: PLC0415
+    from models.training.run.losses import balanced_class_weights  # noqa: PLC0415
 
     set_weights(trainer.network.model, trainer.start)
     train, held_out = part(trainer.source, inside), part(trainer.source, outside)

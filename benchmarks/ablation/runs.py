@@ -88,10 +88,10 @@ def run_row(name: str, options: Options) -> Result:
 
 
 def _train(name: str, row: Row, dataset: Dataset, options: Options) -> tuple[dict[str, Any], Predictions]:
-    from models.training.checks import config_problems, data_problems  # noqa: PLC0415
-    from models.training.loop import predict  # noqa: PLC0415
-    from models.training.train import Job, Places, Teller  # noqa: PLC0415 -- keras takes seconds to import
-    from models.training.weights_folder import Trained, write_folder  # noqa: PLC0415
+    from models.training.run.checks import config_problems, data_problems  # noqa: PLC0415
+    from models.training.run.loop import predict  # noqa: PLC0415
+    from models.training.run.train import Job, Places, Teller  # noqa: PLC0415 -- keras takes seconds to import
+    from models.training.run.weights_folder import Trained, write_folder  # noqa: PLC0415
 
     folder = _folder(name, options)
     config = row_config(row, options)
@@ -167,8 +167,8 @@ def _pooled(
 
 def started(config: TrainConfig, mode: Mode, dataset: Dataset) -> Any:
     """→ one stream with the weights that a training of ``config`` starts from."""
-    from models.training.checks import needs_start  # noqa: PLC0415
     from models.training.kinds.i3d import build_stream  # noqa: PLC0415
+    from models.training.run.checks import needs_start  # noqa: PLC0415
     from models.weights.start import find_weights, read_start  # noqa: PLC0415
 
     name = needs_start(config, mode)

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if folder is None:
         raise TrainingError(f"{arguments.config} names no data set: give --data DIR")
     data, weights = read_data(config, folder), load_settings().weights_dir
-    from models.training.train import Places, Teller, train  # noqa: PLC0415 - seconds, which a mistake need not take
+    from models.training.run.train import Places, Teller, train  # noqa: PLC0415 - seconds, which a mistake need not take
 
     output, run = arguments.output or weights / config.name, arguments.run_folder or Path("runs") / config.name
     places = Places(output, run, arguments.cache, weights)

@@ -16,8 +16,8 @@ from benchmarks.ablation.runs import Clock, Options, limited, row_config, run_ro
 from benchmarks.ablation.table import MARKS, markdown, with_table
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split
 from models.evaluation.figures.predictions import Predictions
-from models.training.checks import config_problems
 from models.training.config import Mode
+from models.training.run.checks import config_problems
 from models.weights.cards import ModelInput
 from tests.models.training_runs import make_dataset, tiny
 

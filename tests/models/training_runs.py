@@ -30,7 +30,7 @@ from models.training.config import (
     TransferConfig,
     Unfreeze,
 )
-from models.training.train import Places, Teller, train
+from models.training.run.train import Places, Teller, train
 
 SIZE, FRAMES = 32, 16
 LABELS = ("dark", "bright")

@@ -25,7 +25,7 @@ from models.runtimes import tensorflow as runtime_tensorflow
 from models.runtimes.flow_input import packed
 from models.runtimes.runner import Precision
 from models.training.config import Mode
-from models.training.networks import join_streams
+from models.training.run.networks import join_streams
 from models.weights.cards import CARD_FILE, ModelCard, read_card
 from models.weights.network_input import network_shape
 from models.weights.start import load_stream

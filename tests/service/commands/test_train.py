@@ -24,7 +24,7 @@ def test_shipped_configs_load_and_say_what_they_are(path: Path) -> None:
     config = load_config(path)
     assert isinstance(config, TrainConfig)
     assert config.name == path.stem
-    from models.training.checks import config_problems
+    from models.training.run.checks import config_problems
 
     problems = [
         problem

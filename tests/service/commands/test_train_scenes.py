@@ -193,7 +193,7 @@ def test_other_examples_make_another_training(folder: Path) -> None:
     """Fields that ``repr`` leaves out still count."""
     from dataclasses import replace
 
-    from models.training.loop import Splits, training_key
+    from models.training.run.loop import Splits, training_key
 
     class Nothing:
         targets = (0, 1)

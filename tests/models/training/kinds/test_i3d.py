@@ -11,7 +11,7 @@ from models.errors import TrainingError
 from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, I3DConfig, build_i3d
 from models.training.config import BatchNorm, Mode, NetworkConfig
 from models.training.kinds.i3d import build_stream, endpoint_order, front, head, set_trainable
-from models.training.networks import join_streams
+from models.training.run.networks import join_streams
 from models.weights.start import STEM_KERNEL, Start, read_start
 from tests.models.conftest import TINY_LABELS, randomise
 

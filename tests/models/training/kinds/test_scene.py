@@ -13,7 +13,7 @@ from models.errors import TrainingError
 from models.networks.action_transformer import TRUNK_ENDPOINTS
 from models.training.config import SCENE_FEATURES, ClipInput, Mode, NetworkConfig, TrainConfig
 from models.training.kinds.scene import Scene
-from models.training.networks import trainable
+from models.training.run.networks import trainable
 from models.weights.start import Start, read_start
 from tests.models.conftest import randomise
 

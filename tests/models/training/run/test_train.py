@@ -21,8 +21,8 @@ from models.data.manifest import Dataset, Split, read_dataset
 from models.errors import TrainingError
 from models.training.config import CardText, TransferConfig, Unfreeze
 from models.training.data import input_config
-from models.training.scores import scores
-from models.training.train import train
+from models.training.run.scores import scores
+from models.training.run.train import train
 from models.weights.cards import MODEL_FILE, read_card, verify
 from tests.models.training_runs import LABELS, configs, make_dataset, places, quiet, tiny
 from tests.support.places import REPOSITORY
@@ -142,7 +142,7 @@ def test_train_in_every_mode_writes_a_network_of_that_mode(name: str, folder: Pa
 
 def test_fused_network_adds_the_logits_of_its_streams(folder: Path, dataset: Dataset) -> None:
     from models.training.kinds.i3d import build_stream
-    from models.training.networks import join_streams
+    from models.training.run.networks import join_streams
 
     config = configs()["fuse"]
     streams = {mode: build_stream(config.network, mode, LABELS, 32, None) for mode in config.mode.streams}

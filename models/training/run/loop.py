@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from models.training.config import ClipInput, LossKind, Mode, TrainConfig, Unfreeze
 from models.training.data import Source, mix
-from models.training.losses import FocalLoss
-from models.training.networks import trainable
-from models.training.optimizer import build_optimizer
-from models.training.scores import better, scores
-from models.training.state import BEST_FILE, LAST_FILE, Arrays, Checkpoint, Row, load_checkpoint, save_checkpoint
+from models.training.run.losses import FocalLoss
+from models.training.run.networks import trainable
+from models.training.run.optimizer import build_optimizer
+from models.training.run.scores import better, scores
+from models.training.run.state import BEST_FILE, LAST_FILE, Arrays, Checkpoint, Row, load_checkpoint, save_checkpoint
 
 Logits = NDArray[np.float32]  # (N, C)
 

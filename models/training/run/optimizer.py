@@ -7,11 +7,11 @@ from typing import Any
 import keras
 
 from models.training.config import OptimizerKind, TrainConfig
-from models.training.networks import trainable
 from models.training.optimizers.layer_rates import LayerRates
 from models.training.optimizers.lookahead import Lookahead
 from models.training.optimizers.radam import RAdam
-from models.training.schedules import PlannedRate
+from models.training.run.networks import trainable
+from models.training.run.schedules import PlannedRate
 
 _KINDS = {
     OptimizerKind.ADAM: keras.optimizers.Adam,

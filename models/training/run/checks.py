@@ -14,9 +14,9 @@ from models.data.manifest import ClipRecord, Dataset, Split
 from models.errors import DatasetError, TrainingError
 from models.networks.cnn_rnn import KINDS
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
-from models.training.networks import trainable
-from models.training.schedules import Decay
-from models.training.scores import HIGHER_IS_BETTER
+from models.training.run.networks import trainable
+from models.training.run.schedules import Decay
+from models.training.run.scores import HIGHER_IS_BETTER
 from models.weights.cards import CARD_FILE, ModelInput
 from models.weights.start import find_weights
 

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from models.training.state import Row
+from models.training.run.state import Row
 from pipeline.files import write_atomically
 
 CSV_FILE, EVENTS_FOLDER, CURVES_FILE = "log.csv", "tensorboard", "curves.png"

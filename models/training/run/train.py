@@ -14,19 +14,19 @@ import numpy as np
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.data.tracks.scene_store import LabelledScenes
 from models.errors import TrainingError
-from models.training.checks import check_config, check_training, data_problems, needs_start, refuse
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
-from models.training.cross_validation import grouped_folds, write_predictions
 from models.training.data import FeatureSource, Source
 from models.training.feature_cache import features_of
-from models.training.log import CURVES_FILE, TrainingLog, draw_curves
-from models.training.loop import Network, Splits, Watcher, predict, run_epochs
-from models.training.losses import balanced_class_weights
-from models.training.networks import join_streams, trainable
+from models.training.run.checks import check_config, check_training, data_problems, needs_start, refuse
+from models.training.run.cross_validation import grouped_folds, write_predictions
+from models.training.run.log import CURVES_FILE, TrainingLog, draw_curves
+from models.training.run.loop import Network, Splits, Watcher, predict, run_epochs
+from models.training.run.losses import balanced_class_weights
+from models.training.run.networks import join_streams, trainable
+from models.training.run.scores import scores
+from models.training.run.state import LAST_FILE, Checkpoint, Row
+from models.training.run.weights_folder import Trained, write_folder
 from models.training.scenes import cut
-from models.training.scores import scores
-from models.training.state import LAST_FILE, Checkpoint, Row
-from models.training.weights_folder import Trained, write_folder
 from models.weights.start import find_weights, read_start
 from pipeline.files import write_atomically
 

@@ -13,7 +13,7 @@ import keras
 
 from models.data.manifest import Dataset
 from models.training.config import Mode, TrainConfig
-from models.training.networks import join_streams, trainable
+from models.training.run.networks import join_streams, trainable
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from models.weights.half_weights import halve
 from pipeline.files import file_sha256

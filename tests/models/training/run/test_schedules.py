@@ -3,7 +3,7 @@ from __future__ import annotations
 import keras
 import pytest
 
-from models.training.schedules import PlannedRate
+from models.training.run.schedules import PlannedRate
 
 
 def at(rate: PlannedRate, *steps: int) -> list[float]:

@@ -17,7 +17,6 @@ from models.data.batches.input_pipeline import read_input
 from models.data.manifest import Dataset, Split, read_dataset
 from models.errors import TrainingError
 from models.runtimes.runner import Precision
-from models.training.checks import check_training
 from models.training.config import (
     FRAME_FEATURES,
     FROM_SCRATCH,
@@ -31,9 +30,10 @@ from models.training.config import (
 )
 from models.training.data import SequenceSource, input_config, mix
 from models.training.feature_cache import FeatureSet
-from models.training.networks import trainable
-from models.training.scores import scores
-from models.training.train import train
+from models.training.run.checks import check_training
+from models.training.run.networks import trainable
+from models.training.run.scores import scores
+from models.training.run.train import train
 from models.weights.cards import MODEL_FILE, read_card, verify
 from tests.models.small_backbone import SMALL, write_weights
 from tests.models.training_runs import LABELS, make_dataset, places, quiet, silent, tiny

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.training.losses import FocalLoss, balanced_class_weights
+from models.training.run.losses import FocalLoss, balanced_class_weights
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]], np.float32)
 TARGETS = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], np.float32)
