@@ -336,7 +336,7 @@ def _download(name: str, config: DetectorConfig) -> Path:
 def download_weights(target: str) -> None:
     """Fetch the file that ``target`` is named after. Runs in a process of its own; the name appears only when whole."""
     from ultralytics import settings  # noqa: PLC0415 - brings torch; only this child may
-    from ultralytics.utils.downloads import attempt_download_asset  # noqa: PLC0415 - likewise
+    from ultralytics.utils.downloads import attempt_download_asset  # noqa: PLC0415 - brings torch, too
 
     settings.update({"sync": False})
     part = Path(target).with_name("download") / Path(target).name

@@ -110,7 +110,7 @@ def _quantise(graph: Path, clips: Path, target: Path) -> None:
     silence()
     told, sys.stdout = sys.stdout, sys.stderr  # NNCF writes there, and not only what it is asked for
     import nncf  # noqa: PLC0415 - after silence(), an extra, and not in processes that only call ``quantize``
-    import openvino as ov  # noqa: PLC0415 - likewise
+    import openvino as ov  # noqa: PLC0415 - likewise an affair of this child
 
     model = ov.Core().read_model(graph)
     pictures = np.load(clips, mmap_mode="r")

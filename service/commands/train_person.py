@@ -48,9 +48,8 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     yolo.quiet(arguments.work / "settings")
-    # ultralytics and torch take seconds, and read the environment that ``quiet`` has set
-    from models.person_training.making import CardTexts, make  # noqa: PLC0415
-    from models.person_training.recipe import PersonRecipe  # noqa: PLC0415
+    from models.person_training.making import CardTexts, make  # noqa: PLC0415 - reads the environment that was just set
+    from models.person_training.recipe import PersonRecipe  # noqa: PLC0415 - takes seconds, as torch does
 
     tuning = yolo.FineTuning(
         epochs=arguments.epochs,

@@ -37,17 +37,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # albumentations is an extra, and brings torch: seconds, which help and a typing error need not take
-    from models.data.batches.augment_dataset import OfflineConfig, augment_dataset, count_clips  # noqa: PLC0415
+    from models.data.batches import augment_dataset as copies  # noqa: PLC0415 - albumentations is an extra and takes long
 
     splits = tuple(Split(name) for name in dict.fromkeys(arguments.splits))
-    config = OfflineConfig(arguments.per_class, splits, _augment_config(arguments), arguments.seed)
+    config = copies.OfflineConfig(arguments.per_class, splits, _augment_config(arguments), arguments.seed)
     dataset = read_dataset(arguments.data)
     with ProgressBar("clip", arguments.quiet) as bar:
-        augmented = augment_dataset(dataset, config, bar)
+        augmented = copies.augment_dataset(dataset, config, bar)
     rows: list[tuple[object, ...]] = [("split", "class", "own", "copies", "all")]
-    for (split, label), (own, copies) in count_clips(augmented).items():
-        rows.append((split.value or "-", label or "-", own, copies, own + copies))
+    for (split, label), (own, made) in copies.count_clips(augmented).items():
+        rows.append((split.value or "-", label or "-", own, made, own + made))
     show_table(rows, least=(8, 24, 8, 8, 8), gap="")
     print(f"{len(augmented.records) - len(dataset.records)} clips written → {augmented.folder}")
     return 0
