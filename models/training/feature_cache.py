@@ -8,7 +8,6 @@ the content of the file, ``<draw>`` for the augmentation; anything changed gets 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from models.data.manifest import ClipRecord
 from models.training.config import Mode
 from models.training.frozen_front import Features, load_front
+from pipeline.files import write_atomically
 
 READ_AHEAD = 3  # clips decoded while the network runs; 10 MB each at 64×224²
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -129,12 +129,7 @@ def _read_ahead(tasks: list[_Task], reader: ClipReader) -> Iterator[tuple[_Task,
 
 def save_features(file: Path, features: Features) -> None:
     """Write the whole file or nothing."""
-    part = file.with_name(f".{file.name}.part")
-    with part.open("wb") as stream:
-        np.save(stream, features)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    write_atomically(file, lambda stream: np.save(stream, features))
 
 
 def short_key(*parts: str) -> str:

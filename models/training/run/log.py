@@ -64,6 +64,4 @@ def draw_curves(history: Sequence[Row], path: Path, title: str) -> None:
         if axes.has_data():
             axes.legend()
     figure.suptitle(title)
-    part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, dpi=100, format="png")
-    part.replace(path)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=100, format="png"))

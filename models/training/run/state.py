@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
+from pipeline.files import write_atomically
 
 LAST_FILE, BEST_FILE = "last.npz", "best.npz"
 Arrays = tuple[NDArray[Any], ...]
@@ -53,12 +53,7 @@ def save_checkpoint(path: Path, state: Checkpoint) -> None:
     meta = _Meta(state.key, state.epochs, state.best_epoch, state.stopped, counts, state.history)
     arrays: dict[str, Any] = {f"{i:05d}": array for i, array in enumerate(array for group in groups for array in group)}
     arrays["meta"] = np.array(json.dumps(asdict(meta)))
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        np.savez(stream, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_atomically(path, lambda stream: np.savez(stream, **arrays))
 
 
 def load_checkpoint(path: Path, key: str) -> Checkpoint | None:
