@@ -79,7 +79,7 @@ def test_evaluate_of_videos_scores_the_runs_that_are_there(
     def given(job, progress):
         assert [path.stem for path in job.videos] == ["v1"], "nothing of train is needed without --positive"
         tracker = TrackerConfig.starting_at(job.stages.track_confidence)
-        assert (job.stages.clip.hop, job.stages.clip.provisional_from) == (8, 48)
+        assert (job.stages.clip.hop, job.stages.clip.provisional_from) == (8, 10)
         assert (tracker.start, tracker.strong) == (0.3, 0.3)
         assert Path(job.engine.model) == model and job.output == output / "videos"
         path = job.output / "v1.json"
@@ -89,7 +89,7 @@ def test_evaluate_of_videos_scores_the_runs_that_are_there(
 
     monkeypatch.setattr("service.commands.evaluate.run_videos", given)
     asked = ["evaluate", "tiny", "--videos", str(folder), "--output", str(output), "--hop", "8", "--quiet"]
-    assert main([*asked, "--provisional-from", "48", "--track-start", "0.3"]) == 0
+    assert main([*asked, "--provisional-from", "10", "--track-start", "0.3"]) == 0
     assert "val/videos/hindsight/frame_macro_f1/Fighting+Standing+Walking" in capsys.readouterr().out
     videos = json.loads((output / "evaluation.json").read_text())["videos"]
     assert videos["readings"][1]["frames"][0]["macro_f1"]["value"] == 1

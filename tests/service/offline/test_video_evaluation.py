@@ -46,9 +46,8 @@ def scripted_frames(count: int) -> list[Frame]:
 
 def test_recorder_keeps_what_was_shown_and_what_it_was_made_from():
     inference, sink = RecordingInference(ScriptedInference()), RunRecorder(LABELS)
-    stages = Stages(
-        PersonTracker(), ClipBuffer(CARD.input.clip_config(8)), ActionSmoother(), StrideController(adaptive=False)
-    )
+    clip = CARD.input.clip_config(8, provisional_from=24)
+    stages = Stages(PersonTracker(), ClipBuffer(clip), ActionSmoother(), StrideController(adaptive=False))
     run_stream(scripted_frames(90), inference, stages, sink)
     (track,) = sink.tracks()
     assert sink.size_hw == (240, 400) and sink.frame_numbers == list(range(1, 91))
