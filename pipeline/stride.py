@@ -1,4 +1,5 @@
-"""How often to detect: every frame while the machine keeps up, every 2nd … 8th when it does not.
+"""How often to detect: every frame while the machine keeps up, every 2nd … 8th when it does not, three times a second
+at the least.
 
 Pure logic, fed with what happened to each frame. It goes up fast (half a second of overload) and down slowly (five
 seconds in which the smaller stride would have fitted with room to spare), so that it does not swing. For live sources
@@ -15,7 +16,8 @@ from math import exp
 class StrideConfig:
     """Limits of the stride and the hysteresis around them; loads are shares of the time that detection has."""
 
-    maximum: int = 8
+    maximum: int = 8  # frames
+    maximum_s: float = 0.34  # of the camera's time: a slow camera's people would be strangers after eight frames
     up_load: float = 0.95
     up_after_s: float = 0.5
     down_load: float = 0.7  # of the next smaller stride
@@ -24,6 +26,8 @@ class StrideConfig:
     time_constant_s: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.maximum_s <= 0:
+            raise ValueError(f"maximum_s must be above 0, got {self.maximum_s}")
         if self.maximum < 1:
             raise ValueError(f"maximum must be 1 or more, got {self.maximum}")
         if not 0 < self.down_load < self.up_load:
@@ -83,10 +87,16 @@ class StrideController:
         cool = self._load_at(smaller) < config.down_load and self._drop_share < config.drop_share / 2
         self._hot_s = self._hot_s + passed_s if hot else 0.0
         self._cool_s = self._cool_s + passed_s if cool else 0.0
-        if self._hot_s >= config.up_after_s and self._stride < config.maximum:
+        if self._hot_s >= config.up_after_s and self._stride < self._maximum():
             self._change(1)
         elif self._cool_s >= config.down_after_s and self._stride > 1:
             self._change(-1)
+
+    def _maximum(self) -> int:
+        """The largest stride for this camera: frames, and what they are of its time."""
+        if not self._interval_s:
+            return self._config.maximum
+        return max(1, min(self._config.maximum, int(self._config.maximum_s / self._interval_s)))
 
     def _change(self, step: int) -> None:
         """One step; the drops that called for it are forgotten, so that the new stride is judged by its own."""

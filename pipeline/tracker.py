@@ -26,6 +26,9 @@ Pairs = list[tuple[int, int]]
 FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
 PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
 LEARNING_RATE = 0.02  # a frame
+MISSED = 1.5  # intervals between detections: one may miss a person, and they come a little late
+INTERVAL_RATE = 0.2  # a detection
+MAX_INTERVAL_S = 2.0  # longer ones are no pace but an outage
 VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
 
 
@@ -42,8 +45,9 @@ class TrackerConfig:
     appearance_weight: float = 0.3
     confirm_hits: int = 3
     confirm_s: float = 0.15
-    tentative_s: float = 0.25  # how long an unconfirmed track may be unseen
-    coast_s: float = 1.0  # how long an unseen person is still reported, and found again by position
+    tentative_s: float = 0.25  # how long an unconfirmed track may be unseen; longer where detections are rare
+    coast_s: float = 1.0  # how long an unseen person is still reported, found again by position; longer likewise
+    rare_s: float = 0.3  # detections this far apart are rare: two that are sure confirm a person
     memory_s: float = 5.0  # how long an unseen person is found again by appearance
     reach_heights_per_s: float = 1.0  # how far an unseen person may have walked
     nn_budget: int = 30
@@ -86,10 +90,11 @@ class PersonTracker:
 
         People whose gallery is due for a new feature are left out, so that they get one.
         """
+        clock = self._library.clock
         fresh = [
             track
             for track in self._library.tracks
-            if time_s - track.feature_s < self._config.refresh_s and time_s - track.seen_s <= self._config.coast_s
+            if time_s - track.feature_s < self._config.refresh_s and time_s - track.seen_s <= clock.coast_s
         ]
         return _boxes_at(fresh, time_s)
 
@@ -113,7 +118,8 @@ class PersonTracker:
         unseen_s = frame.time_s - track.seen_s
         if unseen_s <= 0 or track.seen_s == self._library.clock.time_s:
             return True
-        limit_s = self._config.coast_s if track.is_confirmed() else self._config.tentative_s
+        clock = self._library.clock
+        limit_s = clock.coast_s if track.is_confirmed() else clock.tentative_s
         return unseen_s <= limit_s and _is_inside(track.box_at(frame.time_s), frame.size_hw, self._config.border)
 
     def _report(self, track: _PersonTrack, time_s: float) -> Track:
@@ -163,13 +169,17 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
             self.feature_s = self.clock.time_s
         super().update(kf, detection)
         self.seen_s, self.confidence = self.clock.time_s, float(detection.confidence)
-        config = self.clock.config
-        if self.hits >= config.confirm_hits and self.seen_s - self.born_s >= config.confirm_s:
+        if self.hits >= self._hits_wanted() and self.seen_s - self.born_s >= self.clock.config.confirm_s:
             self.state = library_track.TrackState.Confirmed
 
-    def mark_missed(self) -> None:
+    def _hits_wanted(self) -> int:
+        """Two where detections are rare and this one is sure: a third would come too late to be of use."""
         config = self.clock.config
-        limit_s = config.memory_s if self.is_confirmed() else config.tentative_s
+        sure = self.clock.interval_s >= config.rare_s and self.confidence >= config.strong
+        return min(2, config.confirm_hits) if sure else config.confirm_hits
+
+    def mark_missed(self) -> None:
+        limit_s = self.clock.config.memory_s if self.is_confirmed() else self.clock.tentative_s
         if self.clock.time_s - self.seen_s > limit_s:
             self.state = library_track.TrackState.Deleted
 
@@ -198,6 +208,24 @@ class _Clock:
 
     config: TrackerConfig
     time_s: float = 0.0
+    interval_s: float = 0.0  # between detections, smoothed; 0 until two were there
+
+    def advance(self, time_s: float) -> None:
+        """To the next detected frame."""
+        passed_s = time_s - self.time_s
+        if self.time_s > 0 and 0 < passed_s < MAX_INTERVAL_S:  # the first one is since nothing
+            known = self.interval_s or passed_s
+            self.interval_s = known + INTERVAL_RATE * (passed_s - known)
+        self.time_s = time_s
+
+    @property
+    def tentative_s(self) -> float:
+        """How long an unconfirmed track may be unseen: one detection may miss it, however rare they are."""
+        return max(self.config.tentative_s, MISSED * self.interval_s)
+
+    @property
+    def coast_s(self) -> float:
+        return max(self.config.coast_s, MISSED * self.interval_s)
 
 
 class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]  # the library has no types
@@ -254,7 +282,7 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
     def advance(self, time_s: float) -> None:
         """Predict every track from the last detected frame to ``time_s``."""
         self.kf.steps = max(0.0, time_s - self.clock.time_s) * FILTER_RATE_HZ
-        self.clock.time_s = time_s
+        self.clock.advance(time_s)
         self.predict()
 
     def update(self, detections: list[Detection], today: None = None) -> None:
@@ -275,11 +303,14 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         strong = [i for i, d in enumerate(detections) if d.confidence >= config.strong]
         weak = [i for i, d in enumerate(detections) if d.confidence < config.strong]
         tentative = [i for i, t in enumerate(self.tracks) if not t.is_confirmed()]
-        recent = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and now - t.seen_s <= config.coast_s]
+        recent = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and now - t.seen_s <= self.clock.coast_s]
         pairs, left, strong = self._assign(self._fused_cost, config.max_iou_distance, detections, recent, strong)
         more, left, _ = self._assign(_iou_cost, config.max_weak_iou_distance, detections, left, weak)
         pairs += more
         young, tentative, strong = self._assign(_iou_cost, config.max_iou_distance, detections, tentative, strong)
+        if self.clock.interval_s >= config.rare_s:
+            far, _, strong = self._assign(self._walk_cost, 1.0, detections, [*left, *tentative], strong)
+            pairs += far
         matched = {track for track, _ in pairs}
         lost = [i for i, t in enumerate(self.tracks) if t.is_confirmed() and i not in matched]
         back, _, strong = self._assign(self._return_cost, self._looks_limit(), detections, lost, strong)
@@ -309,6 +340,28 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         weight = config.appearance_weight
         fused = np.where(np.isnan(looks), cost, (1 - weight) * cost + weight * np.minimum(looks, 1.5))
         return np.where(possible, np.minimum(fused, config.max_iou_distance), 2.0)
+
+    def _walk_cost(
+        self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
+    ) -> NDArray[np.float64]:
+        """(R, C): how much of the way that a person can have walked, shifted by appearance where that is known.
+
+        For detections so rare that people leave their boxes between two of them.
+        """
+        ways = np.array([[self._way(tracks[row], detections[column]) for column in columns] for row in rows])
+        looks = self._appearance(tracks, detections, rows, columns) / self._looks_limit()
+        mixed = np.where(np.isnan(looks), ways, (ways + np.minimum(looks, 2.0)) / 2)
+        return np.where(ways <= 1.0, mixed, 2.0)
+
+    def _way(self, track: _PersonTrack, detection: Detection) -> float:
+        """Distance between prediction and detection, as a share of the way that is possible; 2 for another size."""
+        x, y, _, height = detection.to_xyah()
+        known_height = max(float(track.mean[3]), 1.0)
+        if not 0.6 < height / known_height < 1.67:
+            return 2.0
+        unseen_s = self.clock.time_s - track.seen_s
+        reach = known_height * (0.25 + self.clock.config.reach_heights_per_s * float(unseen_s))
+        return float(np.hypot(x - track.mean[0], y - track.mean[1]) / reach)
 
     def _return_cost(
         self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices

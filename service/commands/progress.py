@@ -32,7 +32,9 @@ class ProgressBar:
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
         """``done`` of ``total`` units; a ``note`` stands above the bar."""
         bar = self._begin(total) if self._bar is None else self._bar
-        bar.total = total
+        if bar.total != total:
+            bar.total = total
+            bar.refresh()
         bar.update(done - bar.n)
         if note and not self._quiet:
             self._print(note)

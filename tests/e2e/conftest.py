@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.tiny_model import tiny_weights  # noqa: F401
 from tests.support.places import REPOSITORY
 from tests.support.service import Service
 
@@ -27,6 +28,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def quick_service(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Iterator[Service]:  # noqa: F811
+    """One whose network answers at once and knows nothing: for what must be soon, whatever the processor can do."""
+    weights = tmp_path_factory.mktemp("weights")
+    (weights / "person").symlink_to(REPOSITORY / "weights" / "person")
+    (weights / "quick").symlink_to(tiny_weights)
+    folder = tmp_path_factory.mktemp("quick")
+    with Service(folder, CACHE, segment_s="10", model="quick", weights_dir=str(weights)) as running:
+        yield running
+
+
 @pytest.fixture
 def own_service(tmp_path: Path) -> Iterator[Service]:
     """A service that the test may break; not started."""
@@ -39,7 +51,7 @@ def own_service(tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture(autouse=True)
 def no_streams_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    if "service" in request.fixturenames:
-        running: Service = request.getfixturevalue("service")
+    for name in {"service", "quick_service"} & set(request.fixturenames):
+        running: Service = request.getfixturevalue(name)
         for stream in running.client.get("/v1/streams").json()["items"]:
             running.client.delete(f"/v1/streams/{stream['id']}")

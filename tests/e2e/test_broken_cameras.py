@@ -31,8 +31,9 @@ def labelled(message: dict) -> bool:
 
 
 def test_killed_server_is_seen_within_two_seconds_and_labels_flow_within_five_after_its_return(
-    service: Service, camera: RtspServer
+    quick_service: Service, camera: RtspServer
 ):
+    service = quick_service
     stream = service.add_stream(camera.url())
     with service.subscribe() as subscriber:
         subscriber.wait("tracks", 90, labelled)

@@ -61,7 +61,8 @@ def test_track_ids_are_not_used_again_after_a_crash(service: Service):
         assert not new_ids() & before
 
 
-def test_killed_inference_process_comes_back_and_labels_flow_again(service: Service):
+def test_killed_inference_process_comes_back_and_labels_flow_again(quick_service: Service):
+    service = quick_service
     service.add_stream(SAMPLE_URL)
     with service.subscribe() as subscriber:
         subscriber.wait("tracks", 90, labelled)

@@ -33,6 +33,14 @@ def test_stride_slow_detector_settles_where_it_fits(detect_s: float, expected: i
     assert controller.stride == expected
 
 
+@pytest.mark.parametrize(("fps", "expected"), [(5, 1), (10, 3), (15, 5), (25, 8), (60, 8)])
+def test_stride_leaves_three_detections_a_second_however_slow_the_camera(fps: int, expected: int) -> None:
+    controller = StrideController()
+    for index in range(60 * fps):
+        controller.observe(2.0 if controller.due(index) else None, 1 / fps)
+    assert controller.stride == expected
+
+
 def test_stride_drops_raise_it_even_when_detection_is_quick() -> None:
     controller = StrideController()
     run(controller, 0.01, 3, drops=1)
@@ -93,7 +101,7 @@ def test_observe_useless_measurements_are_passed_by() -> None:
     assert controller.load == 0.0
 
 
-@pytest.mark.parametrize("wrong", [{"maximum": 0}, {"down_load": 1.0}])
+@pytest.mark.parametrize("wrong", [{"maximum": 0}, {"maximum_s": 0.0}, {"down_load": 1.0}])
 def test_config_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         StrideConfig(**wrong)  # type: ignore[arg-type]

@@ -94,6 +94,60 @@ def test_update_newcomer_is_confirmed_within_half_a_second(rate: float) -> None:
     assert walk(tracker, steps(1.0, 1.5, rate))[0].state is TrackState.CONFIRMED
 
 
+@pytest.mark.parametrize("interval_s", [0.4, 0.8])
+def test_update_newcomer_is_confirmed_by_the_second_sure_detection_where_they_are_rare(interval_s: float) -> None:
+    tracker = PersonTracker()
+    times = [1.0 + index * interval_s for index in range(8)]
+    for time_s in times[:5]:
+        tracker.update(frame(time_s), found(box(900)))
+    first = tracker.update(frame(times[5]), found(box(900), box(200)))
+    second = tracker.update(frame(times[6]), found(box(900), box(205)))
+    assert [track.state for track in first if track.track_id == 2] == [TrackState.TENTATIVE]
+    assert [track.state for track in second if track.track_id == 2] == [TrackState.CONFIRMED]
+    assert ids(tracker.update(frame(times[7]), found(box(900), box(210)))) == [1, 2]
+
+
+def test_update_unsure_detections_confirm_nobody_by_two_however_rare() -> None:
+    tracker = PersonTracker(TrackerConfig.starting_at(0.3))
+    for time_s in steps(1.0, 5.0, 2):
+        tracker.update(frame(time_s), found(box(900)))
+    for time_s in (5.0, 5.5):
+        tracks = tracker.update(frame(time_s), found(box(200), confidence=0.25))
+    assert all(track.track_id == 1 or track.state is TrackState.TENTATIVE for track in tracks)
+
+
+def test_update_missed_once_at_a_slow_pace_a_newcomer_stays_the_same_person() -> None:
+    tracker = PersonTracker()
+    for time_s in steps(1.0, 9.0, 1.25):
+        tracker.update(frame(time_s), found(box(900)))
+    start = tracker.update(frame(9.0), found(box(900), box(200)))
+    tracker.update(frame(9.8), found(box(900)))
+    again = tracker.update(frame(10.6), found(box(900), box(205)))
+    assert ids(start) == ids(again) == [1, 2]
+    for time_s in (11.4, 12.2, 13.0):
+        tracks = tracker.update(frame(time_s), found(box(900)))
+    assert ids(tracks) == [1], "but not for ever"
+
+
+@pytest.mark.parametrize("looks", [None, [look(1), look(2)]])
+def test_update_people_who_leave_their_boxes_between_rare_detections_keep_their_ids(looks: list[Floats] | None) -> None:
+    tracker, seen = PersonTracker(), []
+    for time_s in steps(1.0, 13.0, 1.25):  # 48 pixels between two detections of people 40 pixels wide
+        people = [box(100 + 60 * time_s), box(100 + 60 * time_s, 520)]
+        seen.append(ids(tracker.update(frame(time_s), found(*people, looks=looks))))
+    assert seen == [[1, 2]] * len(seen)
+
+
+def test_update_somebody_too_far_away_or_of_another_size_is_somebody_else_at_a_slow_pace() -> None:
+    tracker = PersonTracker()
+    for time_s in steps(1.0, 5.0, 2):
+        tracker.update(frame(time_s), found(box(200)))
+    far = tracker.update(frame(5.0), found(box(200 + 400)))
+    assert ids(far) == [1, 2]
+    tall = np.array([190, 200, 290, 500], np.float32)
+    assert ids(tracker.update(frame(5.5), found(tall))) == [1, 2, 3]
+
+
 def test_update_one_false_detection_is_never_confirmed_and_soon_gone() -> None:
     tracker = PersonTracker()
     tracker.update(frame(0.0), found())
