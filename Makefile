@@ -4,6 +4,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
+LIMIT  := timeout --kill-after=60 2550
 
 .PHONY: run install test check bench clean
 .DEFAULT_GOAL := run
@@ -31,10 +32,11 @@ run: install
 
 ## Everything that can be proven without a network: unit, property and end-to-end tests.
 ## The networks' tests share the cores; the others time cameras, sockets and processes, and run one after another.
+## Whatever hangs or dies, each half ends within its limit.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/models || status=1; \
-	$(BIN)/python -m pytest --ignore=tests/models || status=1; \
+	$(LIMIT) $(BIN)/python -m pytest -n 2 --dist loadfile tests/models || status=1; \
+	$(LIMIT) $(BIN)/python -m pytest --ignore=tests/models || status=1; \
 	exit $$status
 
 check: $(VENV)/.installed-dev

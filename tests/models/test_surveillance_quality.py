@@ -70,7 +70,7 @@ def test_shipped_network_is_whole_small_and_says_where_it_comes_from(card: Model
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_shipped_network_stays_above_the_floors(clips: Path, tmp_path: Path) -> None:
     classifier = ActionClassifier.load(FOLDER, cache_dir=tmp_path / "cache")
     job = ClipsJob(read_dataset(clips), tmp_path, Split.VAL, judging=JudgeConfig((LABELS[:3],)))

@@ -101,7 +101,9 @@ def test_list_models_leaves_out_broken_folders_and_says_so(folder: Path, caplog:
 
 
 def test_clip_config_is_what_the_network_was_trained_on() -> None:
-    config = ModelInput(frames=16, height=112, width=112, rate_hz=12.5, margin=0.6).clip_config(hop=8)
+    config = ModelInput(frames=16, height=112, width=112, rate_hz=12.5, margin=0.6).clip_config(
+        hop=8, provisional_from=24
+    )
     assert (config.length, config.size, config.rate_hz, config.margin, config.hop) == (16, 112, 12.5, 0.6, 8)
     assert config.provisional_from == 16
     with pytest.raises(CardError, match="112 × 224"):
@@ -109,6 +111,8 @@ def test_clip_config_is_what_the_network_was_trained_on() -> None:
 
 
 def test_clip_config_of_a_network_for_scenes_asks_for_whole_pictures_of_any_shape() -> None:
-    config = ModelInput(kind="scene", frames=16, height=112, width=200, rate_hz=12.5).clip_config(hop=8)
+    config = ModelInput(kind="scene", frames=16, height=112, width=200, rate_hz=12.5).clip_config(
+        hop=8, provisional_from=24
+    )
     assert (config.length, config.scene_hw, config.rate_hz, config.provisional_from) == (16, (112, 200), 12.5, 16)
     assert ModelInput().clip_config(hop=8).scene_hw is None
