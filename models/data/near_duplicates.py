@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -82,6 +81,8 @@ def hash_clip(clip: Clip, pictures: int) -> Hashes:
     """uint8 (T, H, W, 3) RGB → uint64 (at most ``pictures``,): pHash of evenly spread pictures that are not flat."""
     places = np.unique(((np.arange(pictures) + 0.5) * len(clip) / pictures).astype(int))
     kept = [clip[place] for place in places if clip[place].std(axis=(0, 1)).max() >= _FLAT]
+    import imagehash  # noqa: PLC0415 - an extra that only hashing needs, not the options of the command
+
     bits = [imagehash.phash(Image.fromarray(picture)).hash.ravel() for picture in kept]
     return np.packbits(np.array(bits, bool).reshape(-1, 64), axis=1).view(np.uint64).ravel()
 

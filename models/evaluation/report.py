@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from models.evaluation.clips_and_videos import EVALUATION_FILE, MISTAKES_FOLDER, REPORT_FILE, Evaluation
 from models.evaluation.figures.bootstrap import LEVEL
 from models.evaluation.judge import Judgement
@@ -39,8 +37,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path, clips_folder: Path | 
 
 def render(template: str, context: dict[str, Any]) -> str:
     """A template beside this file → HTML, with everything put in escaped."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    import jinja2  # noqa: PLC0415 - an extra that only reports need
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template(template).render({"level": LEVEL, "note": "", "made": "", **context})
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from models.evaluation.figures.calibration import Calibration
 from models.evaluation.figures.metrics import Curve, Metrics
@@ -85,7 +83,7 @@ def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
 
 def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
     """A figure of its own, without pyplot's global state; → figure, axes (one, or [rows][columns])."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _matplotlib().figure.Figure(figsize=(width, height), layout="constrained")
     if rows == columns == 1:
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
@@ -99,10 +97,16 @@ def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> A
 def svg_of(figure: Any) -> str:
     """Figure → ``data:image/svg+xml;base64,…``, the same bytes for the same figure."""
     data = io.BytesIO()
-    with rc_context({"svg.hashsalt": "actoscope", "svg.fonttype": "path"}):
+    with _matplotlib().rc_context({"svg.hashsalt": "actoscope", "svg.fonttype": "path"}):
         figure.savefig(data, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return data_uri(data.getvalue(), "image/svg+xml")
 
 
 def data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _matplotlib() -> Any:
+    import matplotlib.figure  # noqa: PLC0415 - an extra that only reports need
+
+    return matplotlib

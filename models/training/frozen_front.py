@@ -12,6 +12,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from models.layers import SqueezeExcite3D
+from models.runtimes.host import gpu_present
 from models.runtimes.openvino import choose_precision
 from models.runtimes.runner import Precision
 
@@ -38,7 +39,7 @@ def load_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[Front
 
     OpenVINO on a CPU under the TensorFlow backend (bf16 where the CPU multiplies it natively), else Keras.
     """
-    if keras.backend.backend() == "tensorflow" and not _has_gpu():
+    if keras.backend.backend() == "tensorflow" and not gpu_present():
         return _openvino_front(model, clip_shape)
     return _keras_front(model), f"Keras on {keras.backend.backend()}"
 
@@ -68,12 +69,6 @@ def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[
         return np.asarray(request.get_output_tensor(0).data[0], np.float16)
 
     return features, f"OpenVINO {precision.value}"
-
-
-def _has_gpu() -> bool:
-    import tensorflow as tf  # noqa: PLC0415  # asked under its backend only
-
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _is_identity(gate: Any) -> bool:

@@ -6,7 +6,6 @@ import argparse
 import shlex
 from pathlib import Path
 
-from models.person_training import yolo
 from service.commands.printing import say
 
 DATA_TEXT = (
@@ -47,6 +46,8 @@ def _add_tuning(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from models.person_training import yolo  # noqa: PLC0415 - brings torch, which help and a mistake need not wait for
+
     yolo.quiet(arguments.work / "settings")
     from models.person_training.making import CardTexts, make  # noqa: PLC0415 - reads the environment that was just set
     from models.person_training.recipe import PersonRecipe  # noqa: PLC0415 - takes seconds, as torch does
