@@ -43,7 +43,8 @@ def found_by(weights: Path | None, encoder: Path | None, folder: Path) -> tuple[
             pytest.skip(f"{file.name} is not in ../shared")
     if video is None:
         pytest.skip("vtest.avi is neither in Debian's opencv-doc nor in ../shared/data/pets")
-    detector = PersonDetector.load(weights, DetectorConfig(cache_dir=folder, device="cpu"))
+    config = DetectorConfig(cache_dir=folder, weights_dir=REPOSITORY / "weights", device="cpu")
+    detector = PersonDetector.load(weights, config)
     appearance = AppearanceEncoder.load(encoder, AppearanceConfig(folder))
     return benchmark.record(video, detector, appearance), benchmark.read_truth(truth)
 
