@@ -27,6 +27,7 @@ FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordi
 PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
 LEARNING_RATE = 0.02  # a frame
 MISSED = 1.5  # intervals between detections: one may miss a person, and they come a little late
+SLACK_SEEN, SLACK_LOST = 0.25, 0.5  # heights that a person may be off the prediction: seen lately, or lost
 INTERVAL_RATE = 0.2  # a detection
 MAX_INTERVAL_S = 2.0  # longer ones are no pace but an outage
 VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
@@ -348,20 +349,12 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
 
         For detections so rare that people leave their boxes between two of them.
         """
-        ways = np.array([[self._way(tracks[row], detections[column]) for column in columns] for row in rows])
+        ways = np.array(
+            [[self._way(tracks[row], detections[column], SLACK_SEEN) for column in columns] for row in rows]
+        )
         looks = self._appearance(tracks, detections, rows, columns) / self._looks_limit()
         mixed = np.where(np.isnan(looks), ways, (ways + np.minimum(looks, 2.0)) / 2)
         return np.where(ways <= 1.0, mixed, 2.0)
-
-    def _way(self, track: _PersonTrack, detection: Detection) -> float:
-        """Distance between prediction and detection, as a share of the way that is possible; 2 for another size."""
-        x, y, _, height = detection.to_xyah()
-        known_height = max(float(track.mean[3]), 1.0)
-        if not 0.6 < height / known_height < 1.67:
-            return 2.0
-        unseen_s = self.clock.time_s - track.seen_s
-        reach = known_height * (0.25 + self.clock.config.reach_heights_per_s * float(unseen_s))
-        return float(np.hypot(x - track.mean[0], y - track.mean[1]) / reach)
 
     def _return_cost(
         self, tracks: list[_PersonTrack], detections: list[Detection], rows: Indices, columns: Indices
@@ -369,12 +362,23 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
         """(R, C): cosine distance where a lost person can have walked to the detection, else out of reach."""
         cost = self._appearance(tracks, detections, rows, columns)
         for row, index in enumerate(rows):
-            track = tracks[index]
-            unseen_s = self.clock.time_s - track.seen_s
             for column, chosen in enumerate(columns):
-                if not _within_reach(track, detections[chosen], unseen_s, self.clock.config):
+                if self._way(tracks[index], detections[chosen], SLACK_LOST) > 1.0:
                     cost[row, column] = np.nan
         return np.where(np.isnan(cost), 2.0, cost)
+
+    def _way(self, track: _PersonTrack, detection: Detection, slack: float) -> float:
+        """Distance between prediction and detection, as a share of how far the person can have walked unseen.
+
+        ``slack``: heights that are granted without any time. 2 for somebody of another height.
+        """
+        x, y, _, height = detection.to_xyah()
+        known_height = max(float(track.mean[3]), 1.0)
+        if not 0.6 < height / known_height < 1.67:
+            return 2.0
+        unseen_s = float(self.clock.time_s - track.seen_s)
+        reach = known_height * (slack + self.clock.config.reach_heights_per_s * unseen_s)
+        return float(np.hypot(x - track.mean[0], y - track.mean[1]) / reach)
 
     def _looks_limit(self) -> float:
         return float(self.metric.limit(self.clock.config.certainty))
@@ -392,15 +396,6 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
     ) -> NDArray[np.float64]:
         features = _features([detections[i] for i in columns])
         return self.metric.distances([tracks[i].track_id for i in rows], features)  # type: ignore[no-any-return]
-
-
-def _within_reach(track: _PersonTrack, detection: Detection, unseen_s: float, config: TrackerConfig) -> bool:
-    """Whether the person of ``track`` can be where ``detection`` is: walking distance, and about the same height."""
-    x, y, _, height = detection.to_xyah()
-    known_height = max(float(track.mean[3]), 1.0)
-    distance = float(np.hypot(x - track.mean[0], y - track.mean[1]))
-    limit = known_height * (0.5 + config.reach_heights_per_s * unseen_s)
-    return distance <= limit and 0.6 < height / known_height < 1.67
 
 
 def _is_inside(box_xyxy: Floats, size_hw: tuple[int, int], border: float) -> bool:
