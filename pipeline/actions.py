@@ -99,6 +99,7 @@ class _TrackActions:
     smoothed: Floats | None = None  # float32 (C,)
     scored_s: float = -math.inf
     provisional: bool = False
+    model: str = ""
     actions: dict[str, _Action] = field(default_factory=dict)
 
 
@@ -187,7 +188,7 @@ class ActionSmoother:
         else:
             weight = -math.expm1(-(score.end_s - track.scored_s) / self._config.time_constant_s)
             track.smoothed = track.smoothed + np.float32(weight) * (probabilities - track.smoothed)
-        track.scored_s, track.provisional = score.end_s, score.provisional
+        track.scored_s, track.provisional, track.model = score.end_s, score.provisional, score.model
         return events + self._move(score.track_id, track, captured_at)
 
     def _move(self, track_id: int, track: _TrackActions, captured_at: float) -> list[ActionEvent]:
@@ -209,7 +210,7 @@ class ActionSmoother:
             if kind is not None:
                 action.event_id = action.event_id or self._new_event_id()
                 action.told_s, action.told_confidence = now_s, action.confidence
-                events.append(_event(track_id, label, action, kind, None, captured_at))
+                events.append(_event(track_id, label, action, kind, None, captured_at, track.model))
         return events
 
     def _due(self, action: _Action, now_s: float) -> EventKind | None:
@@ -234,7 +235,7 @@ class ActionSmoother:
         if action.event_id is None:
             return []
         action.confidence = action.peak
-        return [_event(track_id, label, action, EventKind.ENDED, max(end_s, action.onset_s), captured_at)]
+        return [_event(track_id, label, action, EventKind.ENDED, max(end_s, action.onset_s), captured_at, track.model)]
 
     def _on(self, labels: tuple[str, ...]) -> Floats:
         """→ float32 (C,) the on threshold of each label; infinite for a label that is not allowed."""
@@ -254,11 +255,17 @@ class ActionSmoother:
             return None
         scores = {track.labels[index]: min(1.0, float(track.smoothed[index])) for index in order[: self._config.top_k]}
         confidence = min(1.0, float(track.smoothed[named[0]]))
-        return TrackLabel(track.labels[named[0]], confidence, scores, track.scored_s, track.provisional)
+        return TrackLabel(track.labels[named[0]], confidence, scores, track.scored_s, track.provisional, track.model)
 
 
 def _event(
-    track_id: int, label: str, action: _Action, kind: EventKind, end_s: float | None, captured_at: float
+    track_id: int,
+    label: str,
+    action: _Action,
+    kind: EventKind,
+    end_s: float | None,
+    captured_at: float,
+    model: str,
 ) -> ActionEvent:
     event_id = action.event_id or ""
-    return ActionEvent(event_id, track_id, label, kind, action.confidence, action.onset_s, end_s, captured_at)
+    return ActionEvent(event_id, track_id, label, kind, action.confidence, action.onset_s, end_s, captured_at, model)

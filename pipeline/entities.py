@@ -91,6 +91,7 @@ class Clip:
     provisional: bool = False
     first_sample: int = 0
     box: Floats | None = None  # float32 (4,) 0..1
+    model: str = ""  # the network that it was cut for
 
     def stack(self) -> NDArray[np.uint8]:
         """→ uint8 (T, S, S, 3) RGB."""
@@ -109,6 +110,7 @@ class ActionScores:
     captured_at: float
     received_s: float
     provisional: bool = False
+    model: str = ""  # the network that answered
 
     @classmethod
     def of(cls, clip: Clip, labels: tuple[str, ...], probabilities: Floats) -> ActionScores:
@@ -122,6 +124,7 @@ class ActionScores:
             captured_at=clip.captured_at,
             received_s=clip.received_s,
             provisional=clip.provisional,
+            model=clip.model,
         )
 
 
@@ -134,6 +137,7 @@ class TrackLabel:
     scores: Mapping[str, float]
     end_s: float  # media time of the newest clip behind it
     provisional: bool
+    model: str = ""  # the network that answered for the newest clip
 
 
 class EventKind(str, Enum):
@@ -154,6 +158,7 @@ class ActionEvent:
     start_s: float
     end_s: float | None
     captured_at: float
+    model: str = ""  # the network behind the newest score
 
 
 @dataclass(frozen=True, slots=True)

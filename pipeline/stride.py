@@ -1,5 +1,5 @@
 """How often to detect: every frame while the machine keeps up, every 2nd … 8th when it does not, three times a second
-at the least.
+at the least; and no more often than the machine's plan allows.
 
 Pure logic, fed with what happened to each frame. It goes up fast (half a second of overload) and down slowly (five
 seconds in which the smaller stride would have fitted with room to spare), so that it does not swing. For live sources
@@ -9,7 +9,7 @@ only: a file waits for the detector and keeps stride 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
+from math import ceil, exp, inf
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,31 @@ class StrideController:
         self._last_due: int | None = None
         self._detect_s: float | None = None  # smoothed
         self._interval_s: float | None = None  # smoothed, of the camera
+        self._limit_hz = inf
         self._drop_share = 0.0  # smoothed
         self._hot_s = 0.0
         self._cool_s = 0.0
 
     @property
     def stride(self) -> int:
-        return self._stride
+        return max(self._stride, self._least())
+
+    def limit(self, detections_per_s: float) -> None:
+        """From now on no more detections a second than this, counted in whole frames of the camera.
+
+        Without effect on a controller that is not adaptive.
+        """
+        self._limit_hz = detections_per_s if self._adaptive else inf
 
     @property
     def load(self) -> float:
         """Share of the available time that detection takes at the present stride; 0 until something was observed."""
-        return self._load_at(self._stride)
+        return self._load_at(self.stride)
 
     def due(self, frame_index: int) -> bool:
         """True for a frame to detect in. Indices may have gaps (drops); one that goes back starts again."""
         last = self._last_due
-        if last is not None and last <= frame_index < last + self._stride:
+        if last is not None and last <= frame_index < last + self.stride:
             return False
         self._last_due = frame_index
         return True
@@ -77,7 +85,7 @@ class StrideController:
         self._interval_s = _toward(self._interval_s, interval_s / (drops + 1), share)
         self._drop_share = _toward(self._drop_share, drops / (drops + 1), share)
         if detect_s is not None:
-            self._detect_s = _toward(self._detect_s, detect_s, min(1.0, share * self._stride))
+            self._detect_s = _toward(self._detect_s, detect_s, min(1.0, share * self.stride))
         self._adapt(interval_s)
 
     def _adapt(self, passed_s: float) -> None:
@@ -91,6 +99,12 @@ class StrideController:
             self._change(1)
         elif self._cool_s >= config.down_after_s and self._stride > 1:
             self._change(-1)
+
+    def _least(self) -> int:
+        """The smallest stride that keeps the limit, but never one that loses people."""
+        if not self._interval_s or self._limit_hz == inf:
+            return 1
+        return min(self._maximum(), max(1, ceil(1.0 / (self._limit_hz * self._interval_s) - 0.05)))
 
     def _maximum(self) -> int:
         """The largest stride for this camera: frames, and what they are of its time."""

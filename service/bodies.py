@@ -17,6 +17,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+TierName = Literal["auto", "full", "light"]
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 STREAM_EXAMPLE: dict[str, Any] = {
@@ -46,6 +47,10 @@ class StreamCreate(Request):
     transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP media")
     pace: Literal["fast", "realtime"] = Field("fast", description="files: as fast as possible, or as recorded")
     loop: bool = Field(False, description="files: begin again at the end")
+    tier: TierName = Field(
+        "auto",
+        description="which of the model's networks: its own, the lighter one, or what the machine can afford",
+    )
 
 
 class StreamPatch(Request):
@@ -63,9 +68,10 @@ class StreamPatch(Request):
     transport: Literal["tcp", "udp"] | None = None
     pace: Literal["fast", "realtime"] | None = None
     loop: bool | None = None
+    tier: TierName | None = None
     enabled: bool | None = Field(None, description="false stops the stream and keeps it")
 
-    @field_validator("url", "name", "model", "record", "transport", "pace", "loop", "enabled", mode="before")
+    @field_validator("url", "name", "model", "record", "transport", "pace", "loop", "tier", "enabled", mode="before")
     @classmethod
     def _not_null(cls, value: Any) -> Any:
         if value is None:
@@ -112,6 +118,7 @@ class Stream(BaseModel):
     transport: str = Field(examples=["tcp"])
     pace: str = Field(examples=["fast"])
     loop: bool
+    tier: TierName
     enabled: bool
     created_at: str = Field(examples=["2026-05-04T03:02:01.123Z"])
     state: Literal["connecting", "running", "reconnecting", "stopped", "failed"]
@@ -124,6 +131,12 @@ class Stream(BaseModel):
     detection_stride: int = Field(description="the detector runs on every n-th frame")
     label_age_ms: int | None = Field(description="age of the oldest label shown for a present person")
     hop_effective: float | None = Field(description="crops between two classified clips, as measured")
+    tier_running: Literal["full", "light"] = Field(description="the network that answers now")
+    tier_reason: str = Field(
+        description="why that one, and what else gives way", examples=["1 cameras, 4 people: 1.3 of 1.6 free cores"]
+    )
+    clip_hop_s: float = Field(description="media time between two clips of a person that the machine can afford")
+    detector_image_size: int = Field(description="side of the detector's input in pixels; 0: as configured")
     tracks: int = Field(description="people tracked now")
     restarts: int = Field(description="of the stream's process")
     size: Size | None = Field(description="of the picture in pixels")
@@ -145,6 +158,7 @@ class Event(BaseModel):
     started_at: str = Field(examples=["2026-05-04T03:02:01.123Z"])
     updated_at: str = Field(examples=["2026-05-04T03:02:09.400Z"])
     ended_at: str | None = Field(examples=["2026-05-04T03:02:09.400Z"])
+    model: str | None = Field(description="the network behind the newest message", examples=["surveillance"])
 
 
 class Recording(BaseModel):
@@ -174,6 +188,7 @@ class Model(BaseModel):
     provenance: str
     licence: str
     default: bool = Field(description="used by streams that name none")
+    light: str | None = Field(description="the lighter network with the same labels that streams may use instead")
     runtime: str | None = Field(
         description="what it runs on here, and why; null while it is not loaded",
         examples=["OpenVINO 2026.4 bf16 on CPU, 2 threads; chosen on this host: 0.56 of TensorFlow 2.21.0 f32's time"],
@@ -215,10 +230,11 @@ def to_stream(record: StreamRecord, status: StreamStatus) -> Stream:
     )
 
 
-_ASKED = ("id", "name", "model", "record", "transport", "pace", "loop", "enabled")
+_ASKED = ("id", "name", "model", "record", "transport", "pace", "loop", "tier", "enabled")
 _NOW = (
     *("code", "reason", "detection_stride", "label_age_ms", "hop_effective"),
     *("tracks", "restarts", "recording"),
+    *("tier_running", "tier_reason", "clip_hop_s", "detector_image_size"),
 )
 
 

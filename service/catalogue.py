@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from models.weights.cards import ModelCard, list_models
+from models.weights.cards import ModelCard, light_card, list_models
 from service.errors_base import InvalidRequest, Wrong, invalid, shown
 
 
@@ -22,12 +22,17 @@ class Catalogue:
         cards = await asyncio.to_thread(list_models, self._weights_dir)
         return {card.folder.name: card for card in cards}
 
-    async def check(self, model: str, actions: Mapping[str, float] | None) -> None:
-        """Raises InvalidRequest for an unknown network, or for labels it does not know, naming those that are alike."""
+    async def check(self, model: str, actions: Mapping[str, float] | None, tier: str = "auto") -> None:
+        """Raises InvalidRequest for an unknown network, one without the tier asked for, or labels it does not know.
+
+        It names labels that are alike.
+        """
         cards = await self.cards()
         if model not in cards:
             known = ", ".join(cards) or "none: train one, or fetch one with `actoscope weights pull i3d-kinetics400`"
             raise invalid("model", f"one of the networks in the weights folder ({known})", model)
+        if tier == "light" and light_card(cards[model]) is None:
+            raise invalid("tier", f"auto or full: {model} has no lighter network", tier)
         labels = cards[model].labels
         errors = [_unknown_label(label, labels) for label in actions or () if label not in labels]
         if actions is not None and not actions:

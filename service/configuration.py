@@ -38,6 +38,7 @@ class EngineConfig:
     max_models: int = 4
     stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
     threads: int = 0  # of each network on a CPU; 0: as many as there are cores
+    light_first: bool = False  # whether the lighter network of ``model`` is loaded first, and that one behind it
     measure: bool = False  # whether runtime `auto` times what there is for ``model``, if it is new to this host
 
     @classmethod
@@ -48,6 +49,7 @@ class EngineConfig:
         model: str | None = None,
         runtime: str | None = None,
         detector: Path | None = None,
+        light_first: bool = False,
         measure: bool = False,
     ) -> EngineConfig:
         """What is None is taken from the settings."""
@@ -63,6 +65,7 @@ class EngineConfig:
             max_batch=settings.batch,
             stem_memory_mb=settings.stem_memory_mb,
             threads=settings.threads,
+            light_first=light_first,
             measure=measure,
         )
 
@@ -75,7 +78,8 @@ class EngineConfig:
 class StagesConfig:
     """What the stages of one stream are made of (``stages.build_stages``).
 
-    ``adaptive`` leaves frames out where the machine cannot keep up with a camera; a file waits instead.
+    ``light_clip``: for the lighter network ``light_model`` of the same labels, None where there is none. ``adaptive``
+    leaves frames out where the machine cannot keep up with a camera; a file waits instead.
     """
 
     clip: ClipConfig = field(default_factory=ClipConfig)
@@ -83,6 +87,9 @@ class StagesConfig:
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
     adaptive: bool = False
     first_track_id: int = 1
+    model: str = ""
+    light_clip: ClipConfig | None = None
+    light_model: str = ""
 
     @classmethod
     def from_settings(
@@ -98,15 +105,22 @@ class StagesConfig:
 
         Raises CardError where the card cannot be read or asks for clips that nobody can make.
         """
-        from models.weights.cards import read_card  # noqa: PLC0415 - a stream's process reads no card, needs no pydantic
+        from models.weights.cards import light_card, read_card  # noqa: PLC0415 - a stream's process reads no card, needs no pydantic
 
-        shape = read_card(model_dir).input
-        plain = cls.without_card(settings)
-        return replace(
-            plain,
-            clip=shape.clip_config(hop or settings.clip_hop, first_clip or settings.first_clip),
+        card = read_card(model_dir)
+        crops = hop or settings.clip_hop, first_clip or settings.first_clip
+        plain = replace(
+            cls.without_card(settings),
+            clip=card.input.clip_config(*crops),
+            model=model_dir.name,
             track_confidence=track_confidence or settings.track_confidence,
         )
+        light = light_card(card)
+        if light is None:
+            return plain
+        thinner = light.input.rate_hz / card.input.rate_hz
+        clip = light.input.clip_config(*(max(1, round(count * thinner)) for count in crops))
+        return replace(plain, light_clip=clip, light_model=light.folder.name)
 
     @classmethod
     def without_card(cls, settings: Settings) -> StagesConfig:

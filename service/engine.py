@@ -15,10 +15,15 @@ import numpy as np
 
 from models.classifier import ActionClassifier
 from models.errors import OverlapUnsupportedError
+from models.runtimes.host import cores
 from models.runtimes.overlap import Place, StemReuse
+from models.weights.cards import light_card, read_card
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from service.budget.budget import FEATURE_WORK, clip_work, detect_work
+from service.budget.costs import Costs
+from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig
 from service.counters import BATCH_BUCKETS, Measures
 from service.errors_base import ServiceError
@@ -60,13 +65,32 @@ class InferenceEngine:
     def __init__(self, config: EngineConfig, measures: Measures | None = None) -> None:
         self.config = config
         self.measures = measures or Measures()
+        self.costs = Costs()
         log.info("loading the person detector (the first start converts it)")
         self._detector = load_detector(config)
         log.info("loading the appearance encoder (the first start converts it)")
         self._encoder = load_encoder(config)
         self._classifiers: dict[str, ActionClassifier] = {}
         self._load_lock = threading.Lock()
-        self.classifier(config.model)
+        self._notes: dict[str, str] = {}  # of networks that are not loaded: why
+        self.classifier(self._first())
+
+    def _first(self) -> str:
+        """The network that gives the first labels: where a lighter one may do, that one, which is ready at once."""
+        light = light_card(read_card(self.config.model_dir)) if self.config.light_first else None
+        return self.config.model if light is None else light.folder.name
+
+    def loaded(self, name: str) -> bool:
+        return name in self._classifiers
+
+    def note(self, name: str, text: str) -> None:
+        """What ``describe`` says of a network that is not loaded."""
+        self._notes[name] = text
+
+    def unload(self, name: str) -> None:
+        """Gives its memory back; the next use loads it again."""
+        with self._load_lock:
+            self._classifiers.pop(name, None)
 
     def classifier(self, name: str) -> ActionClassifier:
         """The loaded network of ``weights/<name>``; loads it the first time. Raises ModelUnavailable."""
@@ -86,7 +110,20 @@ class InferenceEngine:
                 raise ModelUnavailable(f"model {name!r} cannot be loaded: {error}") from error
             self._reuse_stems(loaded)
             self._classifiers[name] = loaded
+            self._notes.pop(name, None)
             return loaded
+
+    def measure_clip(self, name: str) -> None:
+        """One empty clip, where it is not known yet what a clip costs here."""
+        classifier = self.classifier(name)
+        if classifier.sees_scenes or self.costs.of(clip_work(name)) is not None:
+            return
+        with self.costs.timed(clip_work(name), self._threads):
+            classifier.predict(np.zeros((1, *classifier.clip_shape), np.uint8))
+
+    @property
+    def _threads(self) -> int:
+        return self.config.threads or cores()
 
     def _reuse_stems(self, classifier: ActionClassifier) -> None:
         """Where network and runtime can (``models.runtimes.overlap``); elsewhere every clip is computed whole."""
@@ -100,21 +137,29 @@ class InferenceEngine:
     def describe(self) -> dict[str, str]:
         """What runs where, for people and for the API."""
         models = {f"model:{name}": item.runtime for name, item in list(self._classifiers.items())}
-        return {"detector": self._detector.description, **models}
+        notes = {f"model:{name}": text for name, text in list(self._notes.items())}
+        return {"detector": self._detector.description, **notes, **models}
 
-    def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats]) -> list[Detections]:
-        """A batch of frames of several streams → their people, with features where association is not clear."""
+    def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats], image_size: int = 0) -> list[Detections]:
+        """A batch of frames of several streams → their people, with features where association is not clear.
+
+        ``image_size``: the detector's input side in pixels, 0 as configured.
+        """
+        size = image_size or self.config.detector_image_size
         self.measures.observe("batch:detect", len(images), tuple(map(float, BATCH_BUCKETS)))
-        with self.measures.timed("detect"):
-            found = self._detector.detect(images)
+        with self.measures.timed("detect"), self.costs.timed(detect_work(size), self._threads) as done:
+            done.count = len(images)
+            found = self._detector.detect(images, size)
         with self.measures.timed("appearance"):
             return [self._with_features(*item) for item in zip(images, found, expected_xyxy, strict=True)]
 
     def _with_features(self, image: Image, detections: Detections, expected_xyxy: Floats) -> Detections:
-        described = with_features(self._encoder, image, detections, expected_xyxy)
-        computed = 0 if described.features is None else int(np.isfinite(described.features[:, 0]).sum())
-        if computed:
-            self.measures.count("appearance_features_total", computed)
+        with self.costs.timed(FEATURE_WORK, self._threads) as done:
+            described = with_features(self._encoder, image, detections, expected_xyxy)
+            done.count = 0 if described.features is None else int(np.isfinite(described.features[:, 0]).sum())
+        if done.count:
+            self.measures.count("appearance_features_total", done.count)
+        self.measures.count("people_detected_total", len(detections))
         return described
 
     def classify(self, model: str, clips: Sequence[Pictures], keys: Sequence[TrackKey]) -> Floats:
@@ -124,7 +169,8 @@ class InferenceEngine:
         """
         classifier = self.classifier(model)
         self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
-        with self.measures.timed("classify"):
+        with self.measures.timed("classify"), self.costs.timed(clip_work(model), self._threads) as done:
+            done.count = len(clips)
             probabilities = _predict(classifier, clips, keys)
         self.measures.count("clips_classified_total", len(clips))
         self._measure_stems()
@@ -149,11 +195,13 @@ class InferenceEngine:
             self.measures.gauge("stem_memory_bytes", sum(each.memory_bytes for each in stats))
 
     def batch_limit(self, model: str) -> int:
-        return min(self.classifier(model).preferred_batch, self.config.max_batch)
+        ready = self._classifiers.get(model)
+        return 1 if ready is None else min(ready.preferred_batch, self.config.max_batch)
 
     def scene_limit(self, model: str) -> int:
         """How many people of one scene to classify together, for nearly the price of one; 0 for models of crops."""
-        return self.config.max_batch if self.classifier(model).sees_scenes else 0
+        ready = self._classifiers.get(model)
+        return self.config.max_batch if ready is not None and ready.sees_scenes else 0
 
 
 def _predict(classifier: ActionClassifier, clips: Sequence[Pictures], keys: Sequence[TrackKey]) -> Floats:
@@ -235,7 +283,10 @@ class LocalInference:
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         return self._engine.detect([frame.image], [expected_xyxy])[0]
 
-    def submit(self, clip: Clip) -> None:
+    def plan(self) -> Plan:
+        return EVERYTHING
+
+    def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self._waiting.append(clip)
 
     def finish(self) -> None:

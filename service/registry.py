@@ -101,8 +101,9 @@ class StreamRegistry:
             pace=source.options.pace or asked.pace,
             loop=asked.loop if source.options.loop is None else source.options.loop,
             created_at=time.time(),
+            tier=asked.tier,
         )
-        await self._catalogue.check(record.model, record.actions)
+        await self._catalogue.check(record.model, record.actions, record.tier)
         async with self._lock(record.id):  # a DELETE between row and start would leave a running stream without a row
             async with self._adding:
                 await self._check_room()
@@ -128,8 +129,8 @@ class StreamRegistry:
             fresh = replace(record, **self._with_source(record, changes))
             if replace(fresh, name=record.name) != record:
                 fresh = replace(fresh, finished_at=None)  # the change plays it anew
-            if {"model", "actions"} & changes.keys():
-                await self._catalogue.check(fresh.model, fresh.actions)
+            if {"model", "actions", "tier"} & changes.keys():
+                await self._catalogue.check(fresh.model, fresh.actions, fresh.tier)
             if not await self._store.change_stream(fresh):
                 raise not_found("stream", stream_id)
             await self._apply(record, fresh)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.actions import ActionSmoother
-from pipeline.scene_clips import clip_buffer
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker, TrackerConfig
+from service.budget.tiered_clips import TieredClips
 from service.configuration import StagesConfig
 from service.counters import Measures
 from service.ids import new_id
@@ -24,7 +24,7 @@ def build_stages(
     """Fresh stages; ``event_ids`` names the events that begin."""
     return Stages(
         tracker=PersonTracker(TrackerConfig.starting_at(config.track_confidence), config.first_track_id),
-        clip_buffer=clip_buffer(config.clip),
+        clips=TieredClips(config.model, config.clip, config.light_model, config.light_clip),
         smoother=ActionSmoother(config.smoother, new_event_id=event_ids),
         stride=StrideController(adaptive=config.adaptive),
         measures=measures or Measures(),

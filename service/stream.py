@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.actions import ActionSmoother
-from pipeline.clips import ClipBuffer
 from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult, Track
-from pipeline.scene_clips import SceneClipBuffer
 from pipeline.stride import StrideController
+from service.budget.plan import Plan, Tier
+from service.budget.turns import Turns
 from service.counters import Measures
 
 
@@ -21,8 +21,14 @@ class Inference(Protocol):
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         """→ the frame's people, or None when inference is away for now (tracks then coast)."""
 
-    def submit(self, clip: Clip) -> None:
-        """Never blocks a live stream; a newer clip of the same track replaces one that still waits."""
+    def plan(self) -> Plan:
+        """→ what this stream may ask for now."""
+
+    def submit(self, clip: Clip, gain: float = 1.0) -> None:
+        """Never blocks a live stream; a newer clip of the same track replaces one that still waits.
+
+        ``gain``: what is gained by its answer for each second waited; those with the most come first.
+        """
 
     def take(self) -> list[ActionScores]:
         """→ all scores that arrived since the last call."""
@@ -45,6 +51,18 @@ class Tracker(Protocol):
         """→ the frame's tracks; None: the frame was left out by design, everybody moves on by prediction."""
 
 
+class Clips(Protocol):
+    """Rolling buffers of what the networks see, one a track (``budget.tiered_clips``, ``pipeline.clips``)."""
+
+    @property
+    def skipped(self) -> int: ...
+
+    def push(self, frame: Frame, tracks: Sequence[Track], tier: Tier) -> list[Clip]:
+        """→ the clips that became due at this frame, for the network of ``tier``, at most one a track."""
+
+    def fill(self) -> dict[int, int]: ...
+
+
 class Sink(Protocol):
     """Where results go. ``publish`` must not block a live stream."""
 
@@ -59,11 +77,13 @@ class Stages:
     """The state that one stream carries from frame to frame."""
 
     tracker: Tracker
-    clip_buffer: ClipBuffer | SceneClipBuffer  # by the model's card: crops of people, or whole scenes
+    clips: Clips
     smoother: ActionSmoother
     stride: StrideController
+    turns: Turns = field(default_factory=Turns)
     measures: Measures = field(default_factory=Measures)
     last_frame: Frame | None = None
+    clock: Callable[[], float] = time.monotonic
 
 
 def run_stream(source: Iterable[Frame], inference: Inference, stages: Stages, sink: Sink) -> None:
@@ -90,16 +110,17 @@ def take_last_scores(inference: Inference, stages: Stages, sink: Sink) -> None:
 
 def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameResult:
     """One frame through every stage."""
-    timed = stages.measures.timed
+    timed, plan = stages.measures.timed, inference.plan()
+    stages.stride.limit(plan.detections_per_s)
     detections = _detect(frame, inference, stages)
     with timed("track"):
         tracks = stages.tracker.update(frame, detections)
     with timed("crop"):
-        clips = stages.clip_buffer.push(frame, tracks)
-    for clip in clips:
-        inference.submit(clip)
+        clips = stages.clips.push(frame, tracks, plan.tier)
+    for chosen in stages.turns.choose(clips, tracks, stages.smoother.labels(), plan):
+        inference.submit(chosen.clip, chosen.gain)
     events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
-    labels, buffers = stages.smoother.labels(), stages.clip_buffer.fill()
+    labels, buffers = stages.smoother.labels(), stages.clips.fill()
     return FrameResult(frame, tracks, labels, buffers, events, detected=detections is not None)
 
 
@@ -108,9 +129,9 @@ def _detect(frame: Frame, inference: Inference, stages: Stages) -> Detections | 
     last, stages.last_frame = stages.last_frame, frame
     detections, waited_s = None, None
     if stages.stride.due(frame.index):
-        begin = time.monotonic()
+        begin = stages.clock()
         detections = inference.detect(frame, stages.tracker.expected(frame.time_s))
-        waited_s = time.monotonic() - begin
+        waited_s = stages.clock() - begin
         stages.measures.observe("stage:detect_wait", waited_s)
     else:
         stages.measures.count("frames_coasted_total")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import CardError
+from service.budget.plan import TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.hub import Hub
 from service.processes.inference_runner import InferenceRunner
@@ -262,12 +263,16 @@ def to_status(runner: StreamRunner) -> StreamStatus:
         restarts=runner.restarts,
         size_hw=stats.size_hw,
         recording=stats.recording,
+        tier_running=stats.plan.tier.value,
+        tier_reason=stats.plan.reason,
+        clip_hop_s=stats.plan.hop_s,
+        detector_image_size=stats.plan.image_size,
     )
 
 
 def inference_setup(settings: Settings, address: str) -> InferenceSetup:
     """What the inference process is told."""
-    engine = EngineConfig.from_settings(settings, measure=True)
+    engine = EngineConfig.from_settings(settings, light_first=True, measure=True)
     return InferenceSetup(log_level=settings.log_level, log_format=settings.log_format, engine=engine, address=address)
 
 
@@ -294,6 +299,7 @@ def stream_setup(settings: Settings, stream: StreamRecord, inference: str) -> St
         stages=stages_config(settings, stream.model).watching_for(stream.actions),
         inference=inference,
         tracks_hz=settings.tracks_hz,
+        tier=TierChoice(stream.tier),
         recording=recording if stream.record else None,
     )
 

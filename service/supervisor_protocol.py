@@ -37,6 +37,10 @@ class StreamStatus:
     restarts: int = 0
     size_hw: tuple[int, int] | None = None
     recording: str = "off"
+    tier_running: str = "full"
+    tier_reason: str = ""
+    clip_hop_s: float = 0.0
+    detector_image_size: int = 0
 
 
 class Supervisor(Protocol):

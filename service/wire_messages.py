@@ -40,6 +40,8 @@ class KnownEvent(Protocol):
     def started_at(self) -> float: ...
     @property
     def updated_at(self) -> float: ...
+    @property
+    def model(self) -> str | None: ...
 
 
 def rfc3339(unix_s: float) -> str:
@@ -86,12 +88,13 @@ def _track(track: Track, result: FrameResult, buffer_size: int) -> dict[str, Any
 
 def _label(label: TrackLabel | None) -> dict[str, Any]:
     if label is None:
-        return {"action": None, "confidence": None, "scores": {}, "provisional": False}
+        return {"action": None, "confidence": None, "scores": {}, "provisional": False, "model": None}
     return {
         "action": label.action,
         "confidence": _score(label.confidence),
         "scores": {name: _score(value) for name, value in label.scores.items()},
         "provisional": label.provisional,
+        "model": label.model or None,
     }
 
 
@@ -113,6 +116,7 @@ def to_action_message(stream_id: str, event: ActionEvent) -> dict[str, Any]:
         "start_s": round(event.start_s, _TIME_DIGITS),
         "end_s": None if event.end_s is None else round(event.end_s, _TIME_DIGITS),
         "captured_at": rfc3339(event.captured_at),
+        "model": event.model or None,
     }
 
 
@@ -147,6 +151,7 @@ def ended_after_crash(event: KnownEvent) -> dict[str, Any]:
         "start_s": event.start_s,
         "end_s": round(event.start_s + max(0.0, event.updated_at - event.started_at), _TIME_DIGITS),
         "captured_at": rfc3339(event.updated_at),
+        "model": event.model,
     }
 
 

@@ -83,6 +83,7 @@ class ModelCard(_Value):
     runtime: str = Field(
         default="auto", min_length=1
     )  # what runs it unless asked otherwise: a name in models.runtimes.runner
+    light: str = ""  # a cheaper network with the same labels beside this one, for where the machine cannot keep up
     metrics: Mapping[str, float] = {}  # measured by this project only
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
     provenance: str = Field(min_length=1)
@@ -123,6 +124,24 @@ def read_card(folder: Path) -> ModelCard:
     if missing:
         raise CardError(f"{path}: sha256: names no {' and no '.join(sorted(missing))}")
     return card.model_copy(update={"folder": folder, "labels": _read_labels(folder, card.num_classes)})
+
+
+def light_card(card: ModelCard) -> ModelCard | None:
+    """→ the card of the lighter network that ``card`` names, beside its own folder; None where there is none to use.
+
+    One that cannot be read or knows other labels is logged and left out: the network itself goes on answering.
+    """
+    if not card.light:
+        return None
+    try:
+        light = read_card(card.folder.parent / card.light)
+    except CardError as error:
+        _LOG.warning("%s: its lighter network is left out: %s", card.name, error)
+        return None
+    if light.labels != card.labels or light.input.kind != card.input.kind:
+        _LOG.warning("%s: its lighter network %s is left out: it knows other labels", card.name, card.light)
+        return None
+    return light
 
 
 def _read_labels(folder: Path, num_classes: int) -> tuple[str, ...]:

@@ -21,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it")
     parser.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
     parser.add_argument("--model", help="folder name in the weights directory")
+    parser.add_argument(
+        "--tier",
+        choices=("full", "light"),
+        default="full",
+        help="which of the model's networks: its own, or the lighter one with fewer detections (default: full)",
+    )
     add_runtime(parser)
     parser.add_argument("--hop", type=positive, help="crops between two classified clips (default: ACTOSCOPE_CLIP_HOP)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

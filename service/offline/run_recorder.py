@@ -19,6 +19,7 @@ from pipeline.entities import (
     TrackLabel,
     TrackState,
 )
+from service.budget.plan import Plan
 from service.stream import Inference
 
 
@@ -33,9 +34,12 @@ class RecordingInference:
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         return self._inner.detect(frame, expected_xyxy)
 
-    def submit(self, clip: Clip) -> None:
+    def plan(self) -> Plan:
+        return self._inner.plan()
+
+    def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self._filled[clip.track_id, clip.end_s] = clip.filled
-        self._inner.submit(clip)
+        self._inner.submit(clip, gain)
 
     def finish(self) -> None:
         self._inner.finish()

@@ -11,10 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from service.budget.plan import EVERYTHING, UNPLANNED, Plan, StreamLoad
 from service.counters import Measures
 from service.processes.ipc import ChannelClosed
 from service.processes.messages import (
@@ -24,9 +26,11 @@ from service.processes.messages import (
     DetectAnswer,
     DetectRequest,
     Hello,
+    LoadReport,
     MessageChannel,
     ModelProblem,
     NoClip,
+    PlanAdvice,
     ScoresAnswer,
     TrackGone,
     UnexpectedMessage,
@@ -50,19 +54,19 @@ class InferenceClient:
     def __init__(
         self,
         address: str,
-        stream_id: str,
-        model: str,
+        hello: Hello,
         measures: Measures,
         patient: bool = False,
         detect_timeout_s: float = 5.0,
     ) -> None:
         self._address = address
-        self._hello = Hello(stream_id, model)
+        self._hello = hello
         self._measures = measures
         self._patient = patient
         self._detect_timeout_s = detect_timeout_s
         self._condition = threading.Condition()
         self._channel: MessageChannel | None = None
+        self._plan = EVERYTHING if patient else UNPLANNED
         self._labels: tuple[str, ...] = ()
         self._clips: dict[int, Clip] = {}
         self._sent: dict[int, Clip] = {}
@@ -77,6 +81,15 @@ class InferenceClient:
         self._thread.start()
 
     # -- what the straight line calls
+
+    def plan(self) -> Plan:
+        return self._plan
+
+    def report(self, load: StreamLoad) -> None:
+        """What the stream asks of the machine now; the plan follows it."""
+        channel = self._channel
+        if channel is not None:
+            _try_send(channel, LoadReport(load))
 
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         found = self._detect_once(frame, expected_xyxy)
@@ -126,7 +139,7 @@ class InferenceClient:
             ):
                 self._condition.wait(0.1)
 
-    def submit(self, clip: Clip) -> None:
+    def submit(self, clip: Clip, gain: float = 1.0) -> None:
         with self._condition:
             replaced = self._clips.get(clip.track_id)
             self._clips[clip.track_id] = clip
@@ -135,7 +148,7 @@ class InferenceClient:
             self._measures.count("clips_skipped_total")
         self._measures.count("clips_submitted_total")
         if channel is not None:
-            _try_send(channel, ClipOffer(clip.track_id))
+            _try_send(channel, ClipOffer(clip.track_id, clip.model, gain))
 
     def take(self) -> list[ActionScores]:
         with self._condition:
@@ -216,6 +229,8 @@ class InferenceClient:
                 self._on_want(channel, message.track_id)
             case ScoresAnswer():
                 self._on_scores(message)
+            case PlanAdvice():
+                self._plan = self._followed(message.plan)
             case Welcome():
                 self._on_welcome(channel, message)
             case ModelProblem():
@@ -223,15 +238,19 @@ class InferenceClient:
             case _:
                 raise unexpected(message, "a stream's inference client")
 
+    def _followed(self, plan: Plan) -> Plan:
+        """A file that waits for every stage gives nothing up but the network that it is told to use."""
+        return replace(EVERYTHING, tier=plan.tier, reason=plan.reason) if self._patient else plan
+
     def _on_welcome(self, channel: MessageChannel, welcome: Welcome) -> None:
         with self._condition:
             self._labels = welcome.labels
             self._channel = channel
             self._scene = None
             self.problem = None
-            waiting = list(self._clips)
-        for track_id in waiting:
-            _try_send(channel, ClipOffer(track_id))
+            waiting = list(self._clips.values())
+        for clip in waiting:
+            _try_send(channel, ClipOffer(clip.track_id, clip.model, gain=1.0))
 
     def _on_problem(self, reason: str) -> None:
         if reason != self.problem:
@@ -261,7 +280,7 @@ class InferenceClient:
         if clip.box is not None:
             self._scene = clip.crops
         crops = None if known else clip.stack()
-        return ClipAnswer(clip.track_id, clip.first_sample, clip.filled, crops, clip.box)
+        return ClipAnswer(clip.track_id, clip.model, clip.first_sample, clip.filled, crops, clip.box)
 
     def _on_scores(self, answer: ScoresAnswer) -> None:
         track_id = answer.track_id

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.entities import Image
+from service.budget.plan import Plan
 from service.counters import Measures
 from service.engine import InferenceEngine, ModelUnavailable, Pictures
 from service.processes.child import ControlLink, leave, start_child
@@ -33,15 +34,18 @@ from service.processes.messages import (
     InferenceReady,
     InferenceSetup,
     InferenceStats,
+    LoadReport,
     MessageChannel,
     ModelProblem,
     NoClip,
+    PlanAdvice,
     ScoresAnswer,
     TrackGone,
     UnexpectedMessage,
     Welcome,
     unexpected,
 )
+from service.processes.planner import Planner
 from service.processes.scheduler import ClipScheduler, Key
 from service.processes.transport import Listener
 
@@ -53,15 +57,14 @@ CLASSIFY_NICENESS = 5
 
 
 class Connection:
-    """One stream: its channel, the model that it wants, and the clips that it was asked for."""
+    """One stream: its channel, and the clips that it was asked for."""
 
     def __init__(self, number: int, channel: MessageChannel) -> None:
         self.number = number
         self.channel = channel
         self.stream_id = ""
-        self.model = ""
         self._condition = threading.Condition()
-        self._answers: dict[int, Pictures | None] = {}
+        self._answers: dict[int, tuple[str, Pictures] | None] = {}
         self._asked: set[int] = set()
         self._scene: tuple[Image, ...] = ()  # the last one received; its other tracks refer to it
 
@@ -77,6 +80,9 @@ class Connection:
             self._scene = crops
         return Pictures(crops, answer.first_sample, answer.filled < len(crops), answer.box)
 
+    def advise(self, plan: Plan) -> None:
+        _try_send(self, PlanAdvice(plan))
+
     def ask(self, track_id: int) -> None:
         """Asks for the newest clip of a track; ``answer`` waits for it."""
         with self._condition:
@@ -84,14 +90,15 @@ class Connection:
             self._asked.add(track_id)
         self.channel.send(ClipWanted(track_id))
 
-    def put_answer(self, track_id: int, clip: Pictures | None) -> None:
+    def put_answer(self, track_id: int, clip: tuple[str, Pictures] | None) -> None:
+        """``clip``: the network that it was cut for, and what it sees."""
         with self._condition:
             if track_id in self._asked:  # else it came too late, and 9.6 MB would stay for ever
                 self._answers[track_id] = clip
                 self._condition.notify_all()
 
-    def answer(self, track_id: int, deadline: float) -> Pictures | None:
-        """→ the clip, or None if the track has none any more or the stream does not answer until ``deadline``."""
+    def answer(self, track_id: int, deadline: float) -> tuple[str, Pictures] | None:
+        """→ network and clip, or None if the track has none any more or the stream is silent until ``deadline``."""
         with self._condition:
             while track_id not in self._answers:
                 left = deadline - time.monotonic()
@@ -109,6 +116,7 @@ class Fetched:
 
     connection: Connection
     track_id: int
+    model: str
     pictures: Pictures
 
 
@@ -143,6 +151,7 @@ class InferenceServer:
         self._measures = engine.measures
         self._scheduler = ClipScheduler()
         self._frames = DetectQueue()
+        self._planner = Planner(engine)
         self._connections: dict[int, Connection] = {}
         self._closed = threading.Event()
         self._listener = Listener(address)
@@ -154,13 +163,20 @@ class InferenceServer:
 
     def close(self) -> None:
         self._closed.set()
+        self._planner.keep()
         self._scheduler.close()
         self._listener.close()
         for connection in list(self._connections.values()):
             connection.channel.close()
 
+    def tick(self) -> None:
+        """About once a second: plans anew and tells the streams."""
+        self._planner.tick()
+
     def report(self) -> dict[str, Any]:
         """Gauges for the supervisor, and everything measured."""
+        self._measures.gauge("budget_step", self._planner.step)
+        self._measures.gauge("detector_image_size", self._planner.image_size)
         stats = self._scheduler.stats()
         self._measures.gauge("clip_queue_depth", stats.waiting)
         self._measures.gauge("clip_oldest_wait_seconds", stats.oldest_wait_s)
@@ -192,6 +208,7 @@ class InferenceServer:
             log.error("stream %s sent a malformed message: %s", connection.stream_id, error)
         finally:
             connection.channel.close()
+            self._planner.leave(connection.number)
             self._scheduler.forget_connection(connection.number)
             self._engine.forget(lambda key: key[0] == connection.number)
             self._connections.pop(connection.number, None)
@@ -201,9 +218,11 @@ class InferenceServer:
             case DetectRequest():
                 self._frames.put(connection, message)
             case ClipOffer():
-                self._scheduler.offer((connection.number, message.track_id), connection.model)
+                self._scheduler.offer((connection.number, message.track_id), message.model, message.gain)
+            case LoadReport():
+                self._planner.observe(connection.number, message.load)
             case ClipAnswer():
-                connection.put_answer(message.track_id, connection.read_clip(message))
+                connection.put_answer(message.track_id, (message.model, connection.read_clip(message)))
             case NoClip():
                 connection.put_answer(message.track_id, None)
             case TrackGone():
@@ -216,14 +235,16 @@ class InferenceServer:
                 raise unexpected(message, "the inference process")
 
     def _welcome(self, connection: Connection, hello: Hello) -> None:
-        connection.stream_id, connection.model = hello.stream_id, hello.model
+        connection.stream_id = hello.stream_id
+        first = hello.light or hello.model  # the other one comes up behind it
         try:
-            labels = self._engine.classifier(connection.model).labels
+            labels = self._engine.classifier(first).labels
         except ModelUnavailable as error:
             connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
         connection.channel.send(Welcome(tuple(labels)))
-        log.info("stream %s joined, model %s", connection.stream_id, connection.model)
+        self._planner.join(connection.number, hello.model, hello.light, hello.tier, connection.advise)
+        log.info("stream %s joined, model %s", connection.stream_id, hello.model)
 
     def _detect(self) -> None:
         while not self._closed.is_set():
@@ -231,7 +252,8 @@ class InferenceServer:
             if not batch:
                 continue
             requests = [request for _, request in batch]
-            found = self._engine.detect([each.image for each in requests], [each.expected_xyxy for each in requests])
+            images, expected = [each.image for each in requests], [each.expected_xyxy for each in requests]
+            found = self._engine.detect(images, expected, self._planner.image_size)
             for (connection, request), people in zip(batch, found, strict=True):
                 answer = DetectAnswer(request.request, people.boxes_xyxy, people.confidences, people.features)
                 _try_send(connection, answer)
@@ -240,9 +262,8 @@ class InferenceServer:
         # Detection must keep the cameras' pace, labels may come a little later: where cores are scarce this thread
         # yields. On 2 cores detection then takes 21 ms instead of 50 beside a classifier that never pauses.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), CLASSIFY_NICENESS)
-        limit = self._engine.batch_limit(self._engine.config.model)
         while not self._closed.is_set():
-            model, keys = self._scheduler.take(limit, timeout_s=0.5)
+            model, keys = self._scheduler.take(self._engine.batch_limit, timeout_s=0.5)
             if not keys:
                 continue
             with self._measures.timed("fetch"):
@@ -250,11 +271,14 @@ class InferenceServer:
                 # Asked for after the pictures came: by then the stream has offered all the people of this scene.
                 room = self._engine.scene_limit(model) - len(keys)
                 fetched += self._fetch(self._scheduler.take_beside(keys[0], model, room))
-            if fetched:
-                self._classify_fetched(model, fetched)
+            for wanted in sorted({each.model for each in fetched}):  # a newer clip may be for the other network
+                self._classify_fetched(wanted, [each for each in fetched if each.model == wanted])
 
     def _classify_fetched(self, model: str, fetched: list[Fetched]) -> None:
         """Sends each stream its scores. Clips that the model cannot read are their own stream's problem only."""
+        if not self._engine.loaded(model):  # it was too dear; its streams ask the lighter one by now
+            self._measures.count("clips_unwanted_total", len(fetched))
+            return
         keys = [(each.connection.number, each.track_id) for each in fetched]
         try:
             found = self._engine.classify(model, [each.pictures for each in fetched], keys)
@@ -284,7 +308,7 @@ class InferenceServer:
                 continue
         deadline = time.monotonic() + CLIP_WAIT_S
         answers = [(connection, track_id, connection.answer(track_id, deadline)) for connection, track_id in asked]
-        return [Fetched(connection, track_id, clip) for connection, track_id, clip in answers if clip is not None]
+        return [Fetched(connection, track_id, *clip) for connection, track_id, clip in answers if clip is not None]
 
 
 def _try_send(connection: Connection, message: object) -> None:
@@ -322,6 +346,7 @@ def _serve_until_told(engine: InferenceEngine, link: ControlLink[InferenceSetup]
     server.start(link.fail)
     link.send(InferenceReady(engine.describe()))
     while not link.stopped.wait(1.0):
+        server.tick()
         link.send(InferenceStats(server.report(), engine.describe()))
     server.close()
     return link.exit_status

@@ -8,8 +8,8 @@ is pickled. A kind that is not listed here is an error that names it, on every r
     stream process → supervisor       StateReport StatsReport TracksReport ActionReport Picture SegmentReport Trouble
     supervisor → inference process    InferenceSetup first, then Stop
     inference process → supervisor    InferenceReady InferenceStats InferenceFailed
-    stream process → inference        Hello DetectRequest ClipOffer ClipAnswer NoClip TrackGone
-    inference → stream process        Welcome ModelProblem DetectAnswer ClipWanted ScoresAnswer
+    stream process → inference        Hello LoadReport DetectRequest ClipOffer ClipAnswer NoClip TrackGone
+    inference → stream process        Welcome PlanAdvice ModelProblem DetectAnswer ClipWanted ScoresAnswer
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from service.budget.plan import UNPLANNED, Plan, StreamLoad, TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.errors_base import ServiceError
 from service.processes.ipc import Channel, Packet, read_packet, write_packet
@@ -182,6 +183,7 @@ class StreamSetup(ChildSetup):
     stages: StagesConfig
     inference: str
     tracks_hz: float
+    tier: TierChoice = TierChoice.AUTO
     recording: RecordingSetup | None = None
 
 
@@ -218,6 +220,7 @@ class StatsReport:
     recording: str = "off"
     inference: bool = False
     problem: str | None = None
+    plan: Plan = UNPLANNED
     measures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -299,8 +302,28 @@ class InferenceFailed:
 @message("hello")
 @dataclass(frozen=True, slots=True)
 class Hello:
+    """``light``: the lighter network of ``model``, "" where there is none."""
+
     stream_id: str
     model: str
+    light: str = ""
+    tier: TierChoice = TierChoice.AUTO
+
+
+@message("load")
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """About once a second."""
+
+    load: StreamLoad
+
+
+@message("plan")
+@dataclass(frozen=True, slots=True)
+class PlanAdvice:
+    """From now on."""
+
+    plan: Plan
 
 
 @message("welcome")
@@ -339,9 +362,11 @@ class DetectAnswer:
 @message("offer")
 @dataclass(frozen=True, slots=True)
 class ClipOffer:
-    """A new clip of the track waits in the stream's process."""
+    """A new clip of the track waits in the stream's process. ``gain``: of its answer, for each second waited."""
 
     track_id: int
+    model: str
+    gain: float
 
 
 @message("want")
@@ -361,6 +386,7 @@ class ClipAnswer:
     """
 
     track_id: int
+    model: str
     first_sample: int
     filled: int
     crops: ByteArray | None

@@ -17,15 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.entities import ActionEvent, Frame, FrameResult
+from pipeline.entities import ActionEvent, Frame, FrameResult, TrackState
 from pipeline.errors import SourceError, SourceUrlError
 from pipeline.source import SourceOptions, SourceState, SourceStats, VideoSource
 from pipeline.source_url import SourcePolicy, SourceUrl
+from service.budget.plan import StreamLoad
 from service.counters import Measures, Rate
 from service.processes.child import ControlLink, leave, start_child
 from service.processes.inference_client import InferenceClient
 from service.processes.messages import (
     ActionReport,
+    Hello,
     Picture,
     RecordingSetup,
     SegmentReport,
@@ -127,7 +129,10 @@ class StreamProcess:
         patient = is_unhurried(self._url, setup.source)
         self._source = VideoSource(self._url, source_options(setup.source), self._on_state)
         self._inference = InferenceClient(
-            setup.inference, setup.stream_id, setup.model, self._measures, patient=patient
+            setup.inference,
+            Hello(setup.stream_id, setup.model, setup.stages.light_model, setup.tier),
+            self._measures,
+            patient=patient,
         )
         self._presenter = Presenter(
             LinkAudience(link), self._measures, setup.stages.clip.length, recording_plan(setup.recording), patient
@@ -176,7 +181,14 @@ class StreamProcess:
 
     def _report_loop(self) -> None:
         while not self._link.stopped.wait(1.0):
-            self._link.latest(self._stats())
+            stats = self._stats()
+            self._link.latest(stats)
+            self._inference.report(self._load(stats))
+
+    def _load(self, stats: StatsReport) -> StreamLoad:
+        last = self._sink.last
+        people = 0 if last is None else sum(track.state is TrackState.CONFIRMED for track in last.tracks)
+        return StreamLoad(stats.fps_in, people, min(people, self._stages.turns.settled))
 
     def _stats(self) -> StatsReport:
         """The stream's gauges and everything measured, for the API's status and metrics."""
@@ -196,6 +208,7 @@ class StreamProcess:
             recording=self._presenter.recording,
             inference=self._inference.connected,
             problem=self._inference.problem,
+            plan=self._inference.plan(),
             measures=self._measures.snapshot(),
         )
 
@@ -205,7 +218,8 @@ class StreamProcess:
         measures.set_counter("frames_in_total", source.frames_decoded)
         measures.set_counter("drops_total:source", source.frames_dropped)
         self._presenter.report(measures)
-        measures.set_counter("drops_total:clip_buffer", self._stages.clip_buffer.skipped)
+        measures.set_counter("drops_total:clip_buffer", self._stages.clips.skipped)
+        measures.set_counter("clips_not_worth_it_total", self._stages.turns.left_out)
         measures.set_counter("drops_total:tracks_message", self._link.replaced)
         measures.gauge("source_stuck_threads", source.stuck)
         measures.set_counter("corrupt_packets_total", source.corrupt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from models.weights.cards import light_card
 from service.bodies import Items, Model
 from service.routes.context import Here
 
@@ -25,6 +26,7 @@ async def list_models(here: Here) -> Items[Model]:
             provenance=card.provenance,
             licence=card.licence,
             default=folder == here.catalogue.default,
+            light=None if (light := light_card(card)) is None else light.folder.name,
             runtime=running.get(f"model:{folder}"),
         )
         for folder, card in cards.items()

@@ -63,6 +63,7 @@ def _update_event(row: EventRow, message: Message) -> None:
     row.kind, row.confidence, row.last_seq = message["kind"], message["confidence"] or 0.0, message["seq"]
     row.peak_confidence = max(row.peak_confidence, row.confidence)
     row.updated_at = time
+    row.model = message.get("model") or row.model
     if message["kind"] == "ended":
         row.end_s = message["end_s"]
         row.ended_at = time

@@ -22,7 +22,8 @@ class StreamRecord:
 
     ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more), ``url_redacted`` is
     what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label. ``finished_at`` is
-    Unix time when a file had been read to its end; it is not played again until somebody asks for it.
+    Unix time when a file had been read to its end; it is not played again until somebody asks for it. ``tier``: which
+    of the model's networks, auto, full or light.
     """
 
     id: str
@@ -38,6 +39,7 @@ class StreamRecord:
     enabled: bool = True
     created_at: float = 0.0  # Unix time
     finished_at: float | None = None
+    tier: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class EventRecord:
     started_at: float
     updated_at: float
     ended_at: float | None
+    model: str | None = None  # the network behind the newest message; None: stored by an older version
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class Store:
         options = {name: getattr(record, name) for name in _OPTIONS}
         options["actions"] = None if record.actions is None else dict(record.actions)
         options["finished_at"] = record.finished_at
+        options["tier"] = record.tier
         return {
             "id": record.id,
             "name": record.name,
@@ -127,7 +128,8 @@ class Store:
             **options,
             enabled=row.enabled,
             created_at=row.created_at,
-            finished_at=row.options.get("finished_at"),  # rows of older versions have none
+            finished_at=row.options.get("finished_at"),  # rows of older versions have none, nor a tier
+            tier=row.options.get("tier", "auto"),
         )
 
     # -- messages and events

@@ -25,7 +25,7 @@ class StreamRow(Base):
     url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox
     url_redacted: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[float] = mapped_column(Float(53))
 
@@ -56,6 +56,7 @@ class EventRow(Base):
     updated_at: Mapped[float] = mapped_column(Float(53))
     ended_at: Mapped[float | None] = mapped_column(Float(53))
     last_seq: Mapped[int] = mapped_column(BigInteger)
+    model: Mapped[str | None] = mapped_column(Text)
 
 
 class MessageRow(Base):

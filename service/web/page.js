@@ -85,6 +85,7 @@ function makeCard(id) {
   const reason = make("p", { className: "soft" });
   const source = make("p", { className: "soft" });
   const numbers = make("p", { className: "numbers" });
+  const tier = make("p", { className: "soft" });
   const record = make("button", { type: "button" });
   const power = make("button", { type: "button" });
   const restart = make("button", { type: "button", textContent: "Restart" });
@@ -113,7 +114,7 @@ function makeCard(id) {
   const element = make(
     "li", { className: "card" },
     make("div", { className: "card-head" }, name, state),
-    reason, source, numbers,
+    reason, source, numbers, tier,
     make("div", { className: "actions" }, record, power, restart, remove),
     problem,
   );
@@ -127,12 +128,21 @@ function makeCard(id) {
     reason.hidden = !reason.textContent;
     source.textContent = `${stream.url} · ${stream.model}`;
     numbers.replaceChildren(...numbersOf(stream).map((text) => make("span", {}, text)));
+    tier.textContent = tierOf(stream);
+    tier.hidden = !tier.textContent;
     record.textContent = stream.record ? (stream.recording === "paused" ? "Recording (paused)" : "Recording") : "Record";
     record.setAttribute("aria-pressed", String(stream.record));
     power.textContent = stream.enabled ? "Stop" : "Start";
     restart.hidden = !stream.enabled;
   };
   return { element, update };
+}
+
+/** Which network answers, and why that one: what the machine gives up must be seen. */
+function tierOf(stream) {
+  if (stream.state !== "running" || !stream.tier_reason) return "";
+  const input = stream.detector_image_size ? `, detector at ${stream.detector_image_size}` : "";
+  return `${stream.tier_running} network, a clip each ${stream.clip_hop_s.toFixed(1)} s${input} (${stream.tier_reason})`;
 }
 
 function numbersOf(stream) {

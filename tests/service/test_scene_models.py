@@ -14,7 +14,7 @@ from service.counters import Measures
 from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
-from service.processes.messages import pack
+from service.processes.messages import Hello, pack
 from service.processes.transport import unix_address
 from tests.support.service import collect, wait_for
 
@@ -110,7 +110,7 @@ def connect(tmp_path):
 
     def connect(engine: InferenceEngine) -> tuple[InferenceServer, InferenceClient]:
         server = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
-        client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures())
+        client = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_1", "m"), Measures())
         opened.extend([client, server])
         return server, client
 

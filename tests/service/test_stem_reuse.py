@@ -12,6 +12,7 @@ from service.counters import Measures
 from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
+from service.processes.messages import Hello
 from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, exposition
 from tests.support.service import wait_for
@@ -152,7 +153,7 @@ def test_stream_reuses_and_its_tracks_are_forgotten_over_the_socket(make_engine,
     engine = make_engine()
     server = InferenceServer(engine, unix_address(tmp_path / "inference.sock"))
     server.start(pytest.fail)
-    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "bright", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_1", "bright"), Measures())
     wait_for(lambda: client.connected, 5, "the client is connected")
     for first, track in ((0, 1), (8, 1), (8, 2)):
         client.submit(clip(first, track))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer, ClipConfig
+from pipeline.clips import ClipConfig
 from pipeline.entities import ActionScores, Detections, EventKind, Frame
 from pipeline.stride import StrideConfig, StrideController
 from pipeline.tracker import PersonTracker
+from service.budget.plan import EVERYTHING
+from service.budget.tiered_clips import TieredClips
 from service.stream import Stages, run_stream
 
 LABELS = ("standing", "walking")
@@ -32,7 +34,10 @@ class ScriptedInference:
             np.full((1, 4), 0.5, np.float32),
         )
 
-    def submit(self, clip):
+    def plan(self):
+        return EVERYTHING
+
+    def submit(self, clip, gain=1.0):
         self.clips.append(clip)
 
     def finish(self):
@@ -69,7 +74,7 @@ def frames(count, epoch=0, first=0):
 def stages(stride=1):
     controller = StrideController(StrideConfig(), adaptive=False)
     controller._stride = stride
-    clips = ClipBuffer(ClipConfig(provisional_from=24))
+    clips = TieredClips("m", ClipConfig(provisional_from=24))
     return Stages(PersonTracker(), clips, ActionSmoother(SmootherConfig()), controller)
 
 

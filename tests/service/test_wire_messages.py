@@ -19,7 +19,9 @@ def result(**changes) -> FrameResult:
         Track(4, np.array([100, 0, 200, 50], np.float32), TrackState.TENTATIVE, 0.5),
         Track(5, np.array([0, 0, 1, 1], np.float32), TrackState.DELETED, 0.5),
     )
-    labels = {3: TrackLabel("squat", 0.876543, {"squat": 0.876543, "push up": 0.1}, 1.2, provisional=True)}
+    labels = {
+        3: TrackLabel("squat", 0.876543, {"squat": 0.876543, "push up": 0.1}, 1.2, provisional=True, model="gym-light")
+    }
     return FrameResult(frame, tracks, labels, {3: 41}, **changes)
 
 
@@ -44,6 +46,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
                 "confidence": 0.8765,
                 "scores": {"squat": 0.8765, "push up": 0.1},
                 "provisional": True,
+                "model": "gym-light",
             },
             {
                 "track_id": 4,
@@ -55,6 +58,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
                 "confidence": None,
                 "scores": {},
                 "provisional": False,
+                "model": None,
             },
         ],
     }
@@ -66,7 +70,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
     [(EventKind.STARTED, None, None), (EventKind.UPDATED, None, None), (EventKind.ENDED, 9.87654, 9.877)],
 )
 def test_action_message_has_the_fields_of_the_contract(kind: EventKind, end_s, shown):
-    event = ActionEvent("evt_1", 3, "squat", kind, 0.66666, 1.00049, end_s, 1_777_000_000.0)
+    event = ActionEvent("evt_1", 3, "squat", kind, 0.66666, 1.00049, end_s, 1_777_000_000.0, "gym")
     assert to_action_message("str_1", event) == {
         "type": "action",
         "event_id": "evt_1",
@@ -78,6 +82,7 @@ def test_action_message_has_the_fields_of_the_contract(kind: EventKind, end_s, s
         "start_s": 1.0,
         "end_s": shown,
         "captured_at": "2026-04-24T03:06:40.000Z",
+        "model": "gym",
     }
 
 

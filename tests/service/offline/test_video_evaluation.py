@@ -14,11 +14,11 @@ from models.evaluation.videos.run import VideoRun, read_video_run
 from models.evaluation.videos.scores import shown_scores, winners
 from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.clips import ClipBuffer
 from pipeline.detector import resolve_person_weights
 from pipeline.entities import Frame
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
+from service.budget.tiered_clips import TieredClips
 from service.configuration import EngineConfig, StagesConfig
 from service.offline.run_recorder import RecordingInference, RunRecorder
 from service.offline.video_evaluation import VideoJob, run_videos
@@ -47,7 +47,7 @@ def scripted_frames(count: int) -> list[Frame]:
 def test_recorder_keeps_what_was_shown_and_what_it_was_made_from():
     inference, sink = RecordingInference(ScriptedInference()), RunRecorder(LABELS)
     clip = CARD.input.clip_config(8, provisional_from=24)
-    stages = Stages(PersonTracker(), ClipBuffer(clip), ActionSmoother(), StrideController(adaptive=False))
+    stages = Stages(PersonTracker(), TieredClips("m", clip), ActionSmoother(), StrideController(adaptive=False))
     run_stream(scripted_frames(90), inference, stages, sink)
     (track,) = sink.tracks()
     assert sink.size_hw == (240, 400) and sink.frame_numbers == list(range(1, 91))

@@ -2,15 +2,19 @@
 
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pipeline.entities import Clip, Detections, Frame
+from service.budget.costs import Costs
 from service.counters import Measures
 from service.engine import ModelUnavailable
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_process import InferenceServer
+from service.processes.messages import Hello
 from service.processes.transport import unix_address
 from tests.support.service import collect, wait_for
 
@@ -20,11 +24,11 @@ LABELS = ("standing", "walking")
 class ScriptedEngine:
     """Finds one person per frame; scores a clip by its mean brightness; can be held up."""
 
-    class config:
-        model = "m"
-
-    def __init__(self):
+    def __init__(self, cache_dir: Path):
+        self.config = SimpleNamespace(model="m", detector_image_size=640, threads=1, cache_dir=cache_dir)
         self.measures = Measures()
+        self.costs = Costs()
+        self.sizes = []
         self.batches = []
         self.keys = []
         self.gone = []
@@ -45,7 +49,11 @@ class ScriptedEngine:
     def forget(self, gone):
         self.gone.append([key for key in self.keys if gone(key)])
 
-    def detect(self, images, expected):
+    def loaded(self, name):
+        return name == "m"
+
+    def detect(self, images, expected, image_size=0):
+        self.sizes.append(image_size)
         boxes = [np.array([[0, 0, 1, float(image[0, 0, 0])]], np.float32) for image in images]
         return [Detections(box, np.ones(1, np.float32), np.ones((1, 2), np.float32)) for box in boxes]
 
@@ -58,8 +66,8 @@ class ScriptedEngine:
 
 
 @pytest.fixture
-def engine():
-    return ScriptedEngine()
+def engine(tmp_path):
+    return ScriptedEngine(tmp_path)
 
 
 @pytest.fixture
@@ -74,7 +82,7 @@ def server(engine, tmp_path):
 
 @pytest.fixture
 def client(server, tmp_path):
-    connected = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures())
+    connected = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_1", "m"), Measures())
     wait_for(lambda: connected.connected, 5, "the client is connected")
     yield connected
     connected.close()
@@ -86,7 +94,7 @@ def frame(value: int) -> Frame:
 
 def clip(track_id: int, value: int, end_s: float = 1.0) -> Clip:
     crops = tuple(np.full((8, 8, 3), value, np.uint8) for _ in range(4))
-    return Clip(track_id, crops, 0.0, end_s, 5.0, time.monotonic(), 4)
+    return Clip(track_id, crops, 0.0, end_s, 5.0, time.monotonic(), 4, model="m")
 
 
 def test_detect_answers_for_this_very_frame(client):
@@ -142,7 +150,7 @@ def test_forgotten_track_is_not_classified(client, engine):
 
 
 def test_keys_of_tracks_tell_streams_apart_and_are_forgotten_with_track_and_stream(server, client, engine, tmp_path):
-    other = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_2", "m", Measures())
+    other = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_2", "m"), Measures())
     wait_for(lambda: other.connected, 5, "the second client is connected")
     for sender, track in ((client, 1), (client, 2), (other, 1)):
         sender.submit(clip(track, 0))
@@ -161,7 +169,7 @@ def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
     path = unix_address(tmp_path / "inference.sock")
     first = InferenceServer(engine, path)
     first.start(pytest.fail)
-    client = InferenceClient(path, "str_1", "m", Measures())
+    client = InferenceClient(path, Hello("str_1", "m"), Measures())
     wait_for(lambda: client.connected, 5, "connected")
     first.close()
     wait_for(lambda: not client.connected, 5, "the loss is noticed")
@@ -175,7 +183,7 @@ def test_client_goes_on_when_the_server_dies_and_comes_back(engine, tmp_path):
 
 
 def test_model_that_cannot_be_loaded_is_a_problem_that_the_stream_can_tell(server, tmp_path):
-    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "other", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_1", "other"), Measures())
     problem = wait_for(lambda: client.problem, 5, "a problem")
     assert "no such folder" in problem
     client.close()
@@ -189,7 +197,7 @@ def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engi
         return ScriptedEngine.classifier(engine, name)
 
     engine.classifier = classifier
-    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_2", "missing", Measures())
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_2", "missing"), Measures())
     wait_for(lambda: client.problem, 5, "a problem")
     time.sleep(0.5)
     client.close()
@@ -198,7 +206,7 @@ def test_model_that_cannot_be_loaded_is_not_asked_for_again_at_once(server, engi
 
 def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
     path = unix_address(tmp_path / "inference.sock")
-    client = InferenceClient(path, "str_1", "m", Measures(), patient=True)
+    client = InferenceClient(path, Hello("str_1", "m"), Measures(), patient=True)
     found = []
     thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
     thread.start()
@@ -213,7 +221,7 @@ def test_patient_client_of_a_file_waits_until_inference_comes(engine, tmp_path):
 
 
 def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
-    client = InferenceClient(unix_address(tmp_path / "nobody.sock"), "str_1", "m", Measures(), patient=True)
+    client = InferenceClient(unix_address(tmp_path / "nobody.sock"), Hello("str_1", "m"), Measures(), patient=True)
     found = []
     thread = threading.Thread(target=lambda: found.append(client.detect(frame(9), np.zeros((0, 4), np.float32))))
     thread.start()
@@ -223,7 +231,7 @@ def test_patient_client_stops_waiting_when_it_is_closed(tmp_path):
 
 
 def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path):
-    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures(), patient=True)
+    client = InferenceClient(unix_address(tmp_path / "inference.sock"), Hello("str_1", "m"), Measures(), patient=True)
     wait_for(lambda: client.connected, 5, "the client is connected")
     engine.gate.clear()
     client.submit(clip(1, 255))
@@ -234,7 +242,9 @@ def test_finish_waits_for_the_clips_that_are_still_out(engine, server, tmp_path)
 
 
 def test_worker_that_hangs_costs_one_timeout_and_a_new_connection(engine, server, tmp_path):
-    client = InferenceClient(unix_address(tmp_path / "inference.sock"), "str_1", "m", Measures(), detect_timeout_s=0.3)
+    client = InferenceClient(
+        unix_address(tmp_path / "inference.sock"), Hello("str_1", "m"), Measures(), detect_timeout_s=0.3
+    )
     wait_for(lambda: client.connected, 5, "the client is connected")
     release = threading.Event()
     answer, engine.detect = engine.detect, lambda *a: (release.wait(10), ScriptedEngine.detect(engine, *a))[1]

@@ -76,8 +76,8 @@ def test_message_comes_back_as_it_was(content: Any):
 ARRAYS: list[Any] = [
     DetectRequest(7, np.arange(24, dtype=np.uint8).reshape(2, 4, 3), np.zeros((0, 4), np.float32)),
     DetectAnswer(7, np.ones((1, 4), np.float32), np.ones(1, np.float32), None),
-    ClipAnswer(3, 16, 24, np.zeros((4, 2, 2, 3), np.uint8), np.array([0, 0, 1, 1], np.float32)),
-    ClipAnswer(3, 16, 24, None, np.array([0, 0, 1, 1], np.float32)),
+    ClipAnswer(3, "m", 16, 24, np.zeros((4, 2, 2, 3), np.uint8), np.array([0, 0, 1, 1], np.float32)),
+    ClipAnswer(3, "m", 16, 24, None, np.array([0, 0, 1, 1], np.float32)),
     ScoresAnswer(3, np.array([0.25, 0.75], np.float32)),
 ]
 

@@ -1,0 +1,307 @@
+"""The compute budget: who gets what of this machine, so that people keep their IDs and get their labels.
+
+Pure logic on what it is told: what work costs here (``costs``), how many cores there are and what others take of them,
+and what each stream asks. All streams stand on one step of a ladder, which gives way in this order when there is too
+much work: more than ten detections a second, then the cheaper network, wider hops, a smaller detector input, fewer
+detections (never under three a second, below which people lose their IDs), and at last hops of up to eight seconds.
+What a rung leaves free shortens the hops again. It goes down at once and comes up slowly, with room to spare, so that
+it does not swing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from service.budget.costs import Cost, Costs
+from service.budget.plan import UNLIMITED_HZ, Plan, StreamLoad, Tier, TierChoice
+
+ENOUGH_HZ = 12.5  # detections a second: more do not keep people better apart
+LEAST_HZ = 3.0
+HOPS_S = ((0.64, 0.64), (0.64, 1.28), (1.0, 1.6), (1.3, 2.0), (1.5, 4.0))  # moving or unsure people, settled ones
+LATE_HOPS_S = ((2.0, 8.0), (3.0, 8.0), (5.0, 8.0), (8.0, 8.0))
+SIZES = (640, 480, 416)
+LEAST_SIZE = 320
+RATES_HZ = (8.0, 6.0, 5.0, 4.0, LEAST_HZ)
+DETECT_S, FEATURE_S, LIGHT_S, FULL_S = 0.05, 0.005, 0.1, 1.0  # until measured
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """``usable``: share of the cores to plan with. ``thread_share``: how busy one thread may be planned to be."""
+
+    usable: float = 0.95
+    thread_share: float = 0.9
+    up_room: float = 0.85  # a better step must fit into this part of what there is
+    up_after_s: float = 10.0
+    down_after_s: float = 1.0
+    time_constant_s: float = 4.0
+    features_a_person: float = 0.35  # appearance features a person and detection, until counted
+
+
+IDLE = StreamLoad(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One stream: its networks, what somebody pinned, and its load. ``light`` "": there is none."""
+
+    model: str
+    light: str = ""
+    choice: TierChoice = TierChoice.AUTO
+    load: StreamLoad = IDLE
+
+    def tier(self, wanted: Tier) -> Tier:
+        if not self.light:
+            return Tier.FULL
+        return wanted if self.choice is TierChoice.AUTO else Tier(self.choice.value)
+
+    def network(self, tier: Tier) -> str:
+        return self.light if tier is Tier.LIGHT and self.light else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rung: what every stream gets unless it pins a tier."""
+
+    tier: Tier
+    hop_s: float
+    settled_hop_s: float
+    image_size: int
+    detections_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Seconds a second: CPU of all threads; of the one detecting and the one classifying thread."""
+
+    cpu: float = 0.0
+    detecting: float = 0.0
+    classifying: float = 0.0
+
+    def plus(self, other: Need) -> Need:
+        return Need(self.cpu + other.cpu, self.detecting + other.detecting, self.classifying + other.classifying)
+
+
+def ladder(image_size: int) -> tuple[Step, ...]:
+    """→ all steps, best first, for a detector that is configured to ``image_size``."""
+    sizes = (image_size, *(size for size in SIZES if size < image_size))
+    least = min(LEAST_SIZE, image_size)
+
+    def steps() -> Iterator[Step]:
+        first, light = HOPS_S[0], HOPS_S[-1]
+        yield Step(Tier.FULL, *first, image_size, UNLIMITED_HZ)
+        yield Step(Tier.FULL, *first, image_size, ENOUGH_HZ)
+        for hops in HOPS_S:
+            yield Step(Tier.LIGHT, *hops, image_size, ENOUGH_HZ)
+        for size in sizes[1:]:
+            yield Step(Tier.LIGHT, *light, size, ENOUGH_HZ)
+        for rate in RATES_HZ:
+            yield Step(Tier.LIGHT, *light, sizes[-1], rate)
+        for hops in (light, *LATE_HOPS_S):
+            yield Step(Tier.LIGHT, *hops, least, LEAST_HZ)
+
+    return tuple(dict.fromkeys(steps()))
+
+
+def detect_work(image_size: int) -> str:
+    return f"detect:{image_size}"
+
+
+def clip_work(network: str) -> str:
+    return f"clip:{network}"
+
+
+FEATURE_WORK = "feature"
+
+
+class ComputeBudget:
+    """Call ``plans`` about once a second. Not thread-safe, but for ``costs``."""
+
+    def __init__(
+        self,
+        cores: float,
+        image_size: int,
+        costs: Costs | None = None,
+        config: BudgetConfig = BudgetConfig(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.costs = costs or Costs()
+        self._cores = cores
+        self._image_size = image_size
+        self._config = config
+        self._clock = clock
+        self._steps = ladder(image_size)
+        self._at = 0
+        self._streams: dict[Hashable, Asked] = {}
+        self._taken: float | None = None
+        self._features = config.features_a_person
+        self._over_since: float | None = None
+        self._room_since: float | None = None
+        self._told_s: dict[Hashable, float] = {}
+
+    # -- what it is told
+
+    def join(self, stream: Hashable, model: str, light: str = "", choice: TierChoice = TierChoice.AUTO) -> None:
+        before = self._streams.get(stream, Asked(model))
+        self._streams[stream] = replace(before, model=model, light=light, choice=choice)
+
+    def leave(self, stream: Hashable) -> None:
+        self._streams.pop(stream, None)
+        self._told_s.pop(stream, None)
+
+    def observe_load(self, stream: Hashable, load: StreamLoad) -> None:
+        """Smoothed: people come and go, the plan should not."""
+        asked = self._streams.get(stream)
+        if asked is None:
+            return
+        now = self._clock()
+        passed_s = now - self._told_s.get(stream, -math.inf)
+        self._told_s[stream] = now
+        share = 1.0 - math.exp(-passed_s / self._config.time_constant_s)
+        old = asked.load
+        self._streams[stream] = replace(
+            asked,
+            load=StreamLoad(
+                load.frames_per_s,
+                old.people + share * (load.people - old.people),
+                old.settled + share * (load.settled - old.settled),
+            ),
+        )
+
+    def observe_taken(self, cores: float) -> None:
+        """How many cores all other work took of late: cameras, recording, the API, other programs."""
+        self._taken = cores if self._taken is None else self._taken + 0.25 * (cores - self._taken)
+
+    def observe_features(self, a_person: float) -> None:
+        """How many appearance features one detection of one person called for."""
+        self._features += 0.05 * (a_person - self._features)
+
+    # -- what it says
+
+    def plans(self) -> dict[Hashable, Plan]:
+        """→ a plan for every stream."""
+        self._move()
+        step = self._eased(self._steps[self._at])
+        reason = self._reason(step)
+        return {stream: self._plan(asked, step, reason) for stream, asked in self._streams.items()}
+
+    def affords(self, network: str) -> bool:
+        """Whether one person's clips, each 2 s, fit beside ten detections a second; True where the cost is unknown."""
+        cost = self.costs.of(clip_work(network))
+        if cost is None:
+            return True
+        hop_s = HOPS_S[-1][0]
+        detecting = ENOUGH_HZ * 0.8 * self._detection(self._image_size, 1.0).cpu_s
+        fits_cpu = cost.cpu_s / hop_s <= self._config.up_room * (self._capacity() - detecting)
+        return fits_cpu and cost.wall_s / hop_s <= self._config.thread_share
+
+    @property
+    def step(self) -> int:
+        """How far down the ladder; 0: nobody gives way."""
+        return self._at
+
+    def _plan(self, asked: Asked, step: Step, reason: str) -> Plan:
+        tier = asked.tier(step.tier)
+        hop_s, settled_hop_s = step.hop_s, step.settled_hop_s
+        pinned = "" if asked.choice is TierChoice.AUTO or not asked.light else f"pinned to {tier.value}; "
+        if not asked.light and step.tier is Tier.LIGHT:
+            pinned = f"{asked.model} has no lighter network; "
+        return Plan(tier, hop_s, settled_hop_s, step.image_size, step.detections_per_s, pinned + reason)
+
+    def _reason(self, step: Step) -> str:
+        need, there = self._need(step), self._capacity()
+        people = sum(asked.load.people for asked in self._streams.values())
+        asks = f"{len(self._streams)} cameras, {people:.0f} people"
+        costs = f"{need.cpu:.1f} of {max(there, 0.0):.1f} free cores"
+        return f"{asks}: {costs}" if self._at else f"{asks}: everything fits ({costs})"
+
+    def _move(self) -> None:
+        now = self._clock()
+        self._over_since = _since(self._over_since, now, not self._fits(self._at, 1.0))
+        if self._over_since is not None and now - self._over_since >= self._config.down_after_s:
+            self._at = self._first(1.0, self._at + 1)
+            self._over_since = self._room_since = None
+            return
+        better = self._first(self._config.up_room, 0)
+        self._room_since = _since(self._room_since, now, better < self._at)
+        if self._room_since is not None and now - self._room_since >= self._config.up_after_s:
+            self._at, self._room_since = max(better, self._at - 3), None
+
+    def _eased(self, step: Step) -> Step:
+        """→ the step with the shortest hops that fit beside its detections: a smaller input may have made room."""
+        for hop_s, settled_hop_s in HOPS_S:
+            easier = replace(step, hop_s=hop_s, settled_hop_s=settled_hop_s)
+            if (
+                hop_s <= step.hop_s
+                and settled_hop_s <= step.settled_hop_s
+                and self._holds(easier, self._config.up_room)
+            ):
+                return easier
+        return step
+
+    def _first(self, room: float, begin: int) -> int:
+        """→ the best step from ``begin`` on that fits into ``room`` of what there is, else the last."""
+        fitting = (at for at in range(begin, len(self._steps)) if self._fits(at, room))
+        return next(fitting, len(self._steps) - 1)
+
+    def _fits(self, at: int, room: float) -> bool:
+        return self._holds(self._steps[at], room)
+
+    def _holds(self, step: Step, room: float) -> bool:
+        need = self._need(step)
+        limit = self._config.thread_share * room
+        return need.cpu <= self._capacity() * room and need.detecting <= limit and need.classifying <= limit
+
+    def _capacity(self) -> float:
+        """Cores for detection and classification."""
+        taken = 0.25 * len(self._streams) if self._taken is None else self._taken
+        return self._cores * self._config.usable - taken
+
+    def _need(self, step: Step) -> Need:
+        need = Need()
+        for asked in self._streams.values():
+            need = need.plus(self._need_of(asked, step))
+        return need
+
+    def _need_of(self, asked: Asked, step: Step) -> Need:
+        load = asked.load
+        rate = min(load.frames_per_s, step.detections_per_s)
+        detection = self._detection(step.image_size, load.people)
+        clip = self._clip(asked, asked.tier(step.tier))
+        settled = min(load.settled, load.people)
+        clips = (load.people - settled) / step.hop_s + settled / step.settled_hop_s
+        return Need(rate * detection.cpu_s + clips * clip.cpu_s, rate * detection.wall_s, clips * clip.wall_s)
+
+    def _detection(self, image_size: int, people: float) -> Cost:
+        """One frame with its people's features; sizes that were never run are scaled from those that were."""
+        known = {size: cost for size in _sizes(self._image_size) if (cost := self.costs.of(detect_work(size)))}
+        if image_size in known:
+            cost = known[image_size]
+        elif known:
+            near = min(known, key=lambda size: abs(math.log(size / image_size)))
+            area = (image_size / near) ** 2
+            cost = Cost(known[near].cpu_s * area, known[near].wall_s * area)
+        else:
+            area = (image_size / 640) ** 2
+            cost = Cost(DETECT_S * area, DETECT_S * area)
+        feature = self.costs.of(FEATURE_WORK) or Cost(FEATURE_S, FEATURE_S)
+        features = self._features * people
+        return Cost(cost.cpu_s + features * feature.cpu_s, cost.wall_s + features * feature.wall_s)
+
+    def _clip(self, asked: Asked, tier: Tier) -> Cost:
+        guess = LIGHT_S if tier is Tier.LIGHT else FULL_S
+        return self.costs.of(clip_work(asked.network(tier))) or Cost(guess, guess)
+
+
+def _since(before: float | None, now: float, holds: bool) -> float | None:
+    """→ since when something holds, None while it does not."""
+    if not holds:
+        return None
+    return now if before is None else before
+
+
+def _sizes(image_size: int) -> Sequence[int]:
+    return tuple(dict.fromkeys((image_size, *SIZES, LEAST_SIZE)))

@@ -1,0 +1,57 @@
+"""What a stream asks of the machine, and what the machine answers: plain values that cross processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+UNLIMITED_HZ = 60.0  # detections a second that no camera needs more of
+
+
+class Tier(str, Enum):
+    """Which of a model's two networks: its own, or the cheaper one with the same labels (``ModelCard.light``)."""
+
+    FULL = "full"
+    LIGHT = "light"
+
+
+class TierChoice(str, Enum):
+    """What somebody asked for. ``AUTO`` leaves it to the machine."""
+
+    AUTO = "auto"
+    FULL = "full"
+    LIGHT = "light"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLoad:
+    """What one stream asks of the machine now.
+
+    ``frames_per_s`` as the camera sends them; ``people`` confirmed ones in view, ``settled`` those of them who stand
+    still with a sure label.
+    """
+
+    frames_per_s: float
+    people: float
+    settled: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one stream may ask for now.
+
+    ``hop_s`` is the least media time between two clips of a person, ``settled_hop_s`` of one who stands still with a
+    sure label; 0: every clip that the buffers give. ``image_size`` is the detector's input side, 0 as configured;
+    ``detections_per_s`` at most. ``reason`` is for people.
+    """
+
+    tier: Tier = Tier.FULL
+    hop_s: float = 0.0
+    settled_hop_s: float = 0.0
+    image_size: int = 0
+    detections_per_s: float = UNLIMITED_HZ
+    reason: str = ""
+
+
+UNPLANNED = Plan()  # until the worker has said something
+EVERYTHING = Plan(reason="a file waits for every stage")

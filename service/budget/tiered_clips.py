@@ -1,0 +1,80 @@
+"""Clips for the two networks of a model from one stream of frames, whichever is wanted now.
+
+The light network's buffers are always filled, so that it can take over at once: small crops, few of them. The full
+network's are filled only while the plan is to use it; until a person's first complete clip for it, and as long as the
+light network has a complete one, the light network goes on answering for that person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.clips import ClipConfig
+from pipeline.entities import Clip, Frame, Track
+from pipeline.scene_clips import clip_buffer
+from service.budget.plan import Tier
+
+
+class TieredClips:
+    """Not thread-safe: it belongs to the stream's own thread. ``light`` None: there is one network only."""
+
+    def __init__(self, model: str, full: ClipConfig, light_model: str = "", light: ClipConfig | None = None) -> None:
+        self._names = {Tier.FULL: model, Tier.LIGHT: light_model}
+        self._full_config = full
+        self._full = clip_buffer(full)
+        self._light = None if light is None else clip_buffer(light)
+        self._light_length = 1 if light is None else light.length
+        self._tier = Tier.FULL
+        self._gone_skipped = 0
+
+    @property
+    def skipped(self) -> int:
+        """How often a track got no buffer in a frame because as many others as may be had one."""
+        light = 0 if self._light is None else self._light.skipped
+        return self._gone_skipped + self._full.skipped + light
+
+    def push(self, frame: Frame, tracks: Sequence[Track], tier: Tier = Tier.FULL) -> list[Clip]:
+        """Takes what is due at this frame → the clips that became due, at most one a track."""
+        if self._light is None:
+            return self._named(self._full.push(frame, tracks), Tier.FULL)
+        if tier is not self._tier and tier is Tier.LIGHT:
+            self._drop_full()
+        self._tier = tier
+        light = self._named(self._light.push(frame, tracks), Tier.LIGHT)
+        if tier is Tier.LIGHT:
+            return light
+        full = self._named(self._full.push(frame, tracks), Tier.FULL)
+        return self._best(full, light)
+
+    def fill(self) -> dict[int, int]:
+        """→ how far each track's buffer is filled, by track_id: 1 to the full network's ``length``."""
+        length = self._full_config.length
+        if self._light is None or self._tier is Tier.FULL:
+            full = self._full.fill()
+            if self._light is None:
+                return full
+        else:
+            full = {}
+        light = {key: max(1, held * length // self._light_length) for key, held in self._light.fill().items()}
+        return {**light, **full}
+
+    def _best(self, full: Sequence[Clip], light: Sequence[Clip]) -> list[Clip]:
+        """→ one clip a track: the full network's, but while its buffer fills the light network's complete ones."""
+        filled = self._full.fill()
+        held = {} if self._light is None else self._light.fill()
+        ready = {track_id for track_id, count in held.items() if count >= self._light_length}
+        chosen = {clip.track_id: clip for clip in full if not (clip.provisional and clip.track_id in ready)}
+        for clip in light:
+            filling = filled.get(clip.track_id, 0) < self._full_config.length
+            if filling and (not clip.provisional or clip.track_id not in chosen):
+                chosen[clip.track_id] = clip
+        return list(chosen.values())
+
+    def _drop_full(self) -> None:
+        """Its crops would be stale when it is wanted again, and hold megabytes meanwhile."""
+        self._gone_skipped += self._full.skipped
+        self._full = clip_buffer(self._full_config)
+
+    def _named(self, clips: Sequence[Clip], tier: Tier) -> list[Clip]:
+        return [replace(clip, model=self._names[tier]) for clip in clips]

@@ -1,0 +1,156 @@
+"""The compute budget at work in the inference process: fed once a second, and its plans told to the streams.
+
+It also brings up the full networks behind the light ones: one is loaded when a stream is pinned to it or this machine
+can afford it, measured where its cost is unknown, and given back where it turns out to be too dear.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from models.runtimes.host import host_facts
+from service.budget.budget import ComputeBudget, clip_work
+from service.budget.costs import CostsFile
+from service.budget.machine import TakenCores, usable_cores
+from service.budget.plan import Plan, StreamLoad, Tier, TierChoice
+from service.engine import InferenceEngine, ModelUnavailable
+
+log = logging.getLogger(__name__)
+
+KEEP_EVERY = 60  # ticks between two writings of what was measured
+RETRY_EVERY = 30  # ticks until a network that was too dear, or could not be loaded, is thought of again
+PREPARE_NICENESS = 15
+
+
+@dataclass
+class _Member:
+    """One stream that has joined."""
+
+    model: str
+    light: str
+    choice: TierChoice
+    tell: Callable[[Plan], None]
+    told: Plan | None = None
+
+
+class Planner:
+    """``tick`` about once a second from one thread; the rest from any."""
+
+    def __init__(self, engine: InferenceEngine, budget: ComputeBudget | None = None) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._budget = budget or ComputeBudget(usable_cores(), engine.config.detector_image_size, engine.costs)
+        self._file = CostsFile(engine.config.cache_dir, [*host_facts(), str(engine.config.threads)])
+        self._budget.costs.start_from(self._file.read())
+        self._taken = TakenCores()
+        self._members: dict[int, _Member] = {}
+        self._image_size = engine.config.detector_image_size
+        self._ticks = 0
+        self._waits: dict[str, int] = {}  # network → tick from which on to try it again
+        self._preparing: threading.Thread | None = None
+
+    @property
+    def image_size(self) -> int:
+        """The detector's input side for now."""
+        return self._image_size
+
+    @property
+    def step(self) -> int:
+        """How far down the budget's ladder."""
+        return self._budget.step
+
+    def join(self, number: int, model: str, light: str, choice: TierChoice, tell: Callable[[Plan], None]) -> None:
+        with self._lock:
+            self._members[number] = _Member(model, light, choice, tell)
+            self._budget.join(number, model, light, choice)
+
+    def leave(self, number: int) -> None:
+        with self._lock:
+            self._members.pop(number, None)
+            self._budget.leave(number)
+
+    def observe(self, number: int, load: StreamLoad) -> None:
+        with self._lock:
+            self._budget.observe_load(number, load)
+
+    def tick(self) -> None:
+        """Looks at the machine, plans, tells the streams, and brings up a network that is wanted and not there."""
+        self._ticks += 1
+        taken, measures = self._taken.update(), self._engine.measures
+        with self._lock:
+            if taken is not None:
+                self._budget.observe_taken(taken)
+            people = measures.value("people_detected_total")
+            if people:
+                self._budget.observe_features(measures.value("appearance_features_total") / people)
+            plans = self._budget.plans()
+            members = dict(self._members)
+        for number, member in members.items():
+            self._tell(member, plans[number])
+        self._prepare(members)
+        if self._ticks % KEEP_EVERY == 0:
+            self.keep()
+
+    def keep(self) -> None:
+        """Writes what was measured, for the next start."""
+        self._file.write(self._budget.costs)
+
+    def _tell(self, member: _Member, plan: Plan) -> None:
+        self._image_size = plan.image_size
+        if plan.tier is Tier.FULL and member.light and not self._engine.loaded(member.model):
+            plan = replace(plan, tier=Tier.LIGHT, reason=f"{member.model} is being prepared")
+        if plan != member.told:
+            member.told = plan
+            member.tell(plan)
+
+    # -- full networks
+
+    def _prepare(self, members: dict[int, _Member]) -> None:
+        """One at a time, in a thread of its own."""
+        if self._preparing is not None and self._preparing.is_alive():
+            return
+        for member in members.values():
+            if member.light and self._wanted(member):
+                self._preparing = threading.Thread(target=self._bring_up, args=(member,), name="prepare", daemon=True)
+                self._preparing.start()
+                return
+
+    def _wanted(self, member: _Member) -> bool:
+        model = member.model
+        if self._engine.loaded(model) or member.choice is TierChoice.LIGHT or self._ticks < self._waits.get(model, 0):
+            return False
+        if member.choice is TierChoice.FULL or self._affords(model):
+            return True
+        self._put_off(model)
+        return False
+
+    def _affords(self, model: str) -> bool:
+        with self._lock:
+            return self._budget.affords(model)
+
+    def _bring_up(self, member: _Member) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PREPARE_NICENESS)
+        model = member.model
+        self._engine.note(model, "being prepared; the lighter network answers meanwhile")
+        try:
+            self._engine.classifier(model)
+            self._engine.measure_clip(model)
+        except (ModelUnavailable, ValueError, RuntimeError) as error:
+            log.error("%s answers alone: %s", member.light, error)
+            self._engine.note(model, str(error))
+            self._waits[model] = self._ticks + RETRY_EVERY
+            return
+        self.keep()
+        if member.choice is not TierChoice.FULL and not self._affords(model):
+            self._engine.unload(model)
+            self._put_off(model)
+
+    def _put_off(self, model: str) -> None:
+        cost = self._budget.costs.of(clip_work(model))
+        self._waits[model] = self._ticks + RETRY_EVERY
+        if cost is not None:
+            self._engine.note(model, f"not loaded: a clip takes {cost.cpu_s:.1f} CPU seconds on this machine")

@@ -1,0 +1,86 @@
+"""Clips for two networks from one stream of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.clips import ClipConfig
+from pipeline.entities import Clip, Frame, Track, TrackState
+from service.budget.plan import Tier
+from service.budget.tiered_clips import TieredClips
+
+FULL = ClipConfig(length=32, hop=8, rate_hz=12.5, provisional_from=6, size=16)
+LIGHT = ClipConfig(length=8, hop=2, rate_hz=3.125, provisional_from=2, size=8)
+PERSON = Track(1, np.array([5, 5, 25, 35], np.float32), TrackState.CONFIRMED, 0.9)
+
+
+def pushed(clips: TieredClips, seconds: float, tier: Tier, begin_s: float = 0.0) -> list[Clip]:
+    found = []
+    for index in range(int(begin_s * 25), int((begin_s + seconds) * 25)):
+        image = np.full((48, 64, 3), index % 251, np.uint8)
+        found += clips.push(Frame(image, index, index / 25, 0.0, 0.0), [PERSON], tier)
+    return found
+
+
+def both() -> TieredClips:
+    return TieredClips("gym", FULL, "gym-light", LIGHT)
+
+
+def test_light_tier_gives_light_clips_only_and_keeps_no_large_crops():
+    clips = both()
+    found = pushed(clips, 6, Tier.LIGHT)
+    assert {clip.model for clip in found} == {"gym-light"}
+    assert {clip.stack().shape for clip in found} == {(8, 8, 8, 3)}
+    assert found[0].provisional and not found[-1].provisional
+
+
+def test_full_tier_gives_full_clips_once_its_buffer_holds_a_whole_one():
+    clips = both()
+    found = pushed(clips, 6, Tier.FULL)
+    first_whole = next(place for place, clip in enumerate(found) if clip.model == "gym" and not clip.provisional)
+    assert {clip.model for clip in found[first_whole:]} == {"gym"}
+    assert found[-1].stack().shape == (32, 16, 16, 3)
+
+
+def test_while_the_full_buffer_fills_the_light_network_goes_on_answering():
+    clips = both()
+    pushed(clips, 6, Tier.LIGHT)
+    found = pushed(clips, 6, Tier.FULL, begin_s=6)
+    models = [clip.model for clip in found]
+    assert models[0] == "gym-light" and models[-1] == "gym"
+    assert models == sorted(models, reverse=True), "it changes once"
+    assert not any(clip.provisional for clip in found)
+
+
+def test_back_to_light_is_at_once():
+    clips = both()
+    pushed(clips, 6, Tier.FULL)
+    found = pushed(clips, 2, Tier.LIGHT, begin_s=6)
+    assert {clip.model for clip in found} == {"gym-light"} and not found[0].provisional
+
+
+def test_fill_is_counted_in_crops_of_the_full_network_whichever_runs():
+    clips = both()
+    pushed(clips, 0.5, Tier.LIGHT)
+    assert 1 <= clips.fill()[1] < 32
+    pushed(clips, 6, Tier.LIGHT, begin_s=0.5)
+    assert clips.fill() == {1: 32}
+
+
+def test_one_network_alone_is_as_before():
+    clips = TieredClips("gym", FULL)
+    found = pushed(clips, 6, Tier.FULL)
+    assert {clip.model for clip in found} == {"gym"}
+    other = pushed(TieredClips("gym", FULL), 6, Tier.LIGHT)
+    assert [clip.first_sample for clip in found] == [clip.first_sample for clip in other]
+
+
+def test_people_without_a_buffer_are_counted_for_both_networks():
+    one_place = ClipConfig(length=8, hop=2, rate_hz=12.5, provisional_from=2, size=8, max_tracks=1)
+    clips = TieredClips("gym", one_place, "gym-light", one_place)
+    other = Track(2, PERSON.box_xyxy, TrackState.CONFIRMED, 0.9)
+    frame = Frame(np.zeros((48, 64, 3), np.uint8), 0, 0.0, 0.0, 0.0)
+    clips.push(frame, [PERSON, other], Tier.FULL)
+    assert clips.skipped == 2
+    clips.push(Frame(frame.image, 1, 0.04, 0.0, 0.0), [PERSON, other], Tier.LIGHT)
+    assert clips.skipped == 3
