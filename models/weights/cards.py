@@ -73,13 +73,18 @@ class ModelInput(_Value):
 
 
 class ModelCard(_Value):
-    """The facts about one weights folder. ``folder`` and ``labels`` are added on reading."""
+    """The facts about one weights folder. ``folder`` and ``labels`` are added on reading.
+
+    ``light``: name of a cheaper network with the same labels beside this one, which streams take where the machine
+    cannot keep up; empty where there is none.
+    """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: str = Field(min_length=1)
     kind: str = Field(min_length=1)  # a name in models.networks.registry
     num_classes: int = Field(ge=1)
     input: ModelInput = ModelInput()
+    light: str = ""
     runtime: str = Field(
         default="auto", min_length=1
     )  # what runs it unless asked otherwise: a name in models.runtimes.runner

@@ -37,6 +37,12 @@ def test_read_card_gives_back_what_was_written(folder: Path) -> None:
     verify(card)
 
 
+def test_card_names_a_lighter_network_or_none(folder: Path) -> None:
+    assert read_card(folder).light == ""
+    edited(lambda d: d.update(light="small-light"))(folder)
+    assert read_card(folder).light == "small-light"
+
+
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
     def edit(folder: Path) -> None:
         data = json.loads((folder / "card.json").read_text("utf-8"))
