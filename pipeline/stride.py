@@ -54,11 +54,8 @@ class StrideController:
         return max(self._stride, self._least())
 
     def limit(self, detections_per_s: float) -> None:
-        """From now on no more detections a second than this, counted in whole frames of the camera.
-
-        Without effect on a controller that is not adaptive.
-        """
-        self._limit_hz = detections_per_s if self._adaptive else inf
+        """From now on no more detections a second than this, counted in whole frames of the camera."""
+        self._limit_hz = detections_per_s
 
     @property
     def load(self) -> float:
@@ -79,10 +76,12 @@ class StrideController:
         ``detect_s``: waiting for and doing detection, None where the stride left it out. ``interval_s``: media time
         since the frame processed before. ``drops``: frames lost between the two.
         """
-        if not self._adaptive or interval_s <= 0 or drops < 0:
+        if interval_s <= 0 or drops < 0:
             return
         share = 1.0 - exp(-interval_s / self._config.time_constant_s)
         self._interval_s = _toward(self._interval_s, interval_s / (drops + 1), share)
+        if not self._adaptive:
+            return
         self._drop_share = _toward(self._drop_share, drops / (drops + 1), share)
         if detect_s is not None:
             self._detect_s = _toward(self._detect_s, detect_s, min(1.0, share * self.stride))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.errors import CardError
 from pipeline.actions import SmootherConfig
 from pipeline.clips import ClipConfig
 
@@ -127,6 +128,12 @@ class StagesConfig:
         """For a network whose folder cannot be read now: the usual clips."""
         clip = ClipConfig(hop=settings.clip_hop, provisional_from=settings.first_clip)
         return cls(clip=clip, track_confidence=settings.track_confidence)
+
+    def lighter(self) -> StagesConfig:
+        """→ the same for the lighter network alone. Raises CardError where there is none."""
+        if self.light_clip is None:
+            raise CardError(f"{self.model} has no lighter network: its card.json names none in `light`")
+        return replace(self, clip=self.light_clip, model=self.light_model, light_clip=None, light_model="")
 
     def watching_for(self, thresholds: Mapping[str, float] | None) -> StagesConfig:
         """→ the same, but that only these labels become events, each from its threshold on; None: all labels."""

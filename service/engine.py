@@ -145,7 +145,7 @@ class InferenceEngine:
 
         ``image_size``: the detector's input side in pixels, 0 as configured.
         """
-        size = image_size or self.config.detector_image_size
+        size = min(image_size, self.config.detector_image_size) or self.config.detector_image_size
         self.measures.observe("batch:detect", len(images), tuple(map(float, BATCH_BUCKETS)))
         with self.measures.timed("detect"), self.costs.timed(detect_work(size), self._threads) as done:
             done.count = len(images)
@@ -275,16 +275,17 @@ def load_people_finder(config: EngineConfig) -> PeopleFinder:
 class LocalInference:
     """Inference in the caller's own process for ``actoscope annotate``: waits where a live stream would drop."""
 
-    def __init__(self, engine: InferenceEngine, model: str) -> None:
+    def __init__(self, engine: InferenceEngine, model: str, plan: Plan = EVERYTHING) -> None:
         self._engine = engine
         self._model = model
+        self._plan = plan
         self._waiting: list[Clip] = []
 
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
-        return self._engine.detect([frame.image], [expected_xyxy])[0]
+        return self._engine.detect([frame.image], [expected_xyxy], self._plan.image_size)[0]
 
     def plan(self) -> Plan:
-        return EVERYTHING
+        return self._plan
 
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self._waiting.append(clip)

@@ -88,7 +88,6 @@ class ModelCard(_Value):
     runtime: str = Field(
         default="auto", min_length=1
     )  # what runs it unless asked otherwise: a name in models.runtimes.runner
-    light: str = ""  # a cheaper network with the same labels beside this one, for where the machine cannot keep up
     metrics: Mapping[str, float] = {}  # measured by this project only
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
     provenance: str = Field(min_length=1)

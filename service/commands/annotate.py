@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from service.budget.plan import QUICK_FILE
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
 from service.commands.options import positive
 from service.commands.printing import say
@@ -48,4 +50,7 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     settings = load_settings()
     engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop)
-    return AnnotateJob(video, output, arguments.events, engine, stages)
+    if arguments.tier == "full":
+        return AnnotateJob(video, output, arguments.events, engine, stages)
+    stages = stages.lighter()
+    return AnnotateJob(video, output, arguments.events, replace(engine, model=stages.model), stages, QUICK_FILE)

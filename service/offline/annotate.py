@@ -19,6 +19,7 @@ from pipeline.errors import SourceError
 from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
+from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference
 from service.errors_base import ServiceError
@@ -37,13 +38,14 @@ class OutputError(ServiceError, OSError):
 
 @dataclass(frozen=True)
 class AnnotateJob:
-    """One file to annotate. ``output`` and ``events`` may be None; what exists there is replaced at the end."""
+    """One file to annotate, as ``plan`` says. ``output`` and ``events`` may be None; what exists there is replaced."""
 
     video: Path
     output: Path | None
     events: Path | None
     engine: EngineConfig
     stages: StagesConfig
+    plan: Plan = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), progress or contextlib.nullcontext(_tell_nobody) as tell:
             told = _telling(frames, source.stats().frame_count, tell)
-            run_stream(told, LocalInference(engine, job.engine.model), build_stages(job.stages), sink)
+            inference = LocalInference(engine, job.engine.model, job.plan)
+            run_stream(told, inference, build_stages(job.stages), sink)
     except SourceError as error:
         if sink.frames == 0:
             raise

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import greenlet
+import greenlet  # type: ignore[import-untyped]  # comes with SQLAlchemy and playwright
 import numpy as np
 
 from pipeline.actions import ActionSmoother

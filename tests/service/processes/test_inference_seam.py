@@ -28,10 +28,10 @@ class ScriptedEngine:
         self.config = SimpleNamespace(model="m", detector_image_size=640, threads=1, cache_dir=cache_dir)
         self.measures = Measures()
         self.costs = Costs()
-        self.sizes = []
-        self.batches = []
-        self.keys = []
-        self.gone = []
+        self.sizes: list[int] = []
+        self.batches: list[list[int]] = []
+        self.keys: list[tuple[int, int]] = []
+        self.gone: list[list[tuple[int, int]]] = []
         self.gate = threading.Event()
         self.gate.set()
 
