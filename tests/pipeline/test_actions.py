@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def person(track_id: int = 1, state: TrackState = TrackState.CONFIRMED, coasting
 
 
 def answer(
-    end_s: float, probabilities: Sequence[float], track_id: int = 1, labels: tuple[str, ...] = LABELS, **more: bool
+    end_s: float, probabilities: Sequence[float], track_id: int = 1, labels: tuple[str, ...] = LABELS, **more: Any
 ) -> ActionScores:
     return ActionScores(
         track_id, labels, np.array(probabilities, np.float32), end_s - 2.52, end_s, end_s, end_s, **more
@@ -350,3 +351,13 @@ def test_any_course_gives_every_event_one_start_one_end_and_no_overlap(
         spans[last.track_id, last.action].append((last.start_s, last.end_s))
     for lives in spans.values():
         assert all(before[1] <= after[0] for before, after in itertools.pairwise(lives))
+
+
+def test_answers_of_two_networks_with_the_same_labels_are_one_history():
+    smoother, walking = new_smoother(), (0.9, 0.05, 0.05)
+    events = feed(smoother, [answer(1.0, walking, model="light"), answer(1.6, walking, model="light")])
+    assert [event.model for event in events] == ["light"]
+    events = feed(smoother, [answer(2.2, (0.96, 0.02, 0.02), model="full")])
+    assert smoother.labels()[1].model == "full"
+    assert not any(event.kind is EventKind.ENDED for event in events)
+    assert smoother.labels()[1].confidence > 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
+from models.errors import CardError
+from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
 from pipeline.clips import ClipConfig
 from pipeline.tracker import TrackerConfig
 from service.commands.clip_options import loaded
@@ -145,8 +147,8 @@ def test_every_entrance_gives_equal_configurations_for_equal_settings(
     entrance: Callable[[Path, pytest.MonkeyPatch], Told], folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     told = entrance(folder, monkeypatch)
-    # A model may be told by its name or by its folder. Only the service measures, and leaves frames out.
-    assert replace(told.engine, model=told.engine.model_dir.name, measure=False) == EngineConfig(
+    # A model may be told by its name or by its folder. Only the service measures, leaves frames out, begins lightly.
+    assert replace(told.engine, model=told.engine.model_dir.name, measure=False, light_first=False) == EngineConfig(
         weights_dir=folder / "weights",
         cache_dir=folder / "data" / "cache",
         model="gym",
@@ -162,7 +164,7 @@ def test_every_entrance_gives_equal_configurations_for_equal_settings(
     assert told.engine.model_dir == folder / "weights" / "gym"
     if told.stages is not None:
         clip = ClipConfig(length=32, rate_hz=12.5, hop=10, provisional_from=20, size=112, margin=0.6)
-        assert replace(told.stages, adaptive=False) == StagesConfig(clip, track_confidence=0.45)
+        assert replace(told.stages, adaptive=False) == StagesConfig(clip, track_confidence=0.45, model="gym")
 
 
 def test_extract_tracks_as_the_service_does(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -179,7 +181,8 @@ def test_every_setting_that_engine_and_stages_know_is_asked_for_here():
     """One that is added to them shall be added to the test above."""
     named = {name.lower() for name in WORK} | {"weights_dir", "cache_dir", "detector", "appearance"}
     renamed = {"max_batch": "batch", "clip": "clip_hop"}
-    not_settings = {"max_models", "measure", "smoother", "adaptive", "first_track_id"}
+    not_settings = {"max_models", "measure", "light_first", "smoother", "adaptive", "first_track_id"}
+    not_settings |= {"light_clip", "light_model"}  # follow from the model's card
     for field in (*fields(EngineConfig), *fields(StagesConfig)):
         assert field.name in not_settings or renamed.get(field.name, field.name) in named
 
@@ -209,6 +212,37 @@ def test_arguments_of_a_command_stand_over_the_settings(folder: Path):
     plain = StagesConfig.from_settings(settings, folder / "weights" / "gym")
     stages = StagesConfig.from_settings(settings, folder / "weights" / "gym", hop=4, first_clip=6, track_confidence=0.7)
     assert stages == replace(plain, clip=replace(plain.clip, hop=4, provisional_from=6), track_confidence=0.7)
+
+
+def test_lighter_network_gets_clips_of_its_own_at_the_same_pace(folder: Path):
+    heavy = folder / "weights" / "gym"
+    light = folder / "weights" / "gym-light"
+    shutil.copytree(heavy, light)
+    card = read_card(heavy)
+    (heavy / CARD_FILE).write_text(card.model_copy(update={"light": "gym-light"}).model_dump_json())
+    small = ModelInput(frames=16, height=64, width=64, margin=0.6, rate_hz=6.25)
+    (light / CARD_FILE).write_text(card.model_copy(update={"name": "gym-light", "input": small}).model_dump_json())
+    stages = StagesConfig.from_settings(load_settings(), heavy)
+    assert stages.light_model == "gym-light"
+    assert stages.light_clip == ClipConfig(length=16, rate_hz=6.25, hop=5, provisional_from=10, size=64, margin=0.6)
+    alone = stages.lighter()
+    assert (alone.clip, alone.model, alone.light_clip) == (stages.light_clip, "gym-light", None)
+    with pytest.raises(CardError, match="gym-light has no lighter network"):
+        alone.lighter()
+
+
+def test_lighter_network_with_other_labels_is_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture):
+    heavy = folder / "weights" / "gym"
+    light = folder / "weights" / "gym-light"
+    shutil.copytree(heavy, light)
+    (light / LABELS_FILE).write_text("squat\npush up\n")
+    card = read_card(heavy)
+    (heavy / CARD_FILE).write_text(card.model_copy(update={"light": "gym-light"}).model_dump_json())
+    assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None
+    assert "it knows other labels" in caplog.text
+    (light / CARD_FILE).unlink()
+    assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None
+    assert "gym-light" in caplog.text
 
 
 def test_stages_watch_for_some_labels_or_for_all():

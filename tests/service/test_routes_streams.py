@@ -1,6 +1,7 @@
 """/v1/streams: add, list, change, remove, pictures."""
 
 import asyncio
+import json
 import re
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from service.storage.records import StreamRecord
 from service.stream_state import StreamState
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import to_stream_message
-from tests.service.conftest import MODEL, URL, RunningApi
+from tests.service.conftest import MODEL, URL, RunningApi, write_model
 
 
 def problem(answer: httpx.Response, status: int) -> dict:
@@ -358,11 +359,17 @@ def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
         restarts=1,
         size_hw=(720, 1280),
         recording="paused",
+        tier_running="light",
+        tier_reason="1 cameras, 4 people: 1.3 of 1.6 free cores",
+        clip_hop_s=1.0,
+        detector_image_size=480,
     )
     shown = api.client.get(f"/v1/streams/{stream['id']}").json()
     assert shown["since"] == "2026-04-24T03:06:40.500Z"
     assert (shown["fps_in"], shown["drops"], shown["size"]) == (24.99, {"source": 3}, {"width": 1280, "height": 720})
     assert (shown["label_age_ms"], shown["detection_stride"], shown["recording"]) == (740, 2, "paused")
+    assert (shown["tier_running"], shown["clip_hop_s"], shown["detector_image_size"]) == ("light", 1.0, 480)
+    assert shown["tier_reason"] == "1 cameras, 4 people: 1.3 of 1.6 free cores"
 
 
 def test_snapshot_is_a_jpeg_or_a_problem_that_says_why(api: RunningApi):
@@ -386,3 +393,41 @@ def test_live_is_a_multipart_of_jpegs(api: RunningApi):
 @pytest.mark.parametrize("name", ["x", "str_", "str_000000000000000g", "%00", "..%2f", "str_0000000000000000"])
 def test_unknown_id_is_not_found(api: RunningApi, name: str):
     problem(api.client.get(f"/v1/streams/{name}"), 404)
+
+
+def with_lighter_network(api: RunningApi) -> None:
+    weights = api.settings.weights_dir
+    write_model(weights / "light")
+    card = json.loads((weights / MODEL / "card.json").read_text())
+    (weights / MODEL / "card.json").write_text(json.dumps({**card, "light": "light"}))
+
+
+def test_stream_may_pin_a_tier_and_change_its_mind(api: RunningApi):
+    with_lighter_network(api)
+    stream = api.add(tier="light")
+    assert stream["tier"] == "light"
+    assert api.supervisor.running[stream["id"]].tier == "light"
+    changed = api.client.patch(f"/v1/streams/{stream['id']}", json={"tier": "auto"}).json()
+    assert changed["tier"] == "auto"
+    assert api.supervisor.running[stream["id"]].tier == "auto"
+    assert api.add()["tier"] == "auto"
+
+
+def test_tier_that_the_model_does_not_have_is_refused_naming_the_field(api: RunningApi):
+    answer = problem(api.client.post("/v1/streams", json={"url": URL, "tier": "light"}), 422)
+    (error,) = answer["errors"]
+    assert error["field"] == "tier" and "surveillance has no lighter network" in error["expected"]
+    assert (
+        problem(api.client.post("/v1/streams", json={"url": URL, "tier": "heavy"}), 422)["errors"][0]["field"] == "tier"
+    )
+    stream = api.add()
+    assert api.client.patch(f"/v1/streams/{stream['id']}", json={"tier": "light"}).status_code == 422
+    assert api.client.get(f"/v1/streams/{stream['id']}").json()["tier"] == "auto"
+
+
+def test_models_name_their_lighter_network(api: RunningApi):
+    with_lighter_network(api)
+    assert {item["id"]: item["light"] for item in api.client.get("/v1/models").json()["items"]} == {
+        MODEL: "light",
+        "light": None,
+    }

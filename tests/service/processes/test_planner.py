@@ -1,0 +1,153 @@
+"""The budget at work: plans told to streams, full networks brought up behind the light ones, costs kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from service.budget.budget import ComputeBudget, clip_work, detect_work
+from service.budget.costs import Costs
+from service.budget.plan import Plan, StreamLoad, Tier, TierChoice
+from service.counters import Measures
+from service.engine import ModelUnavailable
+from service.processes.planner import RETRY_EVERY, Planner
+from tests.support.service import wait_for
+
+
+class ScriptedEngine:
+    """Loads nothing; a clip of a network costs what the test says."""
+
+    def __init__(self, cache_dir: Path, clip_s: dict[str, float]) -> None:
+        self.config = SimpleNamespace(cache_dir=cache_dir, detector_image_size=640, threads=1)
+        self.measures, self.costs = Measures(), Costs()
+        self.clip_s = clip_s
+        self.there: set[str] = {"light"}
+        self.notes: dict[str, str] = {}
+        self.loads: list[str] = []
+        self.problem: str | None = None
+
+    def loaded(self, name: str) -> bool:
+        return name in self.there
+
+    def classifier(self, name: str) -> None:
+        self.loads.append(name)
+        if self.problem is not None:
+            raise ModelUnavailable(self.problem)
+        self.there.add(name)
+
+    def measure_clip(self, name: str) -> None:
+        if self.costs.of(clip_work(name)) is None:
+            self.costs.observe(clip_work(name), self.clip_s[name], self.clip_s[name])
+
+    def unload(self, name: str) -> None:
+        self.there.discard(name)
+
+    def note(self, name: str, text: str) -> None:
+        self.notes[name] = text
+
+
+def planner_of(engine: ScriptedEngine, cores: float) -> Planner:
+    budget = ComputeBudget(cores, 640, engine.costs)
+    budget.costs.observe(detect_work(640), 0.01, 0.01)
+    budget.costs.observe(clip_work("light"), 0.02, 0.02)
+    return Planner(engine, budget)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> ScriptedEngine:
+    return ScriptedEngine(tmp_path / "cache", {"full": 0.05})
+
+
+def until(planner: Planner, condition: Callable[[], object]) -> None:
+    """Ticks until it is so."""
+
+    def ticked() -> object:
+        planner.tick()
+        return condition()
+
+    wait_for(ticked, 10, "the condition after some ticks")
+
+
+def test_light_network_answers_until_the_full_one_is_there(engine: ScriptedEngine):
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    planner.observe(1, StreamLoad(10, 3))
+    planner.tick()
+    assert told[0].tier is Tier.LIGHT and told[0].reason == "full is being prepared"
+    until(planner, lambda: told[-1].tier is Tier.FULL)
+    assert engine.loads == ["full"]
+    assert engine.costs.of(clip_work("full")) is not None
+
+
+def test_network_that_turns_out_too_dear_is_measured_once_and_given_back(engine: ScriptedEngine):
+    engine.clip_s["full"] = 3.6
+    planner, told = planner_of(engine, 2), list[Plan]()
+    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    until(planner, lambda: engine.loads and not engine.loaded("full") and "full" in engine.notes)
+    for _ in range(2 * RETRY_EVERY):
+        planner.tick()
+    assert engine.loads == ["full"]
+    assert {plan.tier for plan in told} == {Tier.LIGHT}
+    wait_for(lambda: "3.6 CPU seconds" in engine.notes["full"], 5, "the note says why")
+
+
+def test_what_was_measured_is_known_at_the_next_start(engine: ScriptedEngine):
+    engine.clip_s["full"] = 3.6
+    first = planner_of(engine, 2)
+    first.join(1, "full", "light", TierChoice.AUTO, lambda _: None)
+    until(first, lambda: engine.loads and not engine.loaded("full"))
+    first.keep()
+    again = ScriptedEngine(engine.config.cache_dir, {})
+    second = planner_of(again, 2)
+    second.join(1, "full", "light", TierChoice.AUTO, lambda _: None)
+    for _ in range(5):
+        second.tick()
+        time.sleep(0.01)
+    assert again.loads == []
+    assert "not loaded" in again.notes["full"]
+
+
+def test_pinned_network_is_loaded_and_kept_whatever_it_costs(engine: ScriptedEngine):
+    engine.clip_s["full"] = 3.6
+    planner, told = planner_of(engine, 2), list[Plan]()
+    planner.join(1, "full", "light", TierChoice.FULL, told.append)
+    until(planner, lambda: told and told[-1].tier is Tier.FULL)
+    for _ in range(5):
+        planner.tick()
+    assert engine.loaded("full")
+
+
+def test_stream_pinned_to_the_light_network_loads_no_other(engine: ScriptedEngine):
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner.join(1, "full", "light", TierChoice.LIGHT, told.append)
+    for _ in range(5):
+        planner.tick()
+    assert engine.loads == [] and told[-1].tier is Tier.LIGHT
+
+
+def test_network_that_cannot_be_loaded_is_told_and_tried_again_later_not_at_once(engine: ScriptedEngine):
+    engine.problem = "model.keras is damaged"
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    until(planner, lambda: engine.notes.get("full") == "model.keras is damaged")
+    for _ in range(5):
+        planner.tick()
+    assert engine.loads == ["full"] and told[-1].tier is Tier.LIGHT
+    engine.problem = None
+    until(planner, lambda: engine.loaded("full"))
+
+
+def test_plan_is_told_when_it_changes_only(engine: ScriptedEngine):
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner.join(1, "light", "", TierChoice.AUTO, told.append)
+    planner._taken.update = lambda: 0.0  # type: ignore[method-assign]  # what this machine does now is no part of this
+    for _ in range(5):
+        planner.tick()
+    assert len(told) == 1
+    planner.leave(1)
+    planner.tick()
+    assert len(told) == 1
