@@ -1,12 +1,14 @@
 """Finding people in frames. The only file that imports ultralytics, and the only one that knows its BGR.
 
 On a CPU every network runs in OpenVINO without torch in this process: a ``.pt`` is exported once by ultralytics in a
-process of its own and cached. On a GPU, and for TensorRT engines, ultralytics runs it.
+process of its own and cached, unless its conversion lies beside it. On a GPU, and for TensorRT engines, ultralytics
+runs it.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ from pipeline.letterbox import GREY, letterbox, suppress
 from pipeline.openvino import CpuNetwork, converted, precision_notes, run_statement, takes_uint8
 
 DOWNLOADED_WEIGHTS = "yolo26n.pt"  # ultralytics fetches it by name
+CARD = "card.json"  # of a weights folder; its "sha256" says which conversion belongs to which network
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,7 @@ class DetectorConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.image_size < 64 or self.image_size % 32:
-            raise ValueError(f"image_size must be a multiple of 32 from 64 on, got {self.image_size}")
+        _check_size(self.image_size)
         for name in ("confidence", "iou"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
@@ -57,12 +59,17 @@ class DetectorConfig:
             raise ValueError(f"max_detections must be 1 or more, got {self.max_detections}")
 
 
+def _check_size(image_size: int) -> None:
+    if image_size < 64 or image_size % 32:
+        raise ValueError(f"image_size must be a multiple of 32 from 64 on, got {image_size}")
+
+
 class _Backend(Protocol):
     """A loaded network: RGB images in, (N, 5) rows of x1, y1, x2, y2, confidence of persons out, in image pixels."""
 
     runtime: str
 
-    def __call__(self, images: Sequence[Image]) -> list[Floats]: ...
+    def __call__(self, images: Sequence[Image], image_size: int) -> list[Floats]: ...
 
 
 def resolve_person_weights(weights_dir: Path | None) -> Path | str:
@@ -92,14 +99,20 @@ class PersonDetector:
             raise DetectorError(f"no detector at {file}")
         return cls(_open_backend(file, config), config, file.name.removesuffix("_openvino_model").removesuffix(".pt"))
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """uint8 (H, W, 3) RGB images, of any sizes → their people, most confident first; features stay None."""
+    def detect(self, images: Sequence[Image], image_size: int | None = None) -> list[Detections]:
+        """uint8 (H, W, 3) RGB images, of any sizes → their people, most confident first; features stay None.
+
+        ``image_size`` is the input's longer side for this call alone, a multiple of 32 (None: the configuration's).
+        Networks exported with a fixed shape, ``.onnx`` on a GPU and TensorRT engines keep theirs. Raises ValueError.
+        """
+        size = self._config.image_size if image_size is None else image_size
+        _check_size(size)
         for image in images:
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(f"expected uint8 (H, W, 3) RGB images, got {image.dtype} {image.shape}")
         if not images:
             return []
-        return [self._to_detections(*pair) for pair in zip(self._backend(images), images, strict=True)]
+        return [self._to_detections(*pair) for pair in zip(self._backend(images, size), images, strict=True)]
 
     def _to_detections(self, rows: Floats, image: Image) -> Detections:
         boxes = clip_to_image(rows[:, :4], (image.shape[0], image.shape[1]))
@@ -118,7 +131,9 @@ def _open_backend(file: Path, config: DetectorConfig) -> _Backend:
         raise DetectorError(f"{file.name} is a TensorRT engine and needs an NVIDIA GPU; use the .pt on this machine")
     if device is not None:
         return _UltralyticsBackend(file, config, device)
-    return _OpenVinoBackend(file if file.suffix == ".onnx" else _exported(file, config), config)
+    if file.suffix == ".pt":
+        file = shipped_conversion(file) or exported(file, config)
+    return _OpenVinoBackend(file, config)
 
 
 def _gpu_device(device: str) -> str | None:
@@ -139,7 +154,7 @@ class _OpenVinoBackend:
 
     def __init__(self, file: Path, config: DetectorConfig) -> None:
         self._config = config
-        model, metadata = _read_model(file)
+        model, metadata = read_network(file)
         self._person, self._stride = _person_class(metadata.get("names")), int(metadata.get("stride", 32))
         shape = model.input().get_partial_shape()
         self._fixed_hw = None if shape[2].is_dynamic else (shape[2].get_length(), shape[3].get_length())
@@ -150,8 +165,8 @@ class _OpenVinoBackend:
         self._network = CpuNetwork(ready, sample, config.threads, precision_notes(config.cache_dir, file))
         self.runtime = f"OpenVINO {self._network.precision} on CPU"
 
-    def __call__(self, images: Sequence[Image]) -> list[Floats]:
-        boxed = [letterbox(image, self._config.image_size, self._stride, self._fixed_hw) for image in images]
+    def __call__(self, images: Sequence[Image], image_size: int) -> list[Floats]:
+        boxed = [letterbox(image, image_size, self._stride, self._fixed_hw) for image in images]
         rows: list[Floats] = [np.empty((0, 5), np.float32)] * len(images)
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for index, item in enumerate(boxed):
@@ -187,8 +202,8 @@ class _UltralyticsBackend:
 
     def __init__(self, file: Path, config: DetectorConfig, device: str) -> None:
         ultralytics = _import_ultralytics(config)
+        self._own_size = None if file.suffix == ".pt" else config.image_size
         self._options = {
-            "imgsz": config.image_size,
             "conf": config.confidence,
             "iou": config.iou,
             "max_det": config.max_detections,
@@ -203,9 +218,10 @@ class _UltralyticsBackend:
             raise DetectorError(f"ultralytics cannot load {file.name}: {error}") from error
         self.runtime = f"ultralytics {file.suffix[1:]} on {device}"
 
-    def __call__(self, images: Sequence[Image]) -> list[Floats]:
+    def __call__(self, images: Sequence[Image], image_size: int) -> list[Floats]:
         bgr = [np.ascontiguousarray(image[..., ::-1]) for image in images]
-        results = self._model.predict(bgr, classes=[self._person], **self._options)
+        size = self._own_size or image_size
+        results = self._model.predict(bgr, classes=[self._person], imgsz=size, **self._options)
         return [np.asarray(result.boxes.data.cpu().numpy()[:, :5], np.float32) for result in results]
 
 
@@ -223,8 +239,8 @@ def _person_class(names: Any) -> int:
     raise DetectorError(f"the detector knows no class 'person', only {', '.join(map(str, list(names.values())[:8]))}")
 
 
-def _read_model(file: Path) -> tuple[Any, dict[str, Any]]:
-    """An OpenVINO ``.xml`` with its ``metadata.yaml``, or an ``.onnx`` with metadata inside → model and metadata."""
+def read_network(file: Path) -> tuple[Any, dict[str, Any]]:
+    """An ``.onnx`` or ``.xml`` with metadata inside, or an ``.xml`` with its ``metadata.yaml`` → model and metadata."""
     import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
 
     try:
@@ -233,8 +249,8 @@ def _read_model(file: Path) -> tuple[Any, dict[str, Any]]:
         raise DetectorError(f"OpenVINO cannot read {file.name}: {error}") from error
     if len(model.inputs) != 1 or len(model.input().get_partial_shape()) != 4:
         raise DetectorError(f"{file.name} is no image network: expected one input of (B, 3, H, W)")
-    if file.suffix == ".onnx":
-        return model, _onnx_metadata(model)
+    if file.suffix == ".onnx" or model.has_rt_info(["framework", "names"]):
+        return model, _inner_metadata(model)
     return model, _parse_metadata(file.parent / "metadata.yaml")
 
 
@@ -246,8 +262,11 @@ def _parse_metadata(file: Path) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def _onnx_metadata(model: Any) -> dict[str, Any]:
-    """ultralytics stores ``names`` and ``stride`` as text in the ONNX file; OpenVINO keeps them under ``framework``."""
+def _inner_metadata(model: Any) -> dict[str, Any]:
+    """ultralytics stores ``names`` and ``stride`` as text in the ONNX file; OpenVINO keeps them under ``framework``.
+
+    So does ``models.person_training.conversion`` in what it writes.
+    """
     found: dict[str, Any] = {}
     for key in ("names", "stride"):
         if model.has_rt_info(["framework", key]):
@@ -255,7 +274,7 @@ def _onnx_metadata(model: Any) -> dict[str, Any]:
             try:
                 found[key] = ast.literal_eval(text)
             except (ValueError, SyntaxError) as error:
-                raise DetectorError(f"metadata {key!r} of the ONNX file is unreadable: {text[:80]}") from error
+                raise DetectorError(f"metadata {key!r} of the network is unreadable: {text[:80]}") from error
     return found
 
 
@@ -268,7 +287,25 @@ def _xml_in(path: Path) -> Path:
     return found[0]
 
 
-def _exported(file: Path, config: DetectorConfig) -> Path:
+def conversion_files(file: Path) -> tuple[Path, Path]:
+    """Where the conversion of a ``.pt`` lies that ships with it: (.xml, .bin)."""
+    return file.with_suffix(".xml"), file.with_suffix(".bin")
+
+
+def shipped_conversion(file: Path) -> Path | None:
+    """The OpenVINO ``.xml`` beside a ``.pt``, if the card there names network and conversion as they are; else None.
+
+    So another network under the same name, and a conversion that is damaged or half there, are exported as any other.
+    """
+    try:
+        sums = json.loads((file.parent / CARD).read_text("utf-8"))["sha256"]
+        belongs = all(sums[part.name] == file_sha256(part) for part in (file, *conversion_files(file)))
+    except (OSError, ValueError, LookupError, TypeError):  # no card, or no word in it about a conversion
+        return None
+    return conversion_files(file)[0] if belongs else None
+
+
+def exported(file: Path, config: DetectorConfig) -> Path:
     """The cached OpenVINO export of a ``.pt``, made at first use; its folder's key names all it depends on."""
     key = {
         "sha256": file_sha256(file),

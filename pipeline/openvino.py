@@ -135,6 +135,7 @@ def _write_note(notes: Path | None, precision: Precision) -> None:
     if notes is None:
         return
     try:
+        notes.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(notes, json.dumps({_note_key(): precision}))
     except OSError:
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.errors import TrainingError
 from models.person_training import recipe as steps
 from models.person_training.card import NETWORK_FILE, PersonCard, PersonFigures, write_person_card
+from models.person_training.conversion import write_conversion
 from models.person_training.evaluation import Matched
 from models.person_training.ground_truth import annotated_pictures, annotated_video
 from models.person_training.recipe import PersonRecipe, Pictures, Say
@@ -105,7 +106,7 @@ def _store(
         start_metrics=of("start"),
         limits=LIMITS,
         recipes=texts.recipes,
-        sha256={NETWORK_FILE: file_sha256(output / NETWORK_FILE)},
+        sha256=write_conversion(output / NETWORK_FILE),
     )
     write_person_card(card, output)
     return card

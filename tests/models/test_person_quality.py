@@ -12,7 +12,7 @@ import pytest
 from models.person_training.card import PersonCard, read_person_card
 from models.person_training.evaluation import match
 from models.person_training.making import LARGEST_BYTES, final_pictures
-from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
+from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights, shipped_conversion
 from tests.support.places import REPOSITORY, SHARED
 
 FOLDER = REPOSITORY / "weights" / "person"
@@ -44,6 +44,7 @@ def test_shipped_network_is_the_default_small_and_as_its_card_says(card: PersonC
     file = resolve_person_weights(REPOSITORY / "weights")
     assert file == FOLDER / "person.pt"
     assert (FOLDER / "person.pt").stat().st_size <= LARGEST_BYTES
+    assert shipped_conversion(FOLDER / "person.pt") == FOLDER / "person.xml"  # nothing is converted at a first start
     assert set(card.metrics) == set(card.start_metrics) == set(FLOORS) == set(PICTURES)
 
 

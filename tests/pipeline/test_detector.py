@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,18 +10,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino
 import pytest
 
 from pipeline import detector
-from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
+from pipeline.detector import (
+    DetectorConfig,
+    PersonDetector,
+    exported,
+    read_network,
+    resolve_person_weights,
+    shipped_conversion,
+)
 from pipeline.entities import Image
 from pipeline.errors import DetectorError
+from pipeline.files import file_sha256
 from pipeline.geometry import pairwise_iou
 from pipeline.letterbox import letterbox, suppress
 from pipeline.openvino import run_statement
 from tests.support.places import REPOSITORY, SHARED
 
 WEIGHTS = SHARED / "weights" / "yolo11n-coco" / "yolo11n-coco.pt"
+SHIPPED = REPOSITORY / "weights"
 VIDEO = SHARED / "data" / "pets" / "vtest.avi"
 PEOPLE_IN_FIRST_FRAME = np.array(  # MOTChallenge ground truth of PETS09-S2L1, frame 1
     [[499, 158, 530.03, 233.17], [258, 219, 290.9, 307.7], [633, 242, 675.3, 323.1]], np.float32
@@ -47,6 +58,12 @@ def loaded(cache_dir: Path) -> PersonDetector:
     if not WEIGHTS.is_file():
         pytest.skip("../shared/weights/yolo11n-coco is not here")
     return PersonDetector.load(WEIGHTS, DetectorConfig(cache_dir=cache_dir, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> PersonDetector:
+    cache = tmp_path_factory.mktemp("empty")
+    return PersonDetector.load(None, DetectorConfig(cache_dir=cache, weights_dir=SHIPPED, device="cpu"))
 
 
 def exported_folder(cache_dir: Path) -> Path:
@@ -77,6 +94,38 @@ def test_detect_colours_are_rgb(loaded: PersonDetector, image: Image) -> None:
     """Swapped channels must change the scores, else the adapter would be ignoring or double-swapping them."""
     right, wrong = loaded.detect([image, np.ascontiguousarray(image[..., ::-1])])
     assert right.confidences[:3].sum() != pytest.approx(wrong.confidences[:3].sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [480, 320])
+def test_detect_at_another_size_is_as_if_loaded_for_it(
+    shipped: PersonDetector, image: Image, tmp_path: Path, size: int
+) -> None:
+    """Also within a batch, and the next call is at the configured size again."""
+    small = DetectorConfig(image_size=size, cache_dir=tmp_path, weights_dir=SHIPPED, device="cpu")
+    (expected,) = PersonDetector.load(None, small).detect([image])
+    (before,) = shipped.detect([image])
+    answers = shipped.detect([image, image[:300]], size)
+    (after,) = shipped.detect([image])
+    np.testing.assert_allclose(answers[0].boxes_xyxy, expected.boxes_xyxy, atol=0.05)
+    np.testing.assert_array_equal(after.boxes_xyxy, before.boxes_xyxy)
+    assert not np.isin(answers[0].confidences, before.confidences).any()
+
+
+def test_detect_at_another_size_leaves_a_fixed_network_as_it_is(
+    shipped: PersonDetector, image: Image, tmp_path: Path
+) -> None:
+    model, _ = read_network(SHIPPED / "person" / "person.xml")
+    model.reshape([1, 3, 480, 640])
+    openvino.save_model(model, tmp_path / "fixed.xml")
+    fixed = PersonDetector.load(tmp_path / "fixed.xml", DetectorConfig(cache_dir=tmp_path, device="cpu"))
+    (at_320,) = fixed.detect([image], 320)
+    np.testing.assert_allclose(at_320.boxes_xyxy, shipped.detect([image])[0].boxes_xyxy, atol=0.05)
+
+
+@pytest.mark.parametrize("size", [0, 32, 333])
+def test_detect_at_an_impossible_size_is_refused(shipped: PersonDetector, size: int) -> None:
+    with pytest.raises(ValueError, match="multiple of 32"):
+        shipped.detect([np.zeros((100, 100, 3), np.uint8)], size)
 
 
 def test_detect_nothing_answers_nothing(loaded: PersonDetector) -> None:
@@ -114,6 +163,58 @@ def test_load_export_is_made_once_and_openvino_folder_loads_too(
         np.testing.assert_allclose(other.detect([image])[0].boxes_xyxy, expected.boxes_xyxy, atol=0.5)
     assert "OpenVINO" in again.description
     assert "640" in again.description
+
+
+def test_load_takes_the_conversion_that_ships(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_export(*_: str, **__: object) -> None:
+        raise AssertionError("exported although the conversion is there")
+
+    monkeypatch.setattr(detector, "run_statement", no_export)
+    found = PersonDetector.load(None, DetectorConfig(cache_dir=tmp_path, weights_dir=SHIPPED, device="cpu"))
+    assert found.description.startswith("person OpenVINO")
+    (people,) = found.detect([image])
+    assert (pairwise_iou(PEOPLE_IN_FIRST_FRAME, people.boxes_xyxy[people.confidences > 0.5]).max(axis=1) > 0.5).all()
+
+
+@pytest.mark.slow
+def test_shipped_conversion_answers_as_an_export_does(shipped: PersonDetector, image: Image, tmp_path: Path) -> None:
+    """Its weights are float16, so boxes may move by hundredths of a pixel."""
+    config = DetectorConfig(cache_dir=tmp_path, device="cpu")
+    fresh = PersonDetector.load(exported(SHIPPED / "person" / "person.pt", config), config)
+    (expected,), (found,) = fresh.detect([image]), shipped.detect([image])
+    sure = expected.confidences > 0.11  # others may be on the other side of the threshold
+    np.testing.assert_allclose(found.boxes_xyxy[: sure.sum()], expected.boxes_xyxy[sure], atol=0.5)
+    np.testing.assert_allclose(found.confidences[: sure.sum()], expected.confidences[sure], atol=0.01)
+
+
+def weights_folder(folder: Path) -> Path:
+    """A network with a conversion and a card that names all three → the network."""
+    for name in ("person.pt", "person.xml", "person.bin"):
+        (folder / name).write_text(name)
+    sums = {file.name: file_sha256(file) for file in folder.iterdir()}
+    (folder / "card.json").write_text(json.dumps({"sha256": sums}))
+    return folder / "person.pt"
+
+
+def test_shipped_conversion_is_the_one_that_the_card_names(tmp_path: Path) -> None:
+    assert shipped_conversion(weights_folder(tmp_path)) == tmp_path / "person.xml"
+
+
+@pytest.mark.parametrize("name", ["person.pt", "person.xml", "person.bin", "card.json"])
+@pytest.mark.parametrize("content", ["another", None])
+def test_shipped_conversion_of_another_network_or_half_there_is_not_taken(
+    tmp_path: Path, name: str, content: str | None
+) -> None:
+    network = weights_folder(tmp_path)
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
+    assert shipped_conversion(network) is None
+
+
+@pytest.mark.parametrize("card", ["{}", "[]", '{"sha256": null}', '{"sha256": {"person.pt": "0"}}'])
+def test_shipped_conversion_without_a_word_of_it_in_the_card_is_not_taken(tmp_path: Path, card: str) -> None:
+    network = weights_folder(tmp_path)
+    (tmp_path / "card.json").write_text(card)
+    assert shipped_conversion(network) is None
 
 
 def test_load_leaves_only_whole_exports_and_its_own_settings(loaded: PersonDetector, cache_dir: Path) -> None:
@@ -168,13 +269,18 @@ def test_ultralytics_backend_agrees_with_openvino(loaded: PersonDetector, image:
         "backend = _UltralyticsBackend(Path(sys.argv[1]), config, 'cpu'); "
         "image = np.load(sys.argv[2]); small = np.zeros((100, 200, 3), np.uint8); "
         "found = PersonDetector(backend, config, 'net').detect([small, image]); "
-        "np.save(sys.argv[3], found[1].boxes_xyxy[:3]); sys.exit(len(found[0]))"
+        "np.save(sys.argv[3], found[1].boxes_xyxy[:3]); "
+        "np.save(sys.argv[5], PersonDetector(backend, config, 'net').detect([image], 416)[0].boxes_xyxy[:3]); "
+        "sys.exit(len(found[0]))"
     )
     np.save(tmp_path / "image.npy", image)
-    paths = [str(tmp_path / name) for name in ("image.npy", "boxes.npy", "cache")]
+    paths = [str(tmp_path / name) for name in ("image.npy", "boxes.npy", "cache", "boxes-416.npy")]
     run_statement(statement, str(WEIGHTS), *paths)
     boxes = np.load(tmp_path / "boxes.npy")
     assert (pairwise_iou(loaded.detect([image])[0].boxes_xyxy[:3], boxes).max(axis=1) > 0.9).all()
+    smaller = np.load(tmp_path / "boxes-416.npy")
+    assert (pairwise_iou(loaded.detect([image], 416)[0].boxes_xyxy[:3], smaller).max(axis=1) > 0.9).all()
+    assert np.abs(smaller - boxes).max() > 0.01
 
 
 def test_load_missing_file_says_so(tmp_path: Path) -> None:

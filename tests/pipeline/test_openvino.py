@@ -23,4 +23,6 @@ def test_precision_note_is_remembered_and_damage_is_survived(tmp_path: Path) -> 
     assert cpu._read_note(note) == "f32"
     note.write_text("{")
     assert cpu._read_note(note) is None
-    cpu._write_note(tmp_path / "nowhere" / "net.precision", "f32")  # a cache that cannot be written costs nothing else
+    cpu._write_note(tmp_path / "new" / "net.precision", "f32")  # no export has made the folder of the shipped network
+    assert cpu._read_note(tmp_path / "new" / "net.precision") == "f32"
+    cpu._write_note(note / "net.precision", "f32")  # a cache that cannot be written costs nothing else

@@ -14,7 +14,7 @@ import pytest
 from models.data.manifest import Split
 from models.person_training.card import read_person_card
 from models.person_training.pictures import labelled
-from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
+from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights, shipped_conversion
 from tests.models.person_training.making_run import START
 from tests.support.places import REPOSITORY, STREET
 
@@ -69,6 +69,7 @@ def test_make_from_videos_to_a_folder_that_the_service_loads(shared: Path, tmp_p
 def _check_serving(output: Path, tmp_path: Path) -> None:
     """The new network is the default, and finds about the people that its start finds."""
     assert resolve_person_weights(output.parent) == output / "person.pt"
+    assert shipped_conversion(output / "person.pt") == output / "person.xml"
     config = DetectorConfig(image_size=320, confidence=0.3, cache_dir=tmp_path / "work" / "cache", device="cpu")
     image = np.ascontiguousarray(cv2.VideoCapture(str(STREET)).read()[1][..., ::-1])
     new, old = PersonDetector.load(output / "person.pt", config), PersonDetector.load(START, config)
