@@ -18,7 +18,10 @@ def usable_cores() -> float:
 
 
 class TakenCores:
-    """How many of the cores everybody but this process kept busy since the last call."""
+    """How many of the cores everybody but this process kept busy since the last call.
+
+    Work of a lower priority than usual is left out: it yields to ours, and so takes nothing.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -34,18 +37,25 @@ class TakenCores:
         return max(0.0, (all_now - all_then) - (own_now - own_then)) / (now_s - then_s)
 
     def _read(self) -> tuple[float, float, float]:
-        """→ (clock, CPU seconds of everybody on this process's cores, CPU seconds of this process)."""
-        own = self._own.cpu_times()
+        """→ (clock, CPU seconds on this process's cores, those of this process), reniced work left out."""
         allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(psutil.cpu_count() or 1)
         per_core = psutil.cpu_times(percpu=True)
         busy = sum(_busy(per_core[core]) for core in allowed if core < len(per_core))
-        return self._clock(), busy, own.user + own.system
+        own = sum(each.user_time + each.system_time for each in self._own.threads() if not _reniced(each.id))
+        return self._clock(), busy, own
 
 
 def _busy(times: object) -> float:
-    """All but idling; guests are counted in user time already."""
-    names = ("user", "nice", "system", "irq", "softirq", "steal")
+    """All but idling and reniced work; guests are counted in user time already."""
+    names = ("user", "system", "irq", "softirq", "steal")
     return float(sum(getattr(times, name, 0.0) for name in names))
+
+
+def _reniced(thread_id: int) -> bool:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, thread_id) > 0
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 def _quota() -> float:
