@@ -62,13 +62,20 @@ class Pictures:
 class InferenceEngine:
     """Loads everything once. ``detect`` and ``classify`` may run at the same time, each from one thread."""
 
-    def __init__(self, config: EngineConfig, measures: Measures | None = None) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        measures: Measures | None = None,
+        on_loading: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``on_loading`` hears what is being loaded, for people."""
         self.config = config
         self.measures = measures or Measures()
         self.costs = Costs()
-        log.info("loading the person detector (the first start converts it)")
+        self._on_loading = on_loading
+        self._loading("the person detector")
         self._detector = load_detector(config)
-        log.info("loading the appearance encoder (the first start converts it)")
+        self._loading("the appearance encoder")
         self._encoder = load_encoder(config)
         self._classifiers: dict[str, ActionClassifier] = {}
         self._load_lock = threading.Lock()
@@ -79,6 +86,10 @@ class InferenceEngine:
         """The network that gives the first labels: where a lighter one may do, that one, which is ready at once."""
         light = light_card(read_card(self.config.model_dir)) if self.config.light_first else None
         return self.config.model if light is None else light.folder.name
+
+    def _loading(self, what: str) -> None:
+        log.info("loading %s (where it is not converted yet, that is done now)", what)
+        self._on_loading(what)
 
     def loaded(self, name: str) -> bool:
         return name in self._classifiers
@@ -103,7 +114,7 @@ class InferenceEngine:
                 return loaded
             if len(self._classifiers) >= self.config.max_models:
                 raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
-            log.info("loading model %s (the first start converts it)", name)
+            self._loading(f"model {name}")
             try:
                 loaded = load_classifier(self.config, name)
             except (OSError, ValueError, RuntimeError) as error:

@@ -33,6 +33,7 @@ from service.processes.messages import (
     DetectRequest,
     Hello,
     InferenceFailed,
+    InferenceLoading,
     InferenceReady,
     InferenceSetup,
     InferenceStats,
@@ -335,7 +336,8 @@ def main(argv: list[str]) -> int:
     link = start_child(int(argv[1]), InferenceSetup)
     link.listen()
     try:
-        engine = InferenceEngine(_with_threads(link.setup.engine), Measures())
+        config = _with_threads(link.setup.engine)
+        engine = InferenceEngine(config, Measures(), lambda what: link.send(InferenceLoading(what)))
     except Exception as error:
         log.exception("the models cannot be loaded")
         link.send(InferenceFailed(str(error)))

@@ -12,6 +12,7 @@ from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
 from service.processes.messages import (
     InferenceFailed,
+    InferenceLoading,
     InferenceReady,
     InferenceSetup,
     InferenceStats,
@@ -60,6 +61,8 @@ class InferenceRunner(ManagedChild):
 
     async def handle(self, report: Any) -> None:
         match report:
+            case InferenceLoading():
+                self.reason = f"loading {report.what}"
             case InferenceReady():
                 self.parts, self.reason = report.parts, "ready"
                 self.ready.set()

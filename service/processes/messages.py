@@ -7,7 +7,7 @@ is pickled. A kind that is not listed here is an error that names it, on every r
     supervisor → stream process       StreamSetup first, then Watch, Stop
     stream process → supervisor       StateReport StatsReport TracksReport ActionReport Picture SegmentReport Trouble
     supervisor → inference process    InferenceSetup first, then Stop
-    inference process → supervisor    InferenceReady InferenceStats InferenceFailed
+    inference process → supervisor    InferenceLoading InferenceReady InferenceStats InferenceFailed
     stream process → inference        Hello LoadReport DetectRequest ClipOffer ClipAnswer NoClip TrackGone
     inference → stream process        Welcome PlanAdvice ModelProblem DetectAnswer ClipWanted ScoresAnswer
 """
@@ -273,6 +273,14 @@ class Trouble:
 class InferenceSetup(ChildSetup):
     engine: EngineConfig
     address: str
+
+
+@message("inference_loading")
+@dataclass(frozen=True, slots=True)
+class InferenceLoading:
+    """``what`` is being loaded now, for people."""
+
+    what: str
 
 
 @message("inference_ready")

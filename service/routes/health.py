@@ -33,7 +33,7 @@ async def readyz(here: Here) -> Readiness:
     """200 once the models are loaded and the database answers; streams may be posted before."""
     await here.store.ping()
     if not here.supervisor.ready:
-        raise Unavailable("models are loading")
+        raise Unavailable(f"models are loading: {here.supervisor.inference_status().get('reason', '')}")
     return Readiness(inference=here.supervisor.inference_status())
 
 

@@ -357,8 +357,11 @@ function say(text, kind) {
 
 async function refreshService() {
   const answer = await fetch("/readyz");
-  if (answer.ok) say("ready", "good");
-  else say("models are loading…", "warn");
+  const content = await answer.json();
+  if (!answer.ok) return say(content.detail ?? "models are loading…", "warn");
+  const parts = Object.entries(content.inference?.parts ?? {});
+  const coming = parts.filter(([, what]) => what.startsWith("being prepared")).map(([part]) => part.split(":").pop());
+  say(coming.length ? `ready; preparing ${coming.join(", ")}` : "ready", "good");
 }
 
 /** For what runs by itself: a failure is shown by the chip of the service, and the next round tries again. */
