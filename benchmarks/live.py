@@ -8,10 +8,11 @@ where there are any. Without lists of its own a row of ``rows.DEFAULT`` each; wi
 limits the networks by ONEDNN_MAX_CPU_ISA; whether that works is found out by the time of a clip, and where it does not,
 or the processor has no more than AVX2, both are one row, ``native``. Scenes: benchmarks/live_cameras/videos.py.
 
-A box counts as labelled against the straight line (``annotate`` without a classifier) on the same video: everybody whom
-it has in view for over 3 s should have a box with a label. ``own IDs`` is the same by the live tracker's own IDs, which
-flatters a tracker that loses people. The age is that of the oldest label shown (``label_age_ms``), once a second; waits
-are read from a histogram, straight between its bounds. IDs are counted in what the websocket tells, ten times a second.
+A box counts as labelled against the straight line (``annotate`` without a classifier) on the same video: everyone whom
+it has in view for over 3 s should have a box (``found``) with a label. ``own IDs`` is the share by the live tracker's
+own IDs, which flatters a tracker that loses people. The age is that of the oldest label shown (``label_age_ms``), once a
+second; waits are read from a histogram, straight between its bounds. IDs are counted in what the websocket tells, ten
+times a second.
 
 Rows that the JSON file has for this processor are not measured again without --again, so a run may be interrupted.
 """
@@ -36,7 +37,7 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
 
 from benchmarks import document  # noqa: E402  # the repository root is on the path only now
 from benchmarks.live_cameras import isa, machine, straight_line, table  # noqa: E402
-from benchmarks.live_cameras.rows import Result, Row, Wanted, keep, missing, plan  # noqa: E402
+from benchmarks.live_cameras.rows import AVX2, NATIVE, Result, Row, Wanted, keep, missing, plan  # noqa: E402
 from benchmarks.live_cameras.service_run import Timing, columns, loop_breaks, observe, prepare  # noqa: E402
 from benchmarks.live_cameras.videos import SAMPLE_NAME, SCENES, camera_video  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
@@ -57,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit("GStreamer's RTSP server is not installed (python3-gi, gir1.2-gst-rtsp-server-1.0)")
     timing = Timing(options.seconds, options.warm_up, options.patience)
     if not all(row.cold for row in todo):
-        with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), options.cache)
+        prepared(options.cache)
     for row in todo:
         results = keep(results, measured(row, timing, options.cache))
         write_atomically(options.json, json.dumps({"rows": results}, indent=1) + "\n")
@@ -77,11 +77,17 @@ def read(path: Path) -> list[Result]:
 def isas_here(cache: Path) -> list[str]:
     """→ the instruction sets worth rows of their own; a clip is timed only where the processor has more than AVX2."""
     flags = machine.flags()
-    if isa.distinct(flags, {isa.NATIVE: 1.0, isa.AVX2: 1e9}) == [isa.NATIVE]:
-        return [isa.NATIVE]
+    if isa.distinct(flags, {NATIVE: 1.0, AVX2: 1e9}) == [NATIVE]:
+        return [NATIVE]
     clips = isa.measured_clips(cache)
     print(f"CPU seconds of a clip: {clips}", flush=True)
     return isa.distinct(flags, clips)
+
+
+def prepared(cache: Path) -> None:
+    """One start before the first row, so that no row pays for what only a first start converts and measures."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), cache)
 
 
 def measured(row: Row, timing: Timing, cache: Path) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--videos", nargs="*", default=(), choices=(SAMPLE_NAME, *SCENES), metavar="NAME")
     made.add_argument("--cameras", nargs="*", default=(), type=int, metavar="N")
     made.add_argument("--cores", nargs="*", default=(), type=int, metavar="N")
-    made.add_argument("--isas", nargs="*", default=(), choices=(isa.NATIVE, isa.AVX2), metavar="NAME")
+    made.add_argument("--isas", nargs="*", default=(), choices=(NATIVE, AVX2), metavar="NAME")
     made.add_argument("--loads", nargs="*", default=(), type=int, metavar="N", help="busy processes beside the service")
     made.add_argument("--tier", default="auto", help="pin every stream to a tier of the model")
     made.add_argument("--cold", action="store_true", help="a first start: nothing is converted or measured yet")

@@ -1,1 +1,1 @@
-"""What benchmarks/live.py is made of: camera videos, the straight line they are held to, one measured run, its figures."""
+"""The parts of benchmarks/live.py: camera videos, the straight line they are held to, a measured run, its figures."""

@@ -48,7 +48,7 @@ def own_share(messages: Sequence[Message]) -> Share:
     """Boxes whose own ID has been told of for over 3 s. Who gets a new ID again and again is in view for no time here,
     so this flatters a tracker that loses people; ``share`` does not."""
     first: dict[int, float] = {}
-    boxes = labelled = 0
+    boxes, labelled = 0, 0
     for message in messages:
         for track in message["tracks"]:
             since_s = message["time_s"] - first.setdefault(track["track_id"], message["time_s"])
@@ -115,9 +115,7 @@ def ids(messages: Sequence[Message]) -> int:
 
 def tiers(messages: Sequence[Message]) -> dict[str, float] | None:
     """→ by network, its part of the labelled boxes; None where the labels do not say whose they are."""
-    named = Counter(
-        track.get("model") for message in messages for track in message["tracks"] if track.get("action")
-    )
+    named = Counter(track.get("model") for message in messages for track in message["tracks"] if track.get("action"))
     if not named or None in named:
         return None
     return {str(name): round(count / named.total(), 3) for name, count in named.most_common()}
@@ -151,10 +149,11 @@ def metrics(text: str) -> Metrics:
 
 def grown(before: Metrics, after: Metrics) -> Histogram:
     """→ the waits for a detection of all streams in between, cumulative as Prometheus has it."""
-    total: Counter[float] = Counter()
+    total: dict[float, float] = {}
     for stream, histogram in after.detect_wait.items():
-        for bound, count in histogram.items():
-            total[bound] += count - before.detect_wait.get(stream, {}).get(bound, 0.0)
+        earlier = before.detect_wait.get(stream, {})
+        for bound, upto in histogram.items():
+            total[bound] = total.get(bound, 0.0) + upto - earlier.get(bound, 0.0)
     return dict(sorted(total.items()))
 
 

@@ -18,5 +18,7 @@ def flags() -> list[str]:
 def cpu() -> str:
     """→ cores, processor and its best instruction set: ``2 cores of an AMD EPYC (avx2)``."""
     lines = _CPU_INFO.read_text("utf-8").splitlines() if _CPU_INFO.exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    name = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
+    )
     return f"{len(os.sched_getaffinity(0))} cores of {name} ({(flags() or ['no avx2'])[-1]})"

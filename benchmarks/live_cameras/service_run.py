@@ -207,5 +207,5 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def loop_breaks(row: Row) -> bool:
-    """Whether a loop of the video is a break for the tracker: a file that is played again says so, a camera does not."""
+    """Whether a loop of the video is a break for the tracker: a file played again says so, a camera does not."""
     return row.video == SAMPLE_NAME

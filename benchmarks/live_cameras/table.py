@@ -10,8 +10,8 @@ from benchmarks.live_cameras.rows import Result
 
 MARKS = document.marks("benchmarks/live.py")
 HEAD = (
-    "row", "people", "labelled", "own IDs", "age p50 / p95 s", "IDs / annotate's", "det/s", "wait p50 / p95 ms",
-    "tiers", "clips/s", "CPU s/s", "PSS MB", "ready / label s",
+    "row", "people", "found", "labelled", "own IDs", "age p50 / p95 s", "IDs / annotate's", "det/s",
+    "wait p50 / p95 ms", "tiers", "clips/s", "CPU s/s", "PSS MB", "ready / label s",
 )  # fmt: skip
 
 
@@ -22,6 +22,7 @@ def cells(result: Result) -> tuple[str, ...]:
     return (
         result["row"],
         _text(result["people"]),
+        _share(result["found"]),
         _share(result["labelled"]),
         _share(result["labelled_own"]),
         _pair(result, "label_age_s_p50", "label_age_s_p95"),

@@ -2,8 +2,8 @@
 
 A part of the street is cut out and scaled to 1280×720 at 25 frames a second (the sample has 10, so pictures repeat).
 More people than one part has stand in tiles, each at another moment of the sample and every second one mirrored, so
-that no two tiles show the same thing at the same time. People as the shipped detector and tracker find them in the
-sample at full pace, on average (fewest to most): 2.0 (1-3), 4.0 (2-7), 5.3 (3-8); the tiles twice 4.6 and four times 5.3.
+that no two tiles show the same thing at the same time. People that the shipped detector and tracker find there in the
+whole sample, on average (fewest to most): 2.0 (1-3), 4.0 (2-7), 5.3 (3-8); the tiles twice 4.6 and four times 5.3.
 """
 
 from __future__ import annotations
