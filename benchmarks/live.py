@@ -10,8 +10,8 @@ or the processor has no more than AVX2, both are one row, ``native``. Scenes: be
 
 A box counts as labelled against the straight line (``annotate`` without a classifier) on the same video: everyone whom
 it has in view for over 3 s should have a box (``found``) with a label. ``own IDs`` is the share by the live tracker's
-own IDs, which flatters a tracker that loses people. The age is that of the oldest label shown (``label_age_ms``), once a
-second; waits are read from a histogram, straight between its bounds. IDs are counted in what the websocket tells, ten
+own IDs, which flatters a tracker that loses people. The age is that of the oldest label shown (``label_age_ms``), once
+a second; waits are read from a histogram, straight between its bounds. IDs are counted in what the websocket tells, ten
 times a second.
 
 Rows that the JSON file has for this processor are not measured again without --again, so a run may be interrupted.
@@ -53,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     results = read(options.json)
     rows = plan(wanted(options), len(os.sched_getaffinity(0)), isas_here(options.cache))
     todo = rows if options.again else missing(rows, results, machine.cpu(), options.seconds)
+    if AVX2 in options.isas and AVX2 not in {row.isa for row in rows}:
+        print(f"{isa.VARIABLE}=AVX2 changes nothing here: those rows are `{NATIVE}`")
     print(f"{len(rows)} rows, {len(todo)} to measure on {machine.cpu()}", flush=True)
     if any(row.video != SAMPLE_NAME for row in todo) and gstreamer_python() is None:
         raise SystemExit("GStreamer's RTSP server is not installed (python3-gi, gir1.2-gst-rtsp-server-1.0)")

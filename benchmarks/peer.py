@@ -9,8 +9,10 @@ every picture it gets, keeps each person's last 8 square crops (margin 10 %), on
 everybody who has 8 with torchvision's S3D at 224² every 12th. Its detector is the one that Actoscope ships, in torch as
 the example runs it; S3D has random weights. The package ``lap`` is replaced by scipy where it is missing.
 
-``labels a second`` are classified clips: each gives one person a label. The age is that of the oldest label shown, once
-a second. Where the goal on labels a second is not reached, labels a CPU second say whether that is for want of people.
+Boxes count as labelled against the straight line on both sides, as in benchmarks/live.py. ``labels/s`` are classified
+clips: each gives one person a label. ``pictures/s`` are those that were detected in. The age is that of the oldest label
+shown, once a second. Where the goal on labels a second is not reached, labels a CPU second say whether that is for want
+of people.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
     sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks import document, live  # noqa: E402  # the repository root is on the path only now
-from benchmarks.live_cameras import family, machine  # noqa: E402
+from benchmarks.live_cameras import family, figures, machine, straight_line  # noqa: E402
 from benchmarks.live_cameras.rows import Result, Row, keep, missing  # noqa: E402
-from benchmarks.live_cameras.service_run import Timing  # noqa: E402
+from benchmarks.live_cameras.service_run import Timing, loop_breaks  # noqa: E402
 from benchmarks.live_cameras.videos import SAMPLE_NAME, SCENES, camera_video  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
@@ -87,8 +89,17 @@ def other_side(row: Row, options: argparse.Namespace) -> dict[str, Any]:
     command += ["--seconds", str(options.seconds), "--threads", str(row.cores)]
     with family.started_on(sorted(os.sched_getaffinity(0))[: row.cores]):
         done = subprocess.run(command, env=environment(), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
-    return figures
+    said: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    line = straight_line.kept(video, options.seconds, live.WORK / "lines", options.cache, loop_breaks(row))
+    return with_shares(said, line)
+
+
+def with_shares(said: dict[str, Any], line: straight_line.StraightLine) -> dict[str, Any]:
+    """→ the loop's figures with what its boxes are worth by the service's own measure in the place of the boxes."""
+    messages = said.pop("messages")
+    share = figures.share(messages, line)
+    ratio = figures.ids(messages) / max(1, line.ids(said["seconds"]))
+    return {**said, "found": share.of_found, "labelled": share.of_labelled, "ids_ratio": round(ratio, 2)}
 
 
 def environment() -> dict[str, str]:
@@ -130,7 +141,7 @@ def _sides(result: Result) -> list[tuple[str, list[str]]]:
     own = _texts([ours["clips_a_second"], cpu, ours["labelled"]])
     own += [_ages(ours), *_texts([ours["detections_a_second"], ours["cpu_s_a_second"]])]
     other = _texts([theirs["labels_a_second"], theirs["labels_a_cpu_second"], theirs["labelled"]])
-    other += [_ages(theirs), *_texts([theirs["frames_a_second"], theirs["cpu_s_a_second"]])]
+    other += [_ages(theirs), *_texts([theirs["pictures_a_second"], theirs["cpu_s_a_second"]])]
     ratio = [f"×{_text(value)}" for value in (result["labels_ratio"], result["cpu_ratio"])]
     return [("Actoscope", own), ("the example's loop", other), ("ratio", [*ratio, *[""] * 4])]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from benchmarks.live_cameras import family, figures
 from benchmarks.live_cameras.isa import limited
@@ -98,7 +99,7 @@ def _end(service: Service) -> None:
     with contextlib.suppress(AssertionError):
         service.stop(30)
     for process in children:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(psutil.Error):
             process.kill()
 
 

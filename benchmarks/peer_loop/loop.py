@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,6 +77,15 @@ class People:
         """→ when the crops behind the oldest label that is shown were taken; None: nobody has one."""
         return min((self.labels[track_id].seen_s for track_id in track_ids if track_id in self.labels), default=None)
 
+    def message(self, time_s: float, track_ids: Sequence[int], boxes: Sequence[Sequence[float]]) -> dict[str, Any]:
+        """What is shown of one picture. ``boxes``: corners in 0..1. → the fields of a `tracks` message that count."""
+        named = {track_id: str(label.action) for track_id, label in self.labels.items()}
+        tracks = [
+            {"track_id": track_id, "box": list(box), "action": named.get(track_id)}
+            for track_id, box in zip(track_ids, boxes, strict=True)
+        ]
+        return {"time_s": time_s, "tracks": tracks}
+
 
 class Shown:
     """What stands on the screen, from ``begin_s`` of the camera's clock on; it stays until the loop comes round again.
@@ -87,7 +97,6 @@ class Shown:
         self._next_s = begin_s
         self._seen_s: float | None = None
         self.ages_s: list[float] = []
-        self.pictures = self.people = self.labelled = 0
 
     def change(self, track_ids: Sequence[int], people: People, now_s: float) -> None:
         """The screen shows another picture from ``now_s`` on."""
@@ -96,9 +105,6 @@ class Shown:
                 self.ages_s.append(self._next_s - self._seen_s)
             self._next_s += 1.0
         self._seen_s = people.oldest_seen_s(track_ids)
-        self.pictures += 1
-        self.people += len(track_ids)
-        self.labelled += sum(track_id in people.labels for track_id in track_ids)
 
 
 def square_crop(image: Image, box_xyxy: Floats, margin: float) -> Image:

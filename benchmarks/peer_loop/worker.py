@@ -23,6 +23,7 @@ from benchmarks.peer_loop import assignment
 from benchmarks.peer_loop.camera import FileCamera
 from benchmarks.peer_loop.loop import People, Schedule, Shown, square_crop, stretched
 from pipeline.entities import Floats, Image
+from pipeline.geometry import normalise
 
 PICTURES = 14  # the shortest clip that torchvision's S3D takes
 MEAN, DEVIATION = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # of torchvision's S3D weights
@@ -58,20 +59,22 @@ class Networks:
         return [int(value) for value in scores.argmax(dim=1)]
 
 
-def step(number: int, camera: FileCamera, networks: Networks, people: People, schedule: Schedule) -> list[int]:
-    """One frame through the loop. → who is there."""
+def step(
+    number: int, camera: FileCamera, networks: Networks, people: People, schedule: Schedule
+) -> tuple[dict[str, Any], list[int]]:
+    """One frame through the loop. → what is shown of it, as in a `tracks` message of the service, and who is there."""
     image, taken_s = camera.newest()
     boxes, track_ids = networks.track(image)
-    if not schedule.takes(number):
-        return track_ids
-    for box, track_id in zip(boxes, track_ids, strict=True):
-        people.take(track_id, square_crop(image, box, schedule.margin), taken_s)
-    ready = people.ready(track_ids)
-    if ready and schedule.classifies(number, bool(people.given)):
-        clips = np.stack([people.clip(track_id) for track_id in ready])
-        for track_id, action in zip(ready, networks.classify(clips), strict=True):
-            people.give(track_id, action)
-    return track_ids
+    if schedule.takes(number):
+        for box, track_id in zip(boxes, track_ids, strict=True):
+            people.take(track_id, square_crop(image, box, schedule.margin), taken_s)
+        ready = people.ready(track_ids)
+        if ready and schedule.classifies(number, bool(people.given)):
+            clips = np.stack([people.clip(track_id) for track_id in ready])
+            for track_id, action in zip(ready, networks.classify(clips), strict=True):
+                people.give(track_id, action)
+    places = normalise(boxes, (image.shape[0], image.shape[1])).tolist()
+    return people.message(taken_s, track_ids, places), track_ids
 
 
 def run(video: Path, networks: Networks, schedule: Schedule, seconds: float, patience_s: float) -> dict[str, Any]:
@@ -82,17 +85,17 @@ def run(video: Path, networks: Networks, schedule: Schedule, seconds: float, pat
         number += 1
         step(number, camera, networks, people, schedule)
     first_label_s = time.monotonic() - begin if people.given else None
-    shown, given, mark, used = Shown(camera.now_s), people.given, time.monotonic(), time.process_time()
+    shown, messages, given = Shown(camera.now_s), list[dict[str, Any]](), people.given
+    mark, used = time.monotonic(), time.process_time()
     while time.monotonic() - mark < seconds:
         number += 1
-        track_ids = step(number, camera, networks, people, schedule)
+        message, track_ids = step(number, camera, networks, people, schedule)
+        messages.append(message)
         shown.change(track_ids, people, camera.now_s)
     measured_s, cpu_s = time.monotonic() - mark, time.process_time() - used
     return {
         "seconds": round(measured_s),
-        "frames_a_second": round(shown.pictures / measured_s, 2),
-        "people": round(shown.people / max(1, shown.pictures), 1),
-        "labelled": round(shown.labelled / shown.people, 3) if shown.people else None,
+        "pictures_a_second": round(len(messages) / measured_s, 2),
         "labels_a_second": round((people.given - given) / measured_s, 3),
         "labels_a_cpu_second": round((people.given - given) / cpu_s, 3),
         "label_age_s_p50": percentile(shown.ages_s, 50),
@@ -101,6 +104,7 @@ def run(video: Path, networks: Networks, schedule: Schedule, seconds: float, pat
         "first_label_s": None if first_label_s is None else round(first_label_s, 1),
         "assignment": networks.assignment,
         "threads": torch.get_num_threads(),
+        "messages": messages,
     }
 
 

@@ -12,6 +12,7 @@ from benchmarks import peer
 from benchmarks.peer_loop import assignment
 from benchmarks.peer_loop.camera import FileCamera
 from benchmarks.peer_loop.loop import People, Schedule, Shown, square_crop, stretched
+from tests.benchmarks.test_live_benchmark import RATE, street, walker
 from tests.support.media import write_video
 
 
@@ -48,8 +49,10 @@ def test_shown_ages_the_oldest_label_once_a_second() -> None:
     shown.change([2], people, 4.1)  # a long stall: the old picture stood there at 2, 3 and 4 s
     shown.change([2], people, 5.5)
     assert shown.ages_s == pytest.approx([1.0, 2.0, 3.0, 3.5])
-    assert (shown.pictures, shown.people, shown.labelled) == (4, 8, 4)
     assert people.given == 2
+    told = people.message(5.4, [2, 3], [(0.0, 0.1, 0.2, 0.3), (0.5, 0.5, 0.6, 0.6)])
+    assert told["tracks"][0] == {"track_id": 2, "box": [0.0, 0.1, 0.2, 0.3], "action": "0"}
+    assert told["time_s"] == 5.4 and told["tracks"][1]["action"] is None
 
 
 def test_square_crop_is_square_around_the_box_and_its_margin() -> None:
@@ -109,7 +112,17 @@ def test_file_camera_gives_the_newest_picture_and_loops(tmp_path: Path, monkeypa
 OURS = {"clips_a_second": 6.0, "cpu_s_a_second": 1.5, "labelled": 0.9, "label_age_s_p50": 1.0, "label_age_s_p95": 2.0,
         "detections_a_second": 5.0}  # fmt: skip
 THEIRS = {"labels_a_second": 0.5, "labels_a_cpu_second": 0.25, "labelled": 0.6, "label_age_s_p50": 5.0,
-          "label_age_s_p95": 9.0, "frames_a_second": 2.0, "cpu_s_a_second": 2.0}  # fmt: skip
+          "label_age_s_p95": 9.0, "pictures_a_second": 2.0, "cpu_s_a_second": 2.0}  # fmt: skip
+
+
+def test_with_shares_holds_the_loop_to_the_straight_line() -> None:
+    line = street()
+    told = [
+        People(Schedule()).message(i / RATE, [1, 2], [walker(0, i), (0.4, 0.9, 0.5, 1.0)])  # two boxes, one of nobody
+        for i in range(100)
+    ]
+    found = peer.with_shares({"seconds": 5, "messages": told}, line)
+    assert found == {"seconds": 5, "found": 0.5, "labelled": 0.0, "ids_ratio": 0.67}
 
 
 def test_ratios_are_ours_to_theirs_and_unknown_to_nothing() -> None:
