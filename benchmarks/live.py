@@ -58,6 +58,10 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(rows)} rows, {len(todo)} to measure on {machine.cpu()}", flush=True)
     if any(row.video != SAMPLE_NAME for row in todo) and gstreamer_python() is None:
         raise SystemExit("GStreamer's RTSP server is not installed (python3-gi, gir1.2-gst-rtsp-server-1.0)")
+    if options.lines_only:
+        for row in {row.video: row for row in rows}.values():
+            print(f"{row.video}: {line_of(row, options.seconds, options.cache).people:.1f} people", flush=True)
+        return 0
     timing = Timing(options.seconds, options.warm_up, options.patience)
     if not all(row.cold for row in todo):
         prepared(options.cache)
@@ -97,14 +101,19 @@ def measured(row: Row, timing: Timing, cache: Path) -> dict[str, Any]:
     print(f"- {row.name}", flush=True)
     about = {"row": row.name, **asdict(row), "cpu": machine.cpu(), "commit": commit(), "seconds": timing.seconds}
     try:
-        video = camera_video(row.video, WORK / "videos")
-        line = straight_line.kept(video, timing.seconds, WORK / "lines", cache, loop_breaks(row))
+        line = line_of(row, timing.seconds, cache)
         with tempfile.TemporaryDirectory() as folder:
-            seen = observe(row, video, timing, Path(folder), cache)
+            seen = observe(row, camera_video(row.video, WORK / "videos"), timing, Path(folder), cache)
         return {**about, **columns(row, seen, line)}
     except (AssertionError, OSError, httpx.HTTPError, subprocess.SubprocessError) as error:
         print(f"  {error}", flush=True)
         return {**about, "problem": f"{type(error).__name__}: {error}"[:2000]}
+
+
+def line_of(row: Row, seconds: float, cache: Path) -> straight_line.StraightLine:
+    """→ what the row is held to; computed the first time, in about a CPU minute or two a video."""
+    video = camera_video(row.video, WORK / "videos")
+    return straight_line.kept(video, seconds, WORK / "lines", cache, loop_breaks(row))
 
 
 def commit() -> str:
@@ -132,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--warm-up", type=float, default=20.0, help="seconds from the first label to the measuring")
     made.add_argument("--patience", type=float, default=60.0, help="seconds from ready on to wait for a label")
     made.add_argument("--again", action="store_true", help="measure rows that are there, too")
+    made.add_argument("--lines-only", action="store_true", help="only compute what the rows are held to")
     made.add_argument("--cache", type=Path, default=CACHE, help="folder of converted networks")
     made.add_argument("--json", type=Path, default=REPOSITORY / "benchmarks" / "results" / "live.json")
     made.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")

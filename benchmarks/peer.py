@@ -10,9 +10,9 @@ everybody who has 8 with torchvision's S3D at 224² every 12th. Its detector is 
 the example runs it; S3D has random weights. The package ``lap`` is replaced by scipy where it is missing.
 
 Boxes count as labelled against the straight line on both sides, as in benchmarks/live.py. ``labels/s`` are classified
-clips: each gives one person a label. ``pictures/s`` are those that were detected in. The age is that of the oldest label
-shown, once a second. Where the goal on labels a second is not reached, labels a CPU second say whether that is for want
-of people.
+clips: each gives one person a label. ``pictures/s`` are those that were detected in. The age is that of the oldest
+label shown, once a second. Where the goal on labels a second is not reached, labels a CPU second say whether that is
+for want of people.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
 from benchmarks import document, live  # noqa: E402  # the repository root is on the path only now
 from benchmarks.live_cameras import family, figures, machine, straight_line  # noqa: E402
 from benchmarks.live_cameras.rows import Result, Row, keep, missing  # noqa: E402
-from benchmarks.live_cameras.service_run import Timing, loop_breaks  # noqa: E402
+from benchmarks.live_cameras.service_run import Timing  # noqa: E402
 from benchmarks.live_cameras.videos import SAMPLE_NAME, SCENES, camera_video  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
@@ -90,8 +90,7 @@ def other_side(row: Row, options: argparse.Namespace) -> dict[str, Any]:
     with family.started_on(sorted(os.sched_getaffinity(0))[: row.cores]):
         done = subprocess.run(command, env=environment(), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     said: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
-    line = straight_line.kept(video, options.seconds, live.WORK / "lines", options.cache, loop_breaks(row))
-    return with_shares(said, line)
+    return with_shares(said, live.line_of(row, options.seconds, options.cache))
 
 
 def with_shares(said: dict[str, Any], line: straight_line.StraightLine) -> dict[str, Any]:
