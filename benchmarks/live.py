@@ -12,7 +12,7 @@ A box counts as labelled against the straight line (``annotate`` without a class
 it has in view for over 3 s should have a box (``found``) with a label. ``own IDs`` is the share by the live tracker's
 own IDs, which flatters a tracker that loses people. The age is that of the oldest label shown (``label_age_ms``), once
 a second; waits are read from a histogram, straight between its bounds. IDs are counted in what the websocket tells, ten
-times a second.
+times a second (``told/s`` is less where the stream stands still: then boxes and IDs are those of few moments).
 
 Rows that the JSON file has for this processor are not measured again without --again, so a run may be interrupted.
 """

@@ -182,6 +182,7 @@ def columns(row: Row, seen: Observed, line: StraightLine) -> dict[str, Any]:
         "ids": given,
         "ids_straight_line": expected,
         "ids_ratio": _rounded(given / expected if expected else None),
+        "told_a_second": _rounded(sum(map(len, told)) / seen.seconds / row.cameras, 1),
         "detections_a_second": _rounded(figures.count(waits) / seen.seconds / row.cameras, 1),
         "detect_wait_ms_p50": _milliseconds(figures.quantile(waits, 0.5)),
         "detect_wait_ms_p95": _milliseconds(figures.quantile(waits, 0.95)),

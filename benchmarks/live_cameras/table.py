@@ -10,7 +10,7 @@ from benchmarks.live_cameras.rows import Result
 
 MARKS = document.marks("benchmarks/live.py")
 HEAD = (
-    "row", "people", "found", "labelled", "own IDs", "age p50 / p95 s", "IDs / annotate's", "det/s",
+    "row", "people", "found", "labelled", "own IDs", "age p50 / p95 s", "IDs / annotate's", "told/s", "det/s",
     "wait p50 / p95 ms", "tiers", "clips/s", "CPU s/s", "PSS MB", "ready / label s",
 )  # fmt: skip
 
@@ -27,6 +27,7 @@ def cells(result: Result) -> tuple[str, ...]:
         _share(result["labelled_own"]),
         _pair(result, "label_age_s_p50", "label_age_s_p95"),
         f"{result['ids']} / {result['ids_straight_line']} = {_text(result['ids_ratio'])}",
+        _text(result["told_a_second"]),
         _text(result["detections_a_second"]),
         _pair(result, "detect_wait_ms_p50", "detect_wait_ms_p95"),
         _tiers(result["tiers"]),

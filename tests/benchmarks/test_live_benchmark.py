@@ -239,6 +239,7 @@ def test_columns_are_rates_over_the_measured_time_and_all_cameras() -> None:
     assert (found["labelled"], found["found"], found["labelled_own"]) == (0.5, 1.0, 0.5)
     assert (found["ids"], found["ids_straight_line"], found["ids_ratio"]) == (4, 6, 0.67)
     assert (found["clips_a_second"], found["detections_a_second"], found["cpu_s_a_second"]) == (2.0, 3.0, 1.5)
+    assert found["told_a_second"] == 10
     assert (found["label_age_s_p95"], found["detect_wait_ms_p95"], found["pss_mb"]) == (1.8, 95, 800)
     assert (found["ready_s"], found["first_label_s"], found["tiers"], found["stride"]) == (2.0, 5.0, None, 3)
     row = Row("people-2", cameras=2)
