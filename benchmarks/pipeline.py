@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +29,9 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from benchmarks.live_cameras.family import pss_mb  # noqa: E402
+from benchmarks.live_cameras.figures import percentile  # noqa: E402
+from benchmarks.live_cameras.videos import SCENES, camera_video  # noqa: E402
 from pipeline.overlay import draw  # noqa: E402
 from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
@@ -39,18 +41,21 @@ from service.engine import InferenceEngine, LocalInference  # noqa: E402
 from service.stages import build_stages  # noqa: E402
 from service.stream import process_frame  # noqa: E402
 from tests.support.rtsp import RtspServer  # noqa: E402
-from tests.support.service import SAMPLE, Service  # noqa: E402
+from tests.support.service import Service  # noqa: E402
 
 CACHE = REPOSITORY / ".cache" / "tests"
-CROP = "crop=512:288:128:160,scale=1280:720,fps=25"
+SCENE = "people-5"
 WARM_UP_S = 20
 
 
 def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
-        video = options.video or make_camera_video(Path(folder))
-        report: dict[str, Any] = {"machine": machine(), "video": str(options.video or f"samples/street.mp4, {CROP}")}
+        video = options.video or camera_video(SCENE, Path(folder))
+        report: dict[str, Any] = {
+            "machine": machine(),
+            "video": str(options.video or f"samples/street.mp4, {SCENES[SCENE].filters()}"),
+        }
         report["stages"] = measure_stages(video, options.frames)
         print_stages(report["stages"])
         report["cameras"] = [
@@ -75,13 +80,6 @@ def parse() -> argparse.Namespace:
 def machine() -> dict[str, Any]:
     flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0]
     return {"cores": os.cpu_count(), "avx512_bf16": "avx512_bf16" in flags, "amx": "amx_tile" in flags}
-
-
-def make_camera_video(folder: Path) -> Path:
-    target = folder / "camera.mp4"
-    command = ["ffmpeg", "-v", "error", "-y", "-i", str(SAMPLE), "-vf", CROP, "-c:v", "libx264", "-bf", "0"]
-    subprocess.run([*command, "-g", "25", "-preset", "fast", "-crf", "23", str(target)], check=True)
-    return target
 
 
 # -- part 1
@@ -200,7 +198,7 @@ def sample(service: Service, ids: list[str]) -> dict[str, Any]:
         "tracks": statistics.mean(s["tracks"] for s in streams),
         "label_age_ms": [s["label_age_ms"] for s in streams if s["label_age_ms"] is not None],
         "rss_mb": round(sum(p.memory_info().rss for p in family) / 2**20),
-        "pss_mb": round(sum(p.memory_full_info().pss for p in family) / 2**20),
+        "pss_mb": pss_mb(service.pid),
         "cpu": sum(p.cpu_percent() for p in family) / 100,
     }
 
@@ -223,11 +221,6 @@ def counters(service: Service) -> dict[str, Any]:
 def mean(samples: list[dict[str, Any]], key: str) -> float:
     values: list[float] = [s[key] for s in samples]
     return round(statistics.mean(values), 2)
-
-
-def percentile(values: list[float], share: int) -> float | None:
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)], 1) if ordered else None
 
 
 def print_cameras(rows: list[dict[str, Any]]) -> None:
