@@ -36,7 +36,7 @@ class EngineConfig:
     detector_confidence: float = 0.1
     appearance: Path | None = None
     max_batch: int = 8
-    max_models: int = 4
+    max_models: int = 6  # of which a model with a lighter network counts as two
     stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
     threads: int = 0  # of each network on a CPU; 0: as many as there are cores
     light_first: bool = False  # whether the lighter network of ``model`` is loaded first, and that one behind it

@@ -93,7 +93,12 @@ class Settings(BaseSettings):
     subscriber_queue: int = Field(256, ge=8, description="Messages that may wait for one websocket subscriber")
     max_streams: int = Field(16, ge=1, description="How many streams may exist")
     max_subscribers: int = Field(256, ge=1, description="How many websockets may be open")
-    threads: int = Field(0, ge=0, description="CPU threads that one network uses; 0: as many as there are cores")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads that one network uses; 0: one where the service has fewer than four cores, "
+        "else as many as there are cores",
+    )
     batch: int = Field(8, ge=1, le=64, description="Most clips in one batch; fewer where the runtime is faster so")
     stem_memory_mb: int = Field(
         512,
