@@ -36,8 +36,8 @@ run: install
 ## Whatever hangs or dies, each half ends within its seconds, both within an hour, and with a failure.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \
-	$(LIMIT) 2280 $(PYTEST) -m "not alone" -n 2 --dist loadgroup --no-loadscope-reorder || status=1; \
-	$(LIMIT) 1200 $(PYTEST) -m alone || status=1; \
+	$(LIMIT) 2400 $(PYTEST) -m "not alone" -n 2 --dist loadgroup --no-loadscope-reorder || status=1; \
+	$(LIMIT) 1140 $(PYTEST) -m alone || status=1; \
 	exit $$status
 
 check: $(VENV)/.installed-dev

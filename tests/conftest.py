@@ -8,7 +8,18 @@ import pytest
 
 TESTS = Path(__file__).parent
 # They time cameras, sockets or processes, so nothing else may take the cores meanwhile.
-ALONE = ("e2e", "service/processes", "service/test_", "service/recording", "pipeline/test_source_", "test_readme.py")
+ALONE = (
+    "e2e/",
+    "pipeline/test_files.py",
+    "pipeline/test_malformed_media.py",
+    "pipeline/test_python_child.py",
+    "pipeline/test_source_",
+    "service/processes/",
+    "service/recording/",
+    "service/storage/",
+    "service/test_",
+    "test_readme.py",
+)
 MAY_SHARE = ("service/test_cli.py", "service/test_settings.py")
 # Files that take minutes. They begin first, so that no worker is left alone with one at the end.
 LONG = (
