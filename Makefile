@@ -4,7 +4,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
-LIMIT  := timeout --kill-after=60 2550
+LIMIT  := timeout --kill-after=60
+PYTEST := $(BIN)/python -m pytest
 
 .PHONY: run install test check bench clean
 .DEFAULT_GOAL := run
@@ -31,12 +32,12 @@ run: install
 	$(BIN)/actoscope serve --host $(HOST) --port $(PORT) --sample
 
 ## Everything that can be proven without a network: unit, property and end-to-end tests.
-## The networks' tests share the cores; the others time cameras, sockets and processes, and run one after another.
-## Whatever hangs or dies, each half ends within its limit.
+## Most tests share the cores; those that time cameras, sockets and processes run alone (tests/conftest.py says which).
+## Whatever hangs or dies, each half ends within its seconds, both within an hour, and with a failure.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \
-	$(LIMIT) $(BIN)/python -m pytest -n 2 --dist loadfile tests/models || status=1; \
-	$(LIMIT) $(BIN)/python -m pytest --ignore=tests/models || status=1; \
+	$(LIMIT) 2400 $(PYTEST) -m "not alone" -n 2 --dist loadgroup --no-loadscope-reorder || status=1; \
+	$(LIMIT) 1140 $(PYTEST) -m alone || status=1; \
 	exit $$status
 
 check: $(VENV)/.installed-dev

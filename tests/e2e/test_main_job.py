@@ -12,14 +12,24 @@ import psutil
 import pytest
 
 from tests.support.rtsp import RtspServer
-from tests.support.service import SAMPLE, SAMPLE_URL, Service, Subscriber, wait_for
+from tests.support.service import SAMPLE_URL, Service, Subscriber, wait_for
+from tests.support.street import WINDOW_HW, write_walker
 
 STREET_ACTIONS = {"Walking": 0.5, "Standing": 0.5}  # people walk and stand about in the sample
+# An event needs two clips of one person, each seconds of work without AVX-512, and a loaded machine takes a multiple:
+# here it is proven that it comes, and benchmarks measure how soon.
+LABEL_LIMIT_S = 240
 
 
 @pytest.fixture(scope="module")
-def camera():
-    with RtspServer(SAMPLE) as running:
+def walker(service: Service):
+    """A video of one person who walks to and fro for a minute, in a folder whose files may be sources."""
+    return write_walker(service.folder / "walker.mp4")
+
+
+@pytest.fixture(scope="module")
+def camera(walker: Path):
+    with RtspServer(walker) as running:
         yield running
 
 
@@ -27,6 +37,7 @@ def labelled(message: dict) -> bool:
     return any(track["action"] for track in message["tracks"])
 
 
+@pytest.mark.timeout(3 * LABEL_LIMIT_S + 180)
 def test_rtsp_url_gives_labels_events_and_a_recording_that_plays(service: Service, camera: RtspServer):
     with service.subscribe() as subscriber:
         hello = subscriber.wait("hello", 5)
@@ -34,10 +45,11 @@ def test_rtsp_url_gives_labels_events_and_a_recording_that_plays(service: Servic
         stream = service.add_stream(camera.url(), name="street", record=True, actions=STREET_ACTIONS)
         subscriber.wait("stream", 20, stream_id=stream["id"], state="running")
         check_tracks(subscriber, stream["id"])
-        started = subscriber.wait("action", 90, kind="started", stream_id=stream["id"])
+        started = subscriber.wait("action", LABEL_LIMIT_S, kind="started", stream_id=stream["id"])
         assert started["action"] in STREET_ACTIONS
         assert started["end_s"] is None
-        ended = subscriber.wait("action", 90, kind="ended", stream_id=stream["id"], event_id=started["event_id"])
+        same = {"stream_id": stream["id"], "event_id": started["event_id"]}
+        ended = subscriber.wait("action", LABEL_LIMIT_S, kind="ended", **same)
         assert ended["end_s"] >= ended["start_s"] == pytest.approx(started["start_s"])
         check_snapshot(service, stream["id"])
         check_metrics(service, stream["id"])
@@ -50,7 +62,7 @@ def test_rtsp_url_gives_labels_events_and_a_recording_that_plays(service: Servic
 
 def check_tracks(subscriber: Subscriber, stream_id: str) -> None:
     """Lasting IDs, boxes in 0..1, buffers that fill, labels with scores."""
-    message = subscriber.wait("tracks", 60, labelled, stream_id=stream_id)
+    message = subscriber.wait("tracks", LABEL_LIMIT_S, labelled, stream_id=stream_id)
     assert 0 <= message["age_ms"] < 60_000
     for track in message["tracks"]:
         assert all(0 <= value <= 1 for value in track["box"])
@@ -71,7 +83,7 @@ def check_snapshot(service: Service, stream_id: str) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     with av.open(io.BytesIO(answer.content), format="mjpeg") as picture:
         image = next(picture.decode(video=0)).to_ndarray(format="rgb24")
-    assert image.shape == (576, 768, 3)
+    assert image.shape == (*WINDOW_HW, 3)
     assert image.std() > 20
 
 
@@ -126,12 +138,14 @@ def check_recording(service: Service, stream_id: str) -> None:
     assert {json.loads(line)["type"] for line in sidecar} >= {"tracks", "action"}
 
 
-def test_three_streams_at_once_one_broken_the_others_label(service: Service, camera: RtspServer):
+@pytest.mark.timeout(2 * LABEL_LIMIT_S + 120)
+def test_three_streams_at_once_one_broken_the_others_label(service: Service, camera: RtspServer, walker: Path):
     with service.subscribe() as subscriber:
-        good = [service.add_stream(camera.url())["id"], service.add_stream(SAMPLE_URL)["id"]]
+        file_url = walker.as_uri() + "?pace=realtime&loop=true"
+        good = [service.add_stream(url)["id"] for url in (camera.url(), file_url)]
         broken = service.add_stream("rtsp://127.0.0.1:9/nothing")["id"]
         for stream_id in good:
-            subscriber.wait("tracks", 120, labelled, stream_id=stream_id)
+            subscriber.wait("tracks", LABEL_LIMIT_S, labelled, stream_id=stream_id)
         state = service.stream(broken)
         assert state["state"] == "reconnecting"
         assert state["code"] == "refused"

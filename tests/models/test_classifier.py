@@ -17,10 +17,11 @@ from models.runtimes.runner import Precision, RuntimeOptions
 from models.weights.cards import ModelCard
 from tests.models.conftest import TINY_LABELS
 
-# Largest difference of a logit from TensorFlow f32 that is let through. Measured on these four clips: OpenVINO f32
+# Largest difference of a logit from TensorFlow f32 that is let through. Measured on the four clips: OpenVINO f32
 # 1.9e-5, bf16 0.155 (AVX512_BF16); the room is for other processors' order of summation.
 F32_LOGIT_TOLERANCE = 1e-3
 BF16_LOGIT_TOLERANCE = 0.4
+COMPARED = ("playing cricket", "tai chi")  # clips that TensorFlow judges too, which takes it seconds for each
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def reference(kinetics_card: ModelCard) -> ActionClassifier:
 def reference_logits(
     reference: ActionClassifier, kinetics_clips: dict[str, NDArray[np.uint8]]
 ) -> dict[str, NDArray[np.float32]]:
-    return {label: reference.logits(clip[None])[0] for label, clip in kinetics_clips.items()}
+    return {label: reference.logits(kinetics_clips[label][None])[0] for label in COMPARED}
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
@@ -52,10 +53,12 @@ def test_cricket_gif_of_79_frames_is_cricket(
 
 
 def test_kinetics_clips_get_their_own_label(
-    reference: ActionClassifier, reference_logits: dict[str, NDArray[np.float32]]
+    kinetics_card: ModelCard, kinetics_clips: dict[str, NDArray[np.uint8]]
 ) -> None:
-    best = {label: reference.labels[int(logits.argmax())] for label, logits in reference_logits.items()}
-    assert best == {label: label for label in reference_logits}
+    classifier = ActionClassifier.load(kinetics_card.folder, "openvino", precision=Precision.F32)
+    logits = {label: classifier.logits(clip[None])[0] for label, clip in kinetics_clips.items()}
+    best = {label: classifier.labels[int(found.argmax())] for label, found in logits.items()}
+    assert best == {label: label for label in kinetics_clips}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_openvino_gives_tensorflows_logits(
     record_property: Callable[[str, object], None],
 ) -> None:
     classifier = ActionClassifier.load(kinetics_card.folder, "openvino", precision=precision)
-    answers = {label: classifier.logits(clip[None])[0] for label, clip in kinetics_clips.items()}
+    answers = {label: classifier.logits(kinetics_clips[label][None])[0] for label in COMPARED}
     worst = max(float(np.abs(answers[label] - reference_logits[label]).max()) for label in answers)
     record_property(f"largest_logit_difference_{precision.value}", worst)
     logging.getLogger(__name__).info("OpenVINO %s to TensorFlow f32: %.2e", precision.value, worst)

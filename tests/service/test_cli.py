@@ -27,11 +27,15 @@ def commands(entries: Mapping[str, Command | Family] = COMMANDS) -> Iterator[tup
             yield from ((f"{name} {inner}", command) for inner, command in commands(entry.commands))
 
 
+def fresh_interpreter(code: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own: what other tests have imported is not there, and what is kept away stays away."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+
+
 def in_a_fresh_interpreter(code: str) -> str:
     """→ what it printed last."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = fresh_interpreter(code)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 
@@ -116,16 +120,13 @@ def test_serve_loads_no_other_command_and_nothing_of_training():
     assert loaded_after(["serve", "--help"], (*others, *training)) == "[]"
 
 
-def test_missing_packages_are_told_with_what_installs_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.delitem(sys.modules, "models.data.batches.augment_dataset", raising=False)
-    monkeypatch.delitem(sys.modules, "models.data.batches.augment", raising=False)
-    monkeypatch.setitem(sys.modules, "albumentations", None)
-    assert main(["dataset", "augment", "data", "--per-class", "3"]) == EXIT_FAILED
-    message = capsys.readouterr().err
-    assert message.startswith("actoscope: this command needs more packages: pip install -e '.[train]'")
-    assert "albumentations" in message
+def test_missing_packages_are_told_with_what_installs_them():
+    words = ["dataset", "augment", "data", "--per-class", "3"]
+    code = "import sys\nsys.modules['albumentations'] = None\nfrom service.cli import main\n"
+    done = fresh_interpreter(f"{code}sys.exit(main({words!r}))")
+    assert (done.returncode, done.stdout) == (EXIT_FAILED, "")
+    assert done.stderr.startswith("actoscope: this command needs more packages: pip install -e '.[train]'")
+    assert "albumentations" in done.stderr
 
 
 def test_packages_missing_at_a_command_s_own_imports_are_told_too(

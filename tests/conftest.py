@@ -1,0 +1,60 @@
+"""Which tests may run beside others, and which of them run together on one worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+# They time cameras, sockets or processes, so nothing else may take the cores meanwhile.
+ALONE = (
+    "e2e/",
+    "pipeline/test_files.py",
+    "pipeline/test_malformed_media.py",
+    "pipeline/test_python_child.py",
+    "pipeline/test_source_",
+    "service/processes/",
+    "service/recording/",
+    "service/storage/",
+    "service/test_",
+    "test_readme.py",
+)
+MAY_SHARE = ("service/test_cli.py", "service/test_settings.py")
+# Files that take minutes. They begin first, so that no worker is left alone with one at the end.
+LONG = (
+    "models/training/run/test_train.py",
+    "models/networks/test_two_stream.py",
+    "models/test_surveillance_quality.py",
+    "models/networks/test_i3d_network.py",
+    "models/networks/test_action_transformer.py",
+    "pipeline/test_tracking_quality.py",
+    "models/networks/test_backends.py",
+    "models/runtimes/test_load.py",
+    "models/test_classifier.py",
+    "models/networks/test_cnn_rnn.py",
+    "models/person_training/test_recipe.py",
+    "models/data/batches/test_input_pipeline.py",
+    "models/runtimes/test_overlap.py",
+)
+
+
+def place(item: pytest.Item) -> str:
+    """→ the test's file below ``tests``, with slashes."""
+    return item.path.relative_to(TESTS).as_posix()
+
+
+def turn(item: pytest.Item) -> int:
+    """Smaller comes earlier."""
+    return LONG.index(place(item)) if place(item) in LONG else len(LONG)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``--dist loadgroup`` a file's tests share a worker and its fixtures, but those with a group of their own."""
+    items.sort(key=turn)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(place(item)))
+        if place(item).startswith(ALONE) and place(item) not in MAY_SHARE:
+            item.add_marker(pytest.mark.alone)
