@@ -1,6 +1,6 @@
 """Tracking quality on every sequence with ground truth beside the repository, with each appearance network.
 
-    python benchmarks/tracking_scenes.py [--work cache] [--appearance NAME=FILE …] [--json benchmarks/results/tracking.json]
+    python benchmarks/tracking_scenes.py [--appearance NAME=FILE …] [--json benchmarks/results/tracking.json]
 
 PETS09-S2L1 (795 frames, fixed camera), TUD-Stadtmitte (179), TUD-Campus (71), KITTI-17 (145, the camera drives) of
 MOTChallenge 2015, full ground truth without rows of confidence 0, matched at IoU 0.5 by trackeval, detector as it ships
@@ -122,7 +122,9 @@ def measure(data: Path, work: Path, detector: PersonDetector, encoders: Mapping[
                 print(f"{name:14}{sequence.name:16}{setting:10}{figures}  {cost:6.2f}", flush=True)
         for setting in SETTINGS:
             scores[f"mean, {setting}"] = means([row for key, row in scores.items() if key.endswith(f", {setting}")])
-            print(f"{name:14}{'mean':16}{setting:10}" + "  ".join(f"{v:.3f}" for v in scores[f"mean, {setting}"].values()))
+            print(
+                f"{name:14}{'mean':16}{setting:10}" + "  ".join(f"{v:.3f}" for v in scores[f"mean, {setting}"].values())
+            )
         report[name] = scores
     return report
 
@@ -137,7 +139,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Tracking quality on every annotated sequence")
     parser.add_argument("--appearance", nargs="*", default=[], metavar="NAME=FILE", help="further networks")
     parser.add_argument("--only", nargs="*", help="names of appearance networks to measure")
-    parser.add_argument("--work", type=Path, default=HERE.parent / ".cache" / "tracking", help="what was found is kept here")
+    parser.add_argument(
+        "--work", type=Path, default=HERE.parent / ".cache" / "tracking", help="what was found is kept here"
+    )
     parser.add_argument("--cache-dir", type=Path, help="where converted networks are kept")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -146,7 +150,11 @@ def main() -> None:
     cv2.setNumThreads(arguments.threads)
     weights, cache, threads = HERE.parent / "weights", arguments.cache_dir, arguments.threads
     detector = PersonDetector.load(None, DetectorConfig(weights_dir=weights, cache_dir=cache, threads=threads))
-    files = {"shipped": None, "mobilenetv2": None, **{n: Path(f) for n, f in (a.split("=", 1) for a in arguments.appearance)}}
+    files = {
+        "shipped": None,
+        "mobilenetv2": None,
+        **{n: Path(f) for n, f in (a.split("=", 1) for a in arguments.appearance)},
+    }
     encoders = {
         name: AppearanceEncoder.load(file, AppearanceConfig(cache, threads, weights if name == "shipped" else None))
         for name, file in files.items()

@@ -157,8 +157,8 @@ def _provenance(recipe: AppearanceRecipe, crops: Crops) -> str:
         f"instead of {TEACHER_HW[0]} × {TEACHER_HW[1]}, the last spatial weighting stretched, the layers up to the "
         f"last pooling kept, all behind it fine-tuned for {tuning.epochs} epochs (batch {tuning.batch}, learning rate "
         f"{tuning.learning_rate:g}) on {int((~crops.held_out).sum())} crops, shifted, shrunk, mirrored and of other "
-        "light, towards its vectors of the sharp crops at full size and apart for people of one frame; the epoch best on "
-        f"{int(crops.held_out.sum())} crops of source videos kept out."
+        "light, towards its vectors of the sharp crops at full size and apart for people of one frame; the epoch best "
+        f"on {int(crops.held_out.sum())} crops of source videos kept out."
     )
 
 

@@ -144,9 +144,7 @@ def loss_of(
     return regression.mean() + tuning.relation_weight * relation + tuning.triplet_weight * triplets
 
 
-def judge(
-    graph: TrainableGraph, seen: torch.Tensor, crops: Crops, wanted: torch.Tensor, say: Say, epoch: int
-) -> float:
+def judge(graph: TrainableGraph, seen: torch.Tensor, crops: Crops, wanted: torch.Tensor, say: Say, epoch: int) -> float:
     """→ the share of held-out crops told right. ``seen``: the front's answer to them, ``wanted``: (N, D)."""
     with torch.no_grad():
         vectors = functional.normalize(graph(seen))

@@ -55,7 +55,9 @@ def test_graph_written_back_says_what_torch_says_after_a_step(teacher: Path) -> 
     optimizer.step()
     after = by_torch(graph, image)
     assert np.abs(after - before).max() > 1e-4
-    np.testing.assert_allclose(Runner(graph.written_back())([image, image]), np.repeat(after, 2, 0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        Runner(graph.written_back())([image, image]), np.repeat(after, 2, 0), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_graph_scale_of_the_input_does_not_matter(teacher: Path) -> None:

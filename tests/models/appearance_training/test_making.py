@@ -10,17 +10,17 @@ import pytest
 
 pytest.importorskip("torch")
 
-from models.appearance_training.card import read_appearance_card  # noqa: E402 - after the check for torch
-from models.appearance_training.crops import Crops, cut  # noqa: E402 - after the check for torch
-from models.appearance_training.judging import tell  # noqa: E402 - after the check for torch
-from models.appearance_training.making import AppearanceRecipe, CardTexts, make  # noqa: E402 - after the check for torch
-from models.appearance_training.training import Tuning, batches, targets  # noqa: E402 - after the check for torch
-from models.appearance_training.views import small, tight, varied  # noqa: E402 - after the check for torch
-from models.errors import ChecksumError, DatasetError, TrainingError  # noqa: E402 - after the check for torch
-from models.weights.cards import list_models  # noqa: E402 - after the check for torch
-from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: E402 - after the check for torch
-from pipeline.detector import PersonDetector  # noqa: E402 - after the check for torch
-from tests.models.appearance_training.small_teacher import write_teacher  # noqa: E402 - after the check for torch
+from models.appearance_training.card import read_appearance_card
+from models.appearance_training.crops import Crops, cut
+from models.appearance_training.judging import tell
+from models.appearance_training.making import AppearanceRecipe, CardTexts, make
+from models.appearance_training.training import Tuning, batches, targets
+from models.appearance_training.views import small, tight, varied
+from models.errors import ChecksumError, DatasetError, TrainingError
+from models.weights.cards import list_models
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder
+from pipeline.detector import PersonDetector
+from tests.models.appearance_training.small_teacher import write_teacher
 
 TEXTS = CardTexts("drawn people", "actoscope train-appearance")
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
