@@ -26,11 +26,10 @@ sys.path.insert(0, str(REPOSITORY))
 from models.data.clip_file import ClipFormat  # noqa: E402
 from models.data.tracks.extract import ExtractConfig, extract  # noqa: E402
 from models.data.tracks.people import PeopleSource, pipeline_people  # noqa: E402
-from pipeline.appearance import AppearanceConfig, AppearanceEncoder  # noqa: E402
 from pipeline.source import SourceOptions, VideoSource  # noqa: E402
 from pipeline.source_url import SourceUrl  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
-from service.engine import InferenceEngine, LocalInference, load_detector  # noqa: E402
+from service.engine import InferenceEngine, LocalInference, load_detector, load_encoder  # noqa: E402
 from service.offline.annotate import AnnotateJob, FileSink  # noqa: E402
 from service.settings import load_settings  # noqa: E402
 from service.stages import build_stages  # noqa: E402
@@ -88,8 +87,7 @@ def annotator(video: Path, config: EngineConfig) -> Callable[[Path], int]:
 
 
 def people_of(config: EngineConfig) -> PeopleSource:
-    encoder = AppearanceEncoder.load(config.appearance, AppearanceConfig(config.cache_dir))
-    return pipeline_people(load_detector(config), encoder, "benchmark")
+    return pipeline_people(load_detector(config), load_encoder(config), "benchmark")
 
 
 def extractor(video: Path, people: PeopleSource, form: ClipFormat) -> Callable[[Path], int]:

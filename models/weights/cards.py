@@ -20,7 +20,8 @@ from pipeline.files import file_sha256
 
 FORMAT_VERSION: Literal[1] = 1
 CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
-DETECTOR_KIND: Literal["person_detector"] = "person_detector"  # such folders hold no classifier
+DETECTOR_KIND: Literal["person_detector"] = "person_detector"  # such folders hold no classifier,
+APPEARANCE_KIND: Literal["appearance"] = "appearance"  # nor do these
 _LOG = logging.getLogger(__name__)
 
 ClipShape = tuple[int, int, int, int]  # (T, H, W, 3), or other channels where a network is given flow
@@ -173,7 +174,7 @@ def list_models(root: Path) -> list[ModelCard]:
     folders = sorted(path for path in root.iterdir() if not path.name.startswith(".") and (path / CARD_FILE).is_file())
     cards = []
     for folder in folders:
-        if _is_detector(folder):
+        if _is_no_classifier(folder):
             continue
         try:
             cards.append(read_card(folder))
@@ -182,13 +183,15 @@ def list_models(root: Path) -> list[ModelCard]:
     return cards
 
 
-def _is_detector(folder: Path) -> bool:
-    """Whether the card is a person detector's (``models.person_training.card``); an unreadable one is not."""
+def _is_no_classifier(folder: Path) -> bool:
+    """Whether the card is a person detector's or an appearance network's (``models.person_training.card``,
+    ``models.appearance_training.card``); an unreadable one is not.
+    """
     try:
         content = json.loads((folder / CARD_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("kind") == DETECTOR_KIND
+    return isinstance(content, dict) and content.get("kind") in (DETECTOR_KIND, APPEARANCE_KIND)
 
 
 def verify(card: ModelCard) -> None:

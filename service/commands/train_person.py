@@ -49,8 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from models.person_training import yolo  # noqa: PLC0415 - brings torch, which help and a mistake need not wait for
 
     yolo.quiet(arguments.work / "settings")
-    from models.person_training.making import CardTexts, make  # noqa: PLC0415 - reads the environment that was just set
-    from models.person_training.recipe import PersonRecipe  # noqa: PLC0415 - takes seconds, as torch does
+    from models.person_training import making, recipe  # noqa: PLC0415 - reads the environment that was just set
 
     tuning = yolo.FineTuning(
         epochs=arguments.epochs,
@@ -62,13 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         device=arguments.device,
     )
-    recipe = PersonRecipe(
+    wanted = recipe.PersonRecipe(
         arguments.data, arguments.start, arguments.work, tuple(arguments.extra), arguments.witness, tuning=tuning
     )
     command = command_line(arguments)
-    texts = CardTexts(arguments.data_text, command, {"cpu": command, "gpu": f"{command} --device cuda:0"})
+    texts = making.CardTexts(arguments.data_text, command, {"cpu": command, "gpu": f"{command} --device cuda:0"})
     final = arguments.final or arguments.data.resolve().parent
-    card = make(recipe, final, arguments.output, texts, say)
+    card = making.make(wanted, final, arguments.output, texts, say)
     print(f"{arguments.output / 'person.pt'} (share {card.share:g})")
     return 0
 

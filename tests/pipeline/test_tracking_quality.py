@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline.appearance import AppearanceConfig, AppearanceEncoder
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder, resolve_appearance
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.tracker import TrackerConfig
 from tests.support.places import REPOSITORY, SHARED
@@ -35,28 +35,34 @@ def load_benchmark() -> ModuleType:
 benchmark = load_benchmark()
 
 
-def found_by(weights: Path | None, encoder: Path | None, folder: Path) -> tuple[list[object], object]:
-    """Everything found in the video, and the ground truth. None: what ships (weights/person, MobileNetV2)."""
+def found_by(weights: Path | None, encoders: dict[str, Path | None], folder: Path) -> tuple[dict[str, object], object]:
+    """Everything found in the video with each appearance network, and the ground truth. None: what ships."""
     truth, video = SHARED / "data" / "pets" / "gt_every10.txt", benchmark.pets_video(folder)
-    for file in (weights, encoder, truth):
+    for file in (weights, truth, *encoders.values()):
         if file is not None and not file.is_file():
             pytest.skip(f"{file.name} is not in ../shared")
     if video is None:
         pytest.skip("vtest.avi is neither in Debian's opencv-doc nor in ../shared/data/pets")
     config = DetectorConfig(cache_dir=folder, weights_dir=REPOSITORY / "weights", device="cpu")
     detector = PersonDetector.load(weights, config)
-    appearance = AppearanceEncoder.load(encoder, AppearanceConfig(folder))
-    return benchmark.record(video, detector, appearance), benchmark.read_truth(truth)
+    looks = {
+        name: AppearanceEncoder.load(file, AppearanceConfig(folder, weights_dir=shipped(name)))
+        for name, file in encoders.items()
+    }
+    return benchmark.record_looks(video, detector, looks), benchmark.read_truth(truth)
 
 
-@pytest.fixture(scope="module", params=["mobilenetv2", "osnet"])
-def setup(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[object], object]:
-    """Name of the encoder, everything YOLO11n-coco found in the video, and the ground truth."""
-    encoder = OSNET if request.param == "osnet" else None
-    return request.param, *found_by(YOLO11N, encoder, tmp_path_factory.mktemp("pets"))
+def shipped(name: str) -> Path | None:
+    return REPOSITORY / "weights" if name == "shipped" else None
 
 
-def check(name: str, recorded: list[object], truth: object, stride: int) -> None:
+@pytest.fixture(scope="module")
+def of_yolo11n(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], object]:
+    """What YOLO11n-coco found, found once, and both networks' looks."""
+    return found_by(YOLO11N, {"mobilenetv2": None, "osnet": OSNET}, tmp_path_factory.mktemp("pets"))
+
+
+def check(name: str, recorded: object, truth: object, stride: int) -> None:
     reached = benchmark.score(benchmark.follow(recorded, TrackerConfig(), every=stride), truth)
     floors = FLOORS[f"{name}, stride {stride}"]
     assert reached.hota >= floors["hota"]
@@ -67,14 +73,20 @@ def check(name: str, recorded: list[object], truth: object, stride: int) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["mobilenetv2", "osnet"])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_tracking_on_pets_stays_above_the_floors(setup: tuple[str, list[object], object], stride: int) -> None:
-    check(*setup, stride)
+def test_tracking_on_pets_stays_above_the_floors(
+    of_yolo11n: tuple[dict[str, object], object], name: str, stride: int
+) -> None:
+    found, truth = of_yolo11n
+    check(name, found[name], truth, stride)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_tracking_with_what_ships_stays_above_its_floors(tmp_path: Path) -> None:
-    shipped = resolve_person_weights(REPOSITORY / "weights")
-    assert shipped == REPOSITORY / "weights" / "person" / "person.pt"
-    check("shipped", *found_by(None, None, tmp_path), 1)
+    detector = resolve_person_weights(REPOSITORY / "weights")
+    assert detector == REPOSITORY / "weights" / "person" / "person.pt"
+    assert resolve_appearance(REPOSITORY / "weights") == REPOSITORY / "weights" / "appearance" / "appearance.xml"
+    found, truth = found_by(None, {"shipped": None}, tmp_path)
+    check("shipped", found["shipped"], truth, 1)
