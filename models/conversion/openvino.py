@@ -1,7 +1,7 @@
 """Graphs of OpenVINO: a weights folder written as one, and the one place that calls its converter.
 
 The file takes uint8 (1, T, H, W, 3) RGB and gives float32 (1, C) logits; its weights are float32 (bf16 is an option
-with which the graph is loaded, so both precisions write the same files). With optical flow its channels are 2 or 5
+with which the graph is loaded, so both precisions write the same files), or in f16 half of that on disk. With optical flow its channels are 2 or 5
 (``models.weights.network_input``). A network that sees whole scenes also takes boxes float32 (N, 4), any number of
 people of the one clip, and gives (N, C).
 """
@@ -24,15 +24,19 @@ from models.layers.depthwise_conv3d import grouped_depthwise  # noqa: E402
 from models.weights.cards import ClipShape, read_card  # noqa: E402
 from models.weights.saved_network import load_network  # noqa: E402
 
+HALF_WEIGHTS = "f16"  # the precision in which weights are stored in half; they are computed with as f32
 
-def write(folder: Path, target: Path, clip_shape: ClipShape, _precision: str) -> None:
+
+def write(folder: Path, target: Path, clip_shape: ClipShape, precision: str) -> None:
     """Write ``target`` (.xml) and its .bin beside it. Raises CardError for a broken folder."""
     network = uint8_network(load_network(read_card(folder)), clip_shape)
     clip, *boxes = network.input_signature
     specs = [tf.TensorSpec((1, *clip_shape), clip.dtype), *boxes]
     with grouped_depthwise():
         traced = network.get_concrete_function(*specs)
-    ov.save_model(openvino_graph(traced, [spec.shape for spec in specs]), target, compress_to_fp16=False)
+    ov.save_model(
+        openvino_graph(traced, [spec.shape for spec in specs]), target, compress_to_fp16=precision == HALF_WEIGHTS
+    )
 
 
 def openvino_graph(function: Any, shapes: Sequence[Sequence[int | None]]) -> Any:

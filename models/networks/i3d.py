@@ -7,7 +7,7 @@ kinetics-i3d ``i3d.py``, whose endpoint names are kept. The squeeze-and-excite b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -53,7 +53,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("Mixed_5b", StageKind.MIXED, (256, 160, 320, 32, 128, 128)),
     Stage("Mixed_5c", StageKind.MIXED, (384, 192, 384, 48, 128, 128)),
 )
-LOGITS, PREDICTIONS = "Logits", "Predictions"
+AVG_POOL, LOGITS, PREDICTIONS = "AvgPool3d", "Logits", "Predictions"
 LOGITS_CONV = "Logits_Conv3d_0c_1x1"
 HIDDEN_CONV = "Hidden_Conv3d_0b_1x1"
 ENDPOINTS: tuple[str, ...] = (*(stage.endpoint for stage in STAGES), LOGITS, PREDICTIONS)
@@ -64,7 +64,8 @@ class I3DConfig:
     """What to build. ``gate`` None is plain I3D; ``frames`` None leaves the clip length open (at least 9).
 
     ``channels`` is 3 for RGB and 2 for optical flow (x, y). ``hidden`` nodes with ReLU come before the logits where it
-    is not 0.
+    is not 0. ``last``: the stage that the logits follow. ``ranks``: by endpoint, of its convolutions that are split in
+    space and time (``Unit3D``): one number, or one each for branches 1 and 2 of a mixed block.
     """
 
     num_classes: int = 400
@@ -75,6 +76,8 @@ class I3DConfig:
     dropout: float = 0.5  # the published training's; inactive at inference
     channels: int = 3
     hidden: int = 0
+    last: str = STAGES[-1].endpoint
+    ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
@@ -83,6 +86,9 @@ class I3DConfig:
             raise ValueError(f"frames must be at least {MIN_FRAMES}, got {self.frames}")
         if self.channels < 1 or self.hidden < 0:
             raise ValueError(f"expected channels >= 1 and hidden >= 0, got {self.channels} and {self.hidden}")
+        unknown = sorted({self.last, *self.ranks} - {stage.endpoint for stage in STAGES})
+        if unknown:
+            raise ValueError(f"no stage is called {', '.join(unknown)}")
 
 
 def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> Any:
@@ -100,6 +106,8 @@ def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> 
         x = _stage(stage, config, x)
         if stage.endpoint == final_endpoint:
             return keras.Model(inputs, x, name=name)
+        if stage.endpoint == config.last:
+            break
     x = _logits(config, x)
     if final_endpoint == PREDICTIONS:
         x = keras.layers.Softmax(dtype="float32", name=PREDICTIONS)(x)
@@ -119,13 +127,15 @@ def features(model: Any, endpoint: str) -> Any:
 def _stage(stage: Stage, config: I3DConfig, x: Any) -> Any:
     """Features (B, T, H, W, C) → the stage's features."""
     if stage.kind is StageKind.CONV:
-        return Unit3D(stage.filters[0], stage.size, stage.strides, name=stage.endpoint)(x)
+        rank = config.ranks.get(stage.endpoint, (0,))[0]
+        return Unit3D(stage.filters[0], stage.size, stage.strides, rank, name=stage.endpoint)(x)
     if stage.kind is StageKind.POOL:
         pool = keras.layers.MaxPooling3D(
             stage.size, stage.strides, "same", data_format="channels_last", name=stage.endpoint
         )
         return pool(x)
-    x = Inception3D(stage.filters, name=stage.endpoint)(x)
+    first, second = config.ranks.get(stage.endpoint, (0, 0))
+    x = Inception3D(stage.filters, (first, second), name=stage.endpoint)(x)
     if config.gate is None:
         return x
     return SqueezeExcite3D(config.gate_ratio, config.gate.value, name=f"{stage.endpoint}_se")(x)
@@ -139,7 +149,7 @@ def _logits(config: I3DConfig, x: Any) -> Any:
     """
     height, width = x.shape[2], x.shape[3]
     window = (2, min(7, height), min(7, width))
-    x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name="AvgPool3d")(x)
+    x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name=AVG_POOL)(x)
     x = keras.layers.Dropout(config.dropout, name="Dropout")(x)
     if config.hidden:
         x = keras.layers.Conv3D(

@@ -48,6 +48,12 @@ _ROWS = (
         "as se_i3d, gates on channels and time",
     ),
     Network(
+        "i3d_light",
+        "models.networks.i3d_light:make_i3d_light",
+        (16, 96, 96, 3),
+        "Carreira & Zisserman 2017, cut short; Tran et al. 2018",
+    ),
+    Network(
         "two_stream_i3d",
         "models.networks.two_stream:make_two_stream_i3d",
         (64, 224, 224, 3),

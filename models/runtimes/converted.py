@@ -16,6 +16,7 @@ from models.errors import ExportError, RuntimeUnavailableError
 from models.runtimes.runner import Precision, RuntimeOptions
 from models.weights.cards import ClipShape, ModelCard
 from models.weights.export_record import ExportFormat, ExportRecord, find_export, read_exports
+from models.weights.shipped_graph import shipped_graph
 from pipeline.files import kept_folder
 
 
@@ -45,8 +46,8 @@ def ready(card: ModelCard, format: ExportFormat, clip_shape: ClipShape, options:
 def openvino_graph(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions) -> Path:
     """→ the graph that OpenVINO loads: f32 whatever precision it is to compute in, or the export in int8.
 
-    An int8 network must have been exported beforehand; else an export that may be used by default serves as well as a
-    conversion, made now where there is none. Raises RuntimeUnavailableError, CardError, ExportError.
+    An int8 network must have been exported beforehand; else an export that may be used by default, or the graph that
+    came with the network, serves as well as a conversion, made now where there is none. Raises RuntimeUnavailableError, CardError, ExportError.
     """
     int8 = options.precision is Precision.INT8
     format, precision = (ExportFormat.OPENVINO_INT8, "int8") if int8 else (ExportFormat.OPENVINO, "f32")
@@ -69,7 +70,10 @@ def cache_of(card: ModelCard, options: RuntimeOptions) -> Path:
 def _conversion(
     row: FormatRow, precision: str, card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions
 ) -> Path:
-    """→ what the runtime opens, made now unless it is kept. Raises RuntimeUnavailableError, CardError."""
+    """→ what the runtime opens, made now unless it is kept or came with the network. Raises RuntimeUnavailableError, CardError."""
+    shipped = shipped_graph(card, clip_shape) if row.format is ExportFormat.OPENVINO else None
+    if shipped is not None:
+        return shipped
     cache_dir = cache_of(card, options)
     name = f"{card.name}-{row.format.value}-{precision}-{cache_key(card, clip_shape, row.packages)}"
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from models.errors import TrainingError
 from models.layers import SqueezeExcite3D
+from models.layers.unit3d import factored
 from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, STAGES
 from models.weights.cards import MODEL_FILE, read_card
 
@@ -115,8 +116,16 @@ def output_layer(model: Any) -> Any:
 
 
 def _fitting(start: Start, weight: Any) -> np.ndarray[Any, Any] | None:
-    """→ the start's value for ``weight``, None where there is none of its shape."""
+    """→ the start's value for ``weight``, None where there is none of its shape.
+
+    Of a convolution that is split in space and time, the half that comes closest with the other.
+    """
     value = start.weights.get(weight.path)
+    if weight.path.endswith("/space/kernel"):
+        whole = start.weights.get(weight.path.removesuffix("space/kernel") + "conv/kernel")
+        return None if whole is None else factored(whole, weight.shape[-1])[0]
+    if value is not None and weight.path.endswith("/conv/kernel") and value.shape[1:3] != tuple(weight.shape[1:3]):
+        value = factored(value, weight.shape[3])[1]
     if value is not None and weight.path == STEM_KERNEL and value.shape[3] != weight.shape[3]:
         value = _over_colour(value, weight.shape[3])
     return value if value is not None and value.shape == tuple(weight.shape) else None

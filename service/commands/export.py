@@ -11,8 +11,10 @@ from models.data.manifest import Split, read_dataset
 from models.errors import ExportError
 from models.exports.export import ExportJob, describe, export
 from models.exports.parity_clips import ParityClips, dataset_clips, video_clips
+from models.exports.ship import ship
 from models.weights.cards import ModelCard, read_card
-from models.weights.export_record import LEAST_AGREEMENT, ExportFormat, ExportRecord
+from models.weights.export_record import LEAST_AGREEMENT, ExportFormat, ExportRecord, Parity
+from models.weights.shipped_graph import GRAPH_FILE
 from service.commands.exit_status import EXIT_NOT_CLOSE
 from service.commands.options import model_folder, positive
 from service.commands.printing import say, show_table
@@ -38,6 +40,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", type=Path, help="where there is no data set: a video of people (default: a sample)")
     parser.add_argument("--clips", type=positive, help=f"how many to compare (data: all, video: {FROM_VIDEO})")
     parser.add_argument("--output", type=Path, help="folder for the export's folder (default: exports in the model's)")
+    parser.add_argument(
+        "--ship",
+        action="store_true",
+        help="openvino: put the graph, weights in half precision, beside model.keras and name it on the card instead",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -50,10 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
     threads = settings.threads or None
     job = ExportJob(card, form, clips, calibration, arguments.precision, arguments.output, threads)
     with ProgressBar("clip", arguments.quiet) as bar:
+        if arguments.ship:
+            return _shipped(*ship(job, bar.say, bar))
         record = export(job, bar.say, bar)
     show_table(describe(record), heading=False, least=(26,), gap="")
     say(record.folder)
     return _verdict(record)
+
+
+def _shipped(card: ModelCard, parity: Parity) -> int:
+    say(f"{card.folder / GRAPH_FILE}: {parity.top1_agreement:.2%} of {parity.clips} first choices are the network's")
+    say(f"largest logit difference {parity.max_logit_difference:.2e}; the card names it")
+    return 0
 
 
 def _verdict(record: ExportRecord) -> int:

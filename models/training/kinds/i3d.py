@@ -13,19 +13,23 @@ from models.data.batches.input_pipeline import InputConfig
 from models.data.manifest import ClipRecord
 from models.errors import TrainingError
 from models.layers import Inception3D, Unit3D
-from models.networks.i3d import GATES, STAGES, I3DConfig, build_i3d
+from models.networks.i3d import AVG_POOL, GATES, STAGES, I3DConfig, build_i3d
+from models.networks.i3d_light import LAST, light_config
 from models.training.config import ALL_LAYERS, CHANNELS, NEW_LAYERS, BatchNorm, Mode, NetworkConfig, TrainConfig
 from models.training.crops import CropReader, Crops
 from models.training.feature_cache import FeatureSet, Frozen, Progress, features_of, short_key
 from models.training.frozen_front import front_key
 from models.weights.start import OUTPUT_LAYERS, Start, copy_weights, is_new
 
-ENDPOINTS = tuple(stage.endpoint for stage in STAGES)
+STAGE_NAMES = tuple(stage.endpoint for stage in STAGES)
+ENDPOINTS = (*STAGE_NAMES, AVG_POOL)
+LIGHT = "i3d_light"
+KINDS = (*GATES, LIGHT)
 
 
 @dataclass(frozen=True)
 class I3D:
-    """I3D and SE-I3D (a ``Trainable``). Features are cut at the published endpoints, after their gates."""
+    """I3D, SE-I3D and the light I3D (a ``Trainable``). Features are cut at the published endpoints, after their gates."""
 
     config: TrainConfig
     masks: ClassVar[bool] = False
@@ -54,6 +58,11 @@ class I3D:
             except TrainingError as error:
                 yield f"transfer: {error}"
                 return
+        if self.config.network.kind == LIGHT:
+            named = {cache, *(row.train_from for row in rows)}
+            late = [name for name in STAGE_NAMES[STAGE_NAMES.index(LAST) + 1 :] if name in named]
+            if late:
+                yield f"transfer: {LIGHT} ends with {LAST} and has no {', '.join(late)}"
         early = [row.train_from for row in rows if cache and endpoint_order(row.train_from) <= endpoint_order(cache)]
         if early:
             yield (
@@ -86,20 +95,23 @@ def build_stream(config: NetworkConfig, stream: Mode, labels: Sequence[str], siz
     Layers that ``start`` lacks, or has in another shape, keep their own start: gates as the identity, the rest at
     random. The output layer is taken over only where the class names are the same, in the same order.
     """
-    gate = GATES[config.kind]
-    shape = I3DConfig(
-        num_classes=len(labels),
-        size_hw=(size, size),
-        gate=gate,
-        gate_ratio=config.gate_ratio,
-        dropout=config.dropout,
-        channels=CHANNELS[stream],
-        hidden=config.hidden,
-    )
-    model = build_i3d(shape)
+    model = build_i3d(_shape(config, stream, len(labels), size))
     if start is not None:
         copy_weights(model, start, keep_head=start.labels != tuple(labels))
     return model
+
+
+def _shape(config: NetworkConfig, stream: Mode, classes: int, size: int) -> I3DConfig:
+    options: dict[str, Any] = {
+        "size_hw": (size, size),
+        "gate_ratio": config.gate_ratio,
+        "dropout": config.dropout,
+        "channels": CHANNELS[stream],
+        "hidden": config.hidden,
+    }
+    if config.kind == LIGHT:
+        return light_config(classes, **options)
+    return I3DConfig(num_classes=classes, gate=GATES[config.kind], **options)
 
 
 def cached_features(

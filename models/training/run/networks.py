@@ -10,17 +10,18 @@ import keras
 from models.errors import TrainingError
 from models.networks import registry
 from models.networks.cnn_rnn import KINDS
-from models.networks.i3d import GATES, LOGITS
+from models.networks.i3d import LOGITS
 from models.networks.registry import InputKind
 from models.training.config import Mode, TrainConfig
 from models.training.kinds.i3d import I3D
+from models.training.kinds.i3d import KINDS as I3D_KINDS
 from models.training.kinds.layered import Layered
 from models.training.kinds.recurrent import Recurrent
 from models.training.kinds.scene import Scene
 from models.training.trainable import Trainable
 
 _BY_NAME: Mapping[str, Callable[[TrainConfig], Trainable]] = {
-    **dict.fromkeys(GATES, I3D),
+    **dict.fromkeys(I3D_KINDS, I3D),
     **dict.fromkeys(KINDS, Recurrent),
 }
 _BY_INPUT: Mapping[InputKind, Callable[[TrainConfig], Trainable]] = {

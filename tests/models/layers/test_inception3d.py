@@ -13,6 +13,12 @@ def test_inception3d_passes_the_layer_check() -> None:
     check_layer(layer, (2, 3, 4, 4, 8), (2, 3, 4, 4, 22), weight_count=6 * 4)
 
 
+def test_inception3d_with_split_convolutions_passes_the_layer_check() -> None:
+    layer = Inception3D((2, 3, 4, 2, 3, 2), (5, 0))
+    check_layer(layer, (2, 3, 5, 4, 6), (2, 3, 5, 4, 11), weight_count=25)
+    assert layer.branches[1][1].rank == 5 and layer.branches[2][1].rank == 0
+
+
 def test_inception3d_joins_branches_in_the_published_order() -> None:
     layer = Inception3D((1, 1, 1, 1, 1, 1))
     layer.build((1, 1, 1, 1, 1))

@@ -16,6 +16,7 @@ ROWS: Mapping[str, tuple[ClipShape, Mapping[str, Any]]] = {
     "i3d": ((9, 32, 32, 3), {}),
     "se_i3d": ((9, 32, 32, 3), {}),
     "se_i3d_time": ((18, 48, 56, 3), {}),  # sizes that padding does not share out evenly
+    "i3d_light": ((9, 32, 32, 3), {}),
     "two_stream_i3d": ((9, 32, 32, 3), {}),
     "slowfast": ((8, 32, 32, 3), {}),
     "action_transformer": ((9, 32, 32, 3), {}),

@@ -16,6 +16,7 @@ from models.runtimes.load import load_runner
 from models.runtimes.runner import Precision, RuntimeOptions
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from models.weights.export_record import EXPORTS_FOLDER, RECORD_FILE, ExportFormat, ExportRecord, Parity
+from models.weights.shipped_graph import GRAPH_FILE, GRAPH_FILES
 from pipeline.files import file_sha256
 from tests.models.small_network import SMALL_CLIP, small_folder
 
@@ -126,3 +127,36 @@ def test_cache_that_cannot_be_written_is_named(tiny_folder: Path, tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(RuntimeUnavailableError, match="cannot keep the converted network in"):
         load_runner(read_card(tiny_folder), "openvino", replace(F32, cache_dir=tmp_path / "file"))
+
+
+def shipped(card: ModelCard) -> ModelCard:
+    """The card with a graph of two files beside the network, named there."""
+    for name in GRAPH_FILES:
+        (card.folder / name).write_bytes(name.encode())
+    sums = {name: file_sha256(card.folder / name) for name in GRAPH_FILES}
+    return card.model_copy(update={"sha256": {**card.sha256, **sums}})
+
+
+def test_graph_that_came_with_the_network_saves_the_conversion(
+    card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(converted, "convert", writer(calls))
+    card = shipped(card)
+    assert openvino_graph(card, SHAPE, F32) == card.folder / GRAPH_FILE
+    assert ready(card, ExportFormat.OPENVINO, SHAPE, F32).path == card.folder / GRAPH_FILE
+    assert calls == []
+
+
+def test_graph_of_another_clip_shape_or_content_is_not_taken(
+    card: ModelCard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(converted, "convert", writer(calls))
+    card = shipped(card)
+    longer = (SHAPE[0] * 2, *SHAPE[1:])
+    assert openvino_graph(card, longer, F32).parent.parent == card.folder / "converted"
+    (card.folder / GRAPH_FILES[1]).write_bytes(b"of another network")
+    assert openvino_graph(card, SHAPE, F32).parent.parent == card.folder / "converted"
+    assert "is not the file that the card names" in caplog.text
+    assert calls == ["f32", "f32"]
