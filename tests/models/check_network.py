@@ -30,7 +30,7 @@ from models.networks import registry
 from tests.support.places import REPOSITORY, STREET
 
 CLIPS = 8
-DEAR_TAPS = 200  # places of a kernel from which on TensorFlow takes a minute of CPU for one gradient of eight clips
+DEAR_TAPS = 200  # places of a kernel from which on TensorFlow's gradient of eight clips takes a minute of CPU
 MAX_DIFFERENCE = 1e-4  # of a logit, between two backends in float32
 ClipShape = tuple[int, int, int, int]
 # Where the windows of the eight clips lie in the halved picture of 288×384: (first frame, top, left), 144 pixels wide.
