@@ -31,11 +31,12 @@ silence()
 import nncf  # noqa: E402 -- after silence()
 import openvino as ov  # noqa: E402 -- likewise
 
+from pipeline.detector import DetectorConfig, exported, read_network  # noqa: E402 -- after sys.path
 from pipeline.entities import Floats, Image  # noqa: E402 -- after sys.path
 from pipeline.letterbox import letterbox  # noqa: E402 -- after sys.path
 
 VIDEOS = HERE.parents[1] / "shared" / "data" / "surveillance"
-NETWORK = HERE.parent / "weights" / "person" / "person.xml"
+NETWORK = HERE.parent / "weights" / "person" / "person.pt"
 SIZES = (640, 480, 416)
 FLOATING = re.compile(r"model\.0\.|model\.23\.(dfl\.|cv[23]\.\d\.2/)")  # first layer; decoding; boxes and scores
 
@@ -62,14 +63,17 @@ def quantise(frames: list[Image]) -> ov.Model:
         pixels = letterbox(frames[index], SIZES[index % len(SIZES)], 32).pixels
         return np.asarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
-    model = ov.Core().read_model(NETWORK)
+    model, metadata = read_network(exported(NETWORK, DetectorConfig()))
     ops = [(op.get_friendly_name(), op.get_type_name()) for op in model.get_ordered_ops()]
     rounded = {name for name, kind in ops if kind.endswith("Convolution") and not FLOATING.search(name)}
     floating = nncf.IgnoredScope(names=[name for name, _ in ops if name not in rounded], validate=False)
     samples = nncf.Dataset(range(len(frames)), as_input)
-    return nncf.quantize(
+    result = nncf.quantize(
         model, samples, subset_size=len(frames), ignored_scope=floating, preset=nncf.QuantizationPreset.MIXED
     )
+    for key in ("names", "stride"):
+        result.set_rt_info(str(metadata[key]), ["framework", key])
+    return result
 
 
 def main() -> None:
