@@ -39,7 +39,9 @@ def ship(job: ExportJob, say: Say, progress: Progress | None = None) -> tuple[Mo
         convert(FORMATS[job.format], "f16", card, network_shape(card), fresh)
         parity = _parity(job, fresh, say, progress)
         if not parity.passes:
-            raise ExportError(f"only {parity.top1_agreement:.2%} of the first choices are {card.name}'s: nothing is kept")
+            raise ExportError(
+                f"only {parity.top1_agreement:.2%} of the first choices are {card.name}'s: nothing is kept"
+            )
         for name in GRAPH_FILES:
             fresh.with_name(name).replace(card.folder / name)
     return _named(card), parity

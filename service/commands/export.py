@@ -10,8 +10,8 @@ from models.conversion.formats import FORMATS, checked_precision
 from models.data.manifest import Split, read_dataset
 from models.errors import ExportError
 from models.exports.export import ExportJob, describe, export
-from models.exports.ship import ship
 from models.exports.parity_clips import ParityClips, dataset_clips, video_clips
+from models.exports.ship import ship
 from models.weights.cards import ModelCard, read_card
 from models.weights.export_record import LEAST_AGREEMENT, ExportFormat, ExportRecord, Parity
 from models.weights.shipped_graph import GRAPH_FILE

@@ -58,9 +58,7 @@ def test_shipped_graph_is_what_auto_loads_without_converting_or_measuring(
     assert not (folder / "converted").exists()
 
 
-def test_graph_that_is_not_close_is_not_kept(
-    folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_graph_that_is_not_close_is_not_kept(folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (folder / CARD_FILE).read_bytes()
     measured = ship_module.measure
 
