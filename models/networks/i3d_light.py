@@ -1,8 +1,8 @@
 """A light I3D: the first half of the published one, its wide convolutions split in space and time.
 
 Nearly all of what I3D costs lies before its second half, in a few wide 3-D convolutions. Each is replaced by one in
-space and one in time ((2+1)D, Tran et al. 2018, without the ReLU between), whose kernels are the closest to the published
-ones of their rank (``models.layers.unit3d.factored``): no training is needed for it. The network ends behind
+space and one in time ((2+1)D, Tran et al. 2018, without the ReLU between), whose kernels are the closest to the
+published ones of their rank (``models.layers.unit3d.factored``): no training is needed for it. The network ends behind
 ``Mixed_4c``, whose features tell these few classes as well, and reads small, sparse clips: 16 pictures of 96².
 """
 
