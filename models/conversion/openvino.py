@@ -1,7 +1,8 @@
 """Graphs of OpenVINO: a weights folder written as one, and the one place that calls its converter.
 
 The file takes uint8 (1, T, H, W, 3) RGB and gives float32 (1, C) logits; its weights are float32 (bf16 is an option
-with which the graph is loaded, so both precisions write the same files), or in f16 half of that on disk. With optical flow its channels are 2 or 5
+with which the graph is loaded, so both precisions write the same files), or in f16 half of that on disk.
+With optical flow its channels are 2 or 5
 (``models.weights.network_input``). A network that sees whole scenes also takes boxes float32 (N, 4), any number of
 people of the one clip, and gives (N, C).
 """

@@ -38,11 +38,10 @@ class Unit3D(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
         if filters < 1 or rank < 0:
             raise ValueError(f"expected filters >= 1 and rank >= 0, got {filters} and {rank}")
         self.filters = filters
-        self.kernel_size = tuple(kernel_size)
-        self.strides = tuple(strides)
         self.rank = rank
-        time, height, width = self.kernel_size
-        step, down, right = self.strides
+        time, height, width = kernel_size
+        step, down, right = strides
+        self.kernel_size, self.strides = (time, height, width), (step, down, right)
         self.space = self._conv(rank, (1, height, width), (1, down, right), "space") if rank else None
         if rank:
             self.conv = self._conv(filters, (time, 1, 1), (step, 1, 1), "conv")

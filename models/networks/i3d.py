@@ -56,6 +56,7 @@ STAGES: tuple[Stage, ...] = (
 AVG_POOL, LOGITS, PREDICTIONS = "AvgPool3d", "Logits", "Predictions"
 LOGITS_CONV = "Logits_Conv3d_0c_1x1"
 HIDDEN_CONV = "Hidden_Conv3d_0b_1x1"
+HEAD_NORM = "Head_norm"
 ENDPOINTS: tuple[str, ...] = (*(stage.endpoint for stage in STAGES), LOGITS, PREDICTIONS)
 
 
@@ -66,6 +67,7 @@ class I3DConfig:
     ``channels`` is 3 for RGB and 2 for optical flow (x, y). ``hidden`` nodes with ReLU come before the logits where it
     is not 0. ``last``: the stage that the logits follow. ``ranks``: by endpoint, of its convolutions that are split in
     space and time (``Unit3D``): one number, or one each for branches 1 and 2 of a mixed block.
+    ``head_norm``: pooled features are brought to mean 0 and spread 1 before the output, which then learns them alike.
     """
 
     num_classes: int = 400
@@ -78,6 +80,7 @@ class I3DConfig:
     hidden: int = 0
     last: str = STAGES[-1].endpoint
     ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    head_norm: bool = False
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
@@ -150,6 +153,8 @@ def _logits(config: I3DConfig, x: Any) -> Any:
     height, width = x.shape[2], x.shape[3]
     window = (2, min(7, height), min(7, width))
     x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name=AVG_POOL)(x)
+    if config.head_norm:
+        x = keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, name=HEAD_NORM)(x)
     x = keras.layers.Dropout(config.dropout, name="Dropout")(x)
     if config.hidden:
         x = keras.layers.Conv3D(

@@ -1,8 +1,8 @@
 """A light I3D: the first half of the published one, its wide convolutions split in space and time.
 
-Nearly all of what I3D costs lies before its second half, in five wide 3-D convolutions. Each is replaced by one in space
-and one in time ((2+1)D, Tran et al. 2018, without the ReLU between), whose kernels are the closest to the published
-ones of their rank (``models.layers.unit3d.factored``): no training is needed for it. The network ends behind
+Nearly all of what I3D costs lies before its second half, in a few wide 3-D convolutions. Each is replaced by one in
+space and one in time ((2+1)D, Tran et al. 2018, without the ReLU between), whose kernels are the closest to the
+published ones of their rank (``models.layers.unit3d.factored``): no training is needed for it. The network ends behind
 ``Mixed_4c``, whose features tell these few classes as well, and reads small, sparse clips: 16 pictures of 96².
 """
 
@@ -36,5 +36,5 @@ def make_i3d_light(num_classes: int, clip_shape: tuple[int, int, int, int], **op
 
 def light_config(num_classes: int, **options: Any) -> I3DConfig:
     """→ ``I3DConfig`` of the light network; ``options`` win."""
-    plain: dict[str, Any] = {"gate": None, "last": LAST, "ranks": RANKS}
+    plain: dict[str, Any] = {"gate": None, "last": LAST, "ranks": RANKS, "head_norm": True}
     return I3DConfig(num_classes=num_classes, **{**plain, **options})

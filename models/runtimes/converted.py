@@ -47,7 +47,8 @@ def openvino_graph(card: ModelCard, clip_shape: ClipShape, options: RuntimeOptio
     """→ the graph that OpenVINO loads: f32 whatever precision it is to compute in, or the export in int8.
 
     An int8 network must have been exported beforehand; else an export that may be used by default, or the graph that
-    came with the network, serves as well as a conversion, made now where there is none. Raises RuntimeUnavailableError, CardError, ExportError.
+    came with the network, serves as well as a conversion, made now where there is none.
+    Raises RuntimeUnavailableError, CardError, ExportError.
     """
     int8 = options.precision is Precision.INT8
     format, precision = (ExportFormat.OPENVINO_INT8, "int8") if int8 else (ExportFormat.OPENVINO, "f32")
@@ -70,7 +71,10 @@ def cache_of(card: ModelCard, options: RuntimeOptions) -> Path:
 def _conversion(
     row: FormatRow, precision: str, card: ModelCard, clip_shape: ClipShape, options: RuntimeOptions
 ) -> Path:
-    """→ what the runtime opens, made now unless it is kept or came with the network. Raises RuntimeUnavailableError, CardError."""
+    """→ what the runtime opens, made now unless it is kept or came with the network.
+
+    Raises RuntimeUnavailableError, CardError.
+    """
     shipped = shipped_graph(card, clip_shape) if row.format is ExportFormat.OPENVINO else None
     if shipped is not None:
         return shipped

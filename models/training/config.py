@@ -180,7 +180,8 @@ class ClipInput:
 @dataclass(frozen=True, slots=True)
 class DistilConfig:
     """A larger I3D that teaches (``models.training.distil``): ``network`` with the weights of its ``init``, on plain
-    clips of ``input``; a logistic regression on its pooled features, of inverse ``strength``, gives probabilities.
+    clips of ``input``; a logistic regression on the pooled features of its ``endpoints`` gives probabilities, the more
+    cautious the smaller ``strength`` (scikit-learn's C).
 
     ``weight``: their share in the targets of labelled clips. ``temperature`` flattens them. ``unlabelled``: classes of
     the data set that are none to the pupil: their clips are learnt from the teacher alone, and measure nothing.
@@ -190,7 +191,8 @@ class DistilConfig:
     input: ClipInput = ClipInput(augment=None)  # frozen
     weight: float = 0.5
     temperature: float = 1.0
-    strength: float = 3e-4
+    endpoints: tuple[str, ...] = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
+    strength: float = 1e-3
     unlabelled: tuple[str, ...] = ()
 
 
@@ -212,8 +214,8 @@ class TrainConfig:
     ``monitor``: ``val_macro_f1`` or ``val_accuracy`` (higher is better) or ``val_loss`` (lower). ``weight_average``:
     decay of a moving average of the weights over epochs, 0 for none; where it is on, the average is what is measured
     and kept. ``folds``: grouped cross-validation over train and val, 0 for none. ``refit_on``: ``train``, with the
-    best epoch by val kept, or ``train+val``, where nothing is left to choose by and the last epoch is kept. ``distil``: a teacher, for networks on
-    cached features.
+    best epoch by val kept, or ``train+val``, where nothing is left to choose by and the last epoch is kept.
+    ``distil``: a teacher, for networks on cached features.
     """
 
     name: str

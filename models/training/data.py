@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,28 +33,33 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeatureSource:
-    """Batches of cached features. In epoch e each clip shows one of its draws, chosen at random."""
+    """Batches of cached features. In epoch e each clip shows one of its draws, chosen at random.
+
+    ``soft`` (N, C): what is learnt instead of the class ``targets``, where a teacher says so.
+    """
 
     features: Mapping[Mode, FeatureSet]
     targets: Sequence[int]
     classes: int
     batch: int
     seed: int
+    soft: NDArray[np.float32] | None = field(default=None, kw_only=True)
 
     def batches(self, epoch: int | None) -> Iterator[Batch]:
         rng = np.random.default_rng([self.seed, epoch or 0])
         count = len(self.targets)
         order = np.arange(count) if epoch is None else rng.permutation(count)
         draws = np.zeros(count, int) if epoch is None else rng.integers(0, self._draws(), count)
-        one_hot = np.eye(self.classes, dtype=np.float32)[np.asarray(self.targets)]
+        wanted = np.eye(self.classes, dtype=np.float32)[np.asarray(self.targets)] if self.soft is None else self.soft
         for start in range(0, count, self.batch):
             picked = order[start : start + self.batch]
-            yield self._inputs(picked, draws), one_hot[picked]
+            yield self._inputs(picked, draws), wanted[picked]
 
     def part(self, first: int, last: int) -> FeatureSource:
         """→ the examples ``first`` … ``last`` - 1."""
         features = {mode: replace(found, files=found.files[first:last]) for mode, found in self.features.items()}
-        return replace(self, features=features, targets=self.targets[first:last])
+        soft = None if self.soft is None else self.soft[first:last]
+        return replace(self, features=features, targets=self.targets[first:last], soft=soft)
 
     def _inputs(self, picked: NDArray[np.int64], draws: NDArray[Any]) -> Inputs:
         arrays = {mode.value: self._load(feature, picked, draws) for mode, feature in self.features.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -20,10 +21,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.data.manifest import ClipRecord, Dataset
-from models.networks.i3d import AVG_POOL
-from models.training.config import DistilConfig, Mode, TrainConfig, TransferConfig
-from models.training.feature_cache import Progress, features_of
+from models.networks.i3d import features
+from models.training.config import CLASS_WEIGHTS, DistilConfig, Mode, TrainConfig
+from models.training.feature_cache import ClipReader, Frozen, Progress, features_of, short_key
+from models.training.frozen_front import front_key
 from models.training.run.cross_validation import grouped_folds
+from models.training.run.losses import balanced_class_weights
 from models.training.run.networks import trainable
 from models.weights.start import find_weights, read_start
 
@@ -37,6 +40,27 @@ class Lesson:
 
     unlabelled: tuple[ClipRecord, ...]
     targets: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the teacher says in every fold of one training. ``dataset``: with the classes that are unlabelled."""
+
+    config: TrainConfig
+    dataset: Dataset
+    weights: Path
+    cache: Path
+    progress: Progress
+
+    def lesson(self, train: Sequence[ClipRecord], held_out: Sequence[ClipRecord], known: Dataset) -> Lesson:
+        """→ what is to be learnt of ``train``, and of unlabelled clips of no group in ``held_out``.
+
+        ``known``: the data set of labelled clips, which numbers the classes.
+        """
+        others = unlabelled_part(self.dataset, _distilled(self.config).unlabelled, held_out)
+        seen = teacher_features(self.config, [*train, *others], self.weights, self.cache, self.progress)
+        targets = known.targets(train)
+        return Lesson(tuple(others), soft_targets(self.config, seen, train, targets, len(known.labels)))
 
 
 def labelled_part(dataset: Dataset, unlabelled: Sequence[str]) -> Dataset:
@@ -57,44 +81,47 @@ def teacher_features(
 ) -> Floats:
     """→ (N, F): the teacher's features of each plain clip, averaged over time and space."""
     distil = _distilled(config)
-    own = replace(
-        config, network=distil.network, input=distil.input, transfer=TransferConfig(cache_at=AVG_POOL), distil=None
-    )
-    network = trainable(own)
+    own = replace(config, network=distil.network, input=distil.input, distil=None)
+    reader = trainable(own).examples.reader(Mode.RGB)
     start = read_start(find_weights(distil.network.init, weights))
-    frozen = network.front(Mode.RGB, network.build(Mode.RGB, ("one", "other"), start))
-    wanted = [(record, 1) for record in records]
-    found = features_of(frozen, wanted, network.examples.reader(Mode.RGB), cache, progress)
-    return np.stack([np.load(row[0]).astype(np.float64).mean(axis=(0, 1, 2)) for row in found.files])
+    frozen = pooled_front(trainable(own).build(Mode.RGB, ("one", "other"), start), distil.endpoints, reader)
+    found = features_of(frozen, [(record, 1) for record in records], reader, cache, progress)
+    return np.stack([np.load(row[0]).astype(np.float64) for row in found.files])
+
+
+def pooled_front(model: Any, endpoints: Sequence[str], reader: ClipReader) -> Frozen:
+    """→ the clip → features (F,): of every endpoint of an I3D, averaged over time and space, one after another."""
+    means = [keras.ops.mean(features(model, endpoint).output, axis=(1, 2, 3)) for endpoint in endpoints]
+    front = keras.Model(model.input, keras.ops.concatenate(means, axis=-1), name="teacher")
+    return Frozen(front, Mode.RGB, f"teacher-{short_key(front_key(front), str(reader.shape), *endpoints)}")
 
 
 def soft_targets(
-    config: TrainConfig, features: Floats, labelled: Sequence[ClipRecord], targets: Sequence[int], classes: int
+    config: TrainConfig, seen: Floats, labelled: Sequence[ClipRecord], targets: Sequence[int], classes: int
 ) -> NDArray[np.float32]:
-    """``features`` (N, F) of the labelled clips first → (N, C): what the pupil is to learn of each clip.
+    """``seen`` (N, F): features of the labelled clips first → (N, C): what the pupil is to learn of each clip.
 
     Labelled clips: ``weight`` of the teacher's probabilities and the rest of the label; others: the probabilities.
     """
-    distil, count = _distilled(config), len(labelled)
-    logits = np.zeros((len(features), classes))
-    folds = grouped_folds(labelled, targets, INNER_FOLDS, config.seed)
-    wanted = np.asarray(targets)
-    for held_out in folds:
+    distil, count, wanted = _distilled(config), len(labelled), np.asarray(targets)
+    taught = np.zeros((len(seen), classes))
+    for held_out in grouped_folds(labelled, targets, INNER_FOLDS, config.seed):
         inside = np.setdiff1d(np.arange(count), held_out)
-        logits[held_out] = _regression(distil, features[inside], wanted[inside]).decision_function(features[held_out])
-    if len(features) > count:
-        logits[count:] = _regression(distil, features[:count], wanted).decision_function(features[count:])
-    scaled = logits / distil.temperature
-    taught = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    taught /= taught.sum(axis=1, keepdims=True)
-    one_hot = np.eye(classes)[wanted]
-    taught[:count] = distil.weight * taught[:count] + (1 - distil.weight) * one_hot
+        taught[held_out] = _taught(distil, seen[inside], wanted[inside], seen[held_out], classes)
+    taught[:count] = distil.weight * taught[:count] + (1 - distil.weight) * np.eye(classes)[wanted]
+    if len(seen) > count:
+        taught[count:] = _taught(distil, seen[:count], wanted, seen[count:], classes)
     return taught.astype(np.float32)
 
 
-def _regression(distil: DistilConfig, features: Floats, targets: NDArray[Any]) -> Any:
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=distil.strength, max_iter=1000))
-    return fitted.fit(features, targets)
+def _taught(distil: DistilConfig, known: Floats, targets: NDArray[Any], asked: Floats, classes: int) -> Floats:
+    """→ (N, C): what a regression that learnt ``targets`` of ``known`` (M, F) says of ``asked`` (N, F)."""
+    factors = dict(enumerate(balanced_class_weights(targets.tolist(), classes, CLASS_WEIGHTS["root"])))
+    regression = LogisticRegression(C=distil.strength, max_iter=1000, class_weight=factors)
+    fitted = make_pipeline(StandardScaler(), regression).fit(known, targets)
+    probabilities = np.zeros((len(asked), classes))  # 0 for a class that is not among ``targets``
+    probabilities[:, fitted.classes_] = np.exp(fitted.predict_log_proba(asked) / distil.temperature)
+    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
 
 def _distilled(config: TrainConfig) -> DistilConfig:

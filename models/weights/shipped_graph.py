@@ -1,4 +1,4 @@
-"""A network's graph for OpenVINO beside its ``model.keras``, so that a first start needs neither TensorFlow nor a minute.
+"""A network's OpenVINO graph beside its ``model.keras``, so that a first start needs neither TensorFlow nor a minute.
 
 ``openvino.xml`` and ``openvino.bin`` take uint8 clips of the card's shape; their weights are stored in half precision,
 as the network's are. ``models.exports.ship`` writes them and names them on the card.

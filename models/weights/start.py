@@ -17,7 +17,7 @@ import numpy as np
 from models.errors import TrainingError
 from models.layers import SqueezeExcite3D
 from models.layers.unit3d import factored
-from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, STAGES
+from models.networks.i3d import HEAD_NORM, HIDDEN_CONV, LOGITS_CONV, STAGES
 from models.weights.cards import MODEL_FILE, read_card
 
 STEM_KERNEL = f"{STAGES[0].endpoint}/conv/kernel"
@@ -74,8 +74,8 @@ def copy_weights(model: Any, start: Start, keep_head: bool) -> None:
 
 
 def is_new(layer: Any) -> bool:
-    """Whether Kinetics weights have no such layer of an I3D: gates, hidden nodes, the output."""
-    return isinstance(layer, SqueezeExcite3D) or layer.name in OUTPUT_LAYERS
+    """Whether Kinetics weights have no such layer of an I3D: gates, hidden nodes, the output and its normalisation."""
+    return isinstance(layer, SqueezeExcite3D) or layer.name in (*OUTPUT_LAYERS, HEAD_NORM)
 
 
 def load_stream(network: Any, folder: Path) -> None:

@@ -29,7 +29,7 @@ KINDS = (*GATES, LIGHT)
 
 @dataclass(frozen=True)
 class I3D:
-    """I3D, SE-I3D and the light I3D (a ``Trainable``). Features are cut at the published endpoints, after their gates."""
+    """I3D, SE-I3D and the light I3D (a ``Trainable``). Features are cut at published endpoints, after their gates."""
 
     config: TrainConfig
     masks: ClassVar[bool] = False

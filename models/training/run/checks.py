@@ -74,7 +74,10 @@ def config_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
     yield from _network_problems(config, weights)
     if not any(row.epoch == 0 for row in config.transfer.unfreeze):
         yield "transfer.unfreeze must say what learns from epoch 0 on"
-    for name in filter(None, (config.network.init, config.network.init_flow)):
+    if config.distil is not None and (not config.transfer.cache_at or config.mode is not Mode.RGB):
+        yield "distil teaches networks on cached features of RGB: set transfer.cache_at, and mode to Mode.RGB"
+    taught_by = config.distil.network.init if config.distil else ""
+    for name in filter(None, (config.network.init, config.network.init_flow, taught_by)):
         folder = find_weights(name, weights)
         if not (folder / CARD_FILE).is_file():
             yield f"there are no weights to start from in {folder} (`actoscope weights pull {name}`?)"

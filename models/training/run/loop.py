@@ -101,6 +101,8 @@ def training_key(config: TrainConfig, splits: Splits) -> str:
         parts.append(f"{sorted(config.network.options.items())}")
     if not config.input.repeat:
         parts.append("once")
+    if config.distil is not None:
+        parts.append(f"{config.distil!r}")
     if (config.input.width, config.input.hop) != (ClipInput().width, ClipInput().hop):
         parts.append(f"{config.input.width} {config.input.hop}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

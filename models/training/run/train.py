@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from models.data.tracks.scene_store import LabelledScenes
 from models.errors import TrainingError
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.data import FeatureSource, Source
+from models.training.distil import Lesson, Lessons, labelled_part
 from models.training.feature_cache import features_of
 from models.training.run.checks import check_config, check_training, data_problems, needs_start, refuse
 from models.training.run.cross_validation import grouped_folds, write_predictions
@@ -64,13 +65,15 @@ def train(
     Scenes are cut to clips first, after a look at the configuration. Raises TrainingError, before any work, with all
     that is wrong; DatasetError, OSError.
     """
-    dataset = _checked(config, data, places, teller)
+    whole = _checked(config, data, places, teller)
+    dataset = labelled_part(whole, config.distil.unlabelled) if config.distil else whole
     if not resume and any(places.run.glob(f"**/{LAST_FILE}")):
         raise TrainingError(f"{places.run} holds a training already: resume it, or name another run folder")
     places.run.mkdir(parents=True, exist_ok=True)
-    metrics = cross_validate(config, dataset, places, teller) if config.folds else {}
+    lessons = Lessons(config, whole, places.weights, places.cache, teller.step) if config.distil else None
+    metrics = cross_validate(config, dataset, places, teller, lessons) if config.folds else {}
     fit_on, chosen_by = final_records(config, dataset)
-    job = Job(config, dataset, places, teller, places.run / "final")
+    job = Job(config, dataset, places, teller, places.run / "final", lessons=lessons)
     network, sources = job.prepare(fit_on, chosen_by)
     state = job.fit(network, sources)
     if chosen_by:
@@ -97,7 +100,9 @@ def final_records(config: TrainConfig, dataset: Dataset) -> tuple[tuple[ClipReco
     return ((*train, *val), ()) if config.refit_on == "train+val" else (train, val)
 
 
-def cross_validate(config: TrainConfig, dataset: Dataset, places: Places, teller: Teller) -> dict[str, float]:
+def cross_validate(
+    config: TrainConfig, dataset: Dataset, places: Places, teller: Teller, lessons: Lessons | None = None
+) -> dict[str, float]:
     """Grouped folds over train and val → scores of all held-out clips together, ``cv_…``.
 
     Each fold keeps its last epoch, as the final training on everything does: choosing the best one by the clips it is
@@ -110,7 +115,7 @@ def cross_validate(config: TrainConfig, dataset: Dataset, places: Places, teller
     rows: list[dict[str, float]] = []
     for number, held_out in enumerate(folds, 1):
         inside = np.setdiff1d(np.arange(len(records)), held_out)
-        job = Job(config, dataset, places, teller, places.run / f"fold-{number}", keep_last=True)
+        job = Job(config, dataset, places, teller, places.run / f"fold-{number}", keep_last=True, lessons=lessons)
         network, sources = job.prepare([records[i] for i in inside], [records[i] for i in held_out])
         job.fit(network, sources)
         logits[held_out] = predict(network.model, sources.val) if sources.val else 0
@@ -125,7 +130,9 @@ def cross_validate(config: TrainConfig, dataset: Dataset, places: Places, teller
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One network on one division of the clips. ``keep_last``: its validation clips measure, but choose nothing."""
+    """One network on one division of the clips. ``keep_last``: its validation clips measure, but choose nothing.
+    ``lessons``: of a teacher, where there is one.
+    """
 
     config: TrainConfig
     dataset: Dataset
@@ -133,6 +140,7 @@ class Job:
     teller: Teller
     folder: Path
     keep_last: bool = False
+    lessons: Lessons | None = None
 
     def prepare(self, train: Sequence[ClipRecord], val: Sequence[ClipRecord]) -> tuple[Network, Splits]:
         """Build the network, compute features where they are cached."""
@@ -143,9 +151,11 @@ class Job:
         if not self.config.transfer.cache_at:
             network = Network(join_streams(streams), streams)
             return network, Splits(self._clips(train), self._clips(val) if val else None, weights, self.keep_last)
-        source, model = self._features(streams, train, val)
-        held_out = source.part(len(train), len(source.targets)) if val else None
-        return Network(model, streams), Splits(source.part(0, len(train)), held_out, weights, self.keep_last)
+        lesson = self.lessons.lesson(train, val, self.dataset) if self.lessons else None
+        learnt = [*train, *(lesson.unlabelled if lesson else ())]
+        source, model = self._features(streams, learnt, val, lesson)
+        held_out = replace(source.part(len(learnt), len(source.targets)), soft=None) if val else None
+        return Network(model, streams), Splits(source.part(0, len(learnt)), held_out, weights, self.keep_last)
 
     def fit(self, network: Network, splits: Splits) -> Checkpoint:
         """Train from wherever the run folder is, with logs and curves."""
@@ -176,9 +186,16 @@ class Job:
         return trainable(self.config).examples.source(records, targets, classes)
 
     def _features(
-        self, streams: dict[Mode, Any], train: Sequence[ClipRecord], val: Sequence[ClipRecord]
+        self,
+        streams: dict[Mode, Any],
+        train: Sequence[ClipRecord],
+        val: Sequence[ClipRecord],
+        lesson: Lesson | None,
     ) -> tuple[FeatureSource, Any]:
-        """→ features of ``train`` with all draws, then ``val`` with the plain one; the network behind them."""
+        """→ features of ``train`` with all draws, then ``val`` with the plain one; the network behind them.
+
+        What a lesson says of ``train`` is learnt instead of the labels.
+        """
         network = trainable(self.config)
         draws = self.config.transfer.draws if self.config.input.augment else 1
         wanted = [*((record, draws) for record in train), *((record, 1) for record in val)]
@@ -188,8 +205,15 @@ class Job:
             features[mode] = features_of(frozen, wanted, reader, self.places.cache, self.teller.step)
             heads[mode] = network.head(model, features[mode].shape)
         records = [record for record, _ in wanted]
-        targets, classes = self.dataset.targets(records), len(self.dataset.labels)
-        return network.examples.feature_source(features, records, targets, classes), join_streams(heads)
+        classes = len(self.dataset.labels)
+        if lesson is None:
+            targets, soft = self.dataset.targets(records), None
+        else:
+            plain = np.eye(classes, dtype=np.float32)[self.dataset.targets(val)]
+            soft = np.concatenate([lesson.targets, plain])
+            targets = soft.argmax(axis=1).tolist()
+        source = network.examples.feature_source(features, records, targets, classes)
+        return replace(source, soft=soft), join_streams(heads)
 
     def _class_weights(self, records: Sequence[ClipRecord]) -> list[float] | None:
         wanted = self.config.loss.class_weights

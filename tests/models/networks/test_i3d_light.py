@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ def test_light_i3d_is_a_fraction_of_se_i3d_in_size_and_multiply_adds() -> None:
 
 def test_light_i3d_at_full_ranks_computes_what_the_published_kernels_do() -> None:
     """Every rank as large as its matrix allows: the split network is the whole one, cut short."""
-    options = {"num_classes": 3, "frames": 9, "size_hw": SMALL, "last": "Mixed_3c"}
+    options: dict[str, Any] = {"num_classes": 3, "frames": 9, "size_hw": SMALL, "last": "Mixed_3c"}
     whole = build_i3d(I3DConfig(**options))
     randomise(whole)
     start = Start({weight.path: keras.ops.convert_to_numpy(weight) for weight in whole.weights}, LABELS)
