@@ -61,22 +61,24 @@ def sequences(data: Path) -> list[Sequence]:
 def save(recorded: Iterable[Recorded], file: Path) -> None:
     items = list(recorded)
     found = [item.detections for item in items]
-    arrays = {
-        "times_s": np.array([item.time_s for item in items]),
-        "sizes_hw": np.array([item.size_hw for item in items]),
-        "counts": np.array([len(part) for part in found]),
-        "boxes_xyxy": np.concatenate([part.boxes_xyxy for part in found]),
-        "confidences": np.concatenate([part.confidences for part in found]),
-    }
     features = [part.features for part in found if part.features is not None]
-    np.savez(file, **arrays, **({"features": np.concatenate(features)} if features else {}))
+    np.savez(
+        file,
+        times_s=np.array([item.time_s for item in items]),
+        sizes_hw=np.array([item.size_hw for item in items]),
+        counts=np.array([len(part) for part in found]),
+        boxes_xyxy=np.concatenate([part.boxes_xyxy for part in found]),
+        confidences=np.concatenate([part.confidences for part in found]),
+        features=np.concatenate(features) if features else np.empty((0, 0), np.float32),
+    )
 
 
 def load(file: Path) -> list[Recorded]:
     with np.load(file) as stored:
         ends = np.cumsum(stored["counts"])[:-1]
         boxes, confidences = np.split(stored["boxes_xyxy"], ends), np.split(stored["confidences"], ends)
-        features = np.split(stored["features"], ends) if "features" in stored else [None] * len(boxes)
+        looks = stored["features"]
+        features = np.split(looks, ends) if len(looks) else [None] * len(boxes)
         times, sizes = stored["times_s"].tolist(), stored["sizes_hw"].tolist()
     found = map(Detections, boxes, confidences, features)
     return [Recorded(time_s, (size[0], size[1]), part) for time_s, size, part in zip(times, sizes, found, strict=True)]

@@ -25,7 +25,7 @@ Indices = list[int]
 Pairs = list[tuple[int, int]]
 FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
 PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
-LEARNING_RATE = 0.02  # a frame
+LEARNING_RATE = 0.02  # a frame; at first all frames so far count the same
 MISSED = 1.5  # intervals between detections: one may miss a person, and they come a little late
 SLACK_SEEN, SLACK_LOST = 0.25, 0.5  # heights that a person may be off the prediction: seen lately, or lost
 INTERVAL_RATE = 0.2  # a detection
@@ -238,14 +238,15 @@ class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]
 
     def __init__(self, budget: int) -> None:
         super().__init__("cosine", 1.0, budget)
-        self._mean, self._variance = PRIOR_MEAN, PRIOR_DEVIATION**2
+        self._mean, self._variance, self._frames = PRIOR_MEAN, PRIOR_DEVIATION**2, 1
 
     def learn(self, others: NDArray[np.float64]) -> None:
         """Take in (K,) distances between people known to be different."""
         if len(others):
-            step = float(np.mean(others)) - self._mean
-            self._mean += LEARNING_RATE * step
-            self._variance += LEARNING_RATE * (float(np.mean((others - self._mean) ** 2)) - self._variance)
+            self._frames += 1
+            rate = max(LEARNING_RATE, 1 / self._frames)
+            self._mean += rate * (float(np.mean(others)) - self._mean)
+            self._variance += rate * (float(np.mean((others - self._mean) ** 2)) - self._variance)
 
     def limit(self, certainty: float) -> float:
         """The largest distance that is still ``certainty`` deviations below that of different people."""

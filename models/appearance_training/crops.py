@@ -44,21 +44,30 @@ class Crops:
         return len(self.people)
 
     def part(self, chosen: NDArray[np.bool_]) -> Crops:
-        return Crops(*(array[chosen] for array in self._arrays()))
+        return Crops(
+            self.pictures[chosen],
+            self.people[chosen],
+            self.videos[chosen],
+            self.frames[chosen],
+            self.held_out[chosen],
+        )
 
     def save(self, file: Path) -> None:
-        names = ("pictures", "people", "videos", "frames", "held_out")
         part = file.with_suffix(".part.npz")
-        np.savez(part, **dict(zip(names, self._arrays(), strict=True)))
+        np.savez(
+            part,
+            pictures=self.pictures,
+            people=self.people,
+            videos=self.videos,
+            frames=self.frames,
+            held_out=self.held_out,
+        )
         part.rename(file)
 
     @classmethod
     def load(cls, file: Path) -> Crops:
         with np.load(file) as stored:
             return cls(*(stored[name] for name in ("pictures", "people", "videos", "frames", "held_out")))
-
-    def _arrays(self) -> tuple[NDArray[np.generic], ...]:
-        return self.pictures, self.people, self.videos, self.frames, self.held_out
 
 
 def collect(
@@ -98,7 +107,7 @@ def _people(
             yield int(row[1]), number, cut(image, ltwh_to_xyxy(row[None, 2:6].astype(np.float32))[0])
 
 
-def _tracked_rows(video: TrainingVideo, detector: PersonDetector | None) -> Floats:
+def _tracked_rows(video: TrainingVideo, detector: PersonDetector | None) -> NDArray[np.float64]:
     """MOTChallenge rows (K, ≥ 6): frame, track, left, top, width, height."""
     if video.tracks is not None:
         text = video.tracks.read_text().strip()

@@ -23,7 +23,7 @@ from models.errors import TrainingError
 Values = list[Any]  # of one operation's inputs: float tensors, integer tensors
 
 
-class TrainableGraph(torch.nn.Module):
+class TrainableGraph(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
     """The trained end of a network: what its ``front`` says, float (B, C, h, w) → (B, D).
 
     The front, up to the last average pooling, keeps its numbers: ``front_model`` is for OpenVINO to run. It is three

@@ -23,7 +23,9 @@ class Told:
 
 def tell(features: Floats, crops: Crops) -> Told:
     """(N, D) of unit length. Only crops count whose person is in another frame and who has company in the video."""
-    right, same, other = [], [], []
+    right: list[float] = []
+    same: list[float] = []
+    other: list[float] = []
     for video in np.unique(crops.videos):
         of = np.flatnonzero(crops.videos == video)
         cosine = features[of] @ features[of].T
@@ -34,5 +36,8 @@ def tell(features: Floats, crops: Crops) -> Told:
         right += (people[nearest] == people)[asked].tolist()
         same += cosine[mine & elsewhere].tolist()
         other += cosine[~mine & ~elsewhere].tolist()
-    means = [float(np.mean(values)) if values else float("nan") for values in (right, same, other)]
-    return Told(*means, crops=len(right))
+    return Told(_mean(right), _mean(same), _mean(other), len(right))
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

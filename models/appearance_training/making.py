@@ -124,6 +124,7 @@ def _store(
 ) -> AppearanceCard:
     output.mkdir(parents=True, exist_ok=True)
     model = graph.written_back()
+    model = openvino.Model(model.outputs, model.get_parameters(), "appearance")  # without notes on its start's making
     openvino.save_model(model, output / NETWORK_FILES[0], compress_to_fp16=True)
     size = sum((output / name).stat().st_size for name in NETWORK_FILES)
     if size > LARGEST_BYTES:
