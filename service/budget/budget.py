@@ -282,11 +282,9 @@ class ComputeBudget:
             cost = known[image_size]
         elif known:
             near = min(known, key=lambda size: abs(math.log(size / image_size)))
-            area = (image_size / near) ** 2
-            cost = Cost(known[near].cpu_s * area, known[near].wall_s * area)
+            cost = known[near].scaled((image_size / near) ** 2)
         else:
-            area = (image_size / 640) ** 2
-            cost = Cost(DETECT_S * area, DETECT_S * area)
+            cost = Cost(DETECT_S, DETECT_S).scaled((image_size / 640) ** 2)
         feature = self.costs.of(FEATURE_WORK) or Cost(FEATURE_S, FEATURE_S)
         features = self._features * people
         return Cost(cost.cpu_s + features * feature.cpu_s, cost.wall_s + features * feature.wall_s)

@@ -23,11 +23,14 @@ FIRST = 3  # so many first measurements are averaged plainly: the very first may
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One piece of work: CPU seconds of all its threads, and how long its own thread was taken. ``count``: measured."""
+    """One piece of work: CPU seconds of all its threads, and how long its own thread is taken. ``count``: measured."""
 
     cpu_s: float
     wall_s: float
     count: int = 1
+
+    def scaled(self, factor: float) -> Cost:
+        return Cost(self.cpu_s * factor, self.wall_s * factor)
 
 
 @dataclass
@@ -38,11 +41,16 @@ class Done:
 
 
 class Costs:
-    """Running averages by name of the work. Thread-safe."""
+    """Running averages by name of the work, ``kind:what``. Thread-safe.
+
+    How long a thread is taken for its CPU time depends on what else runs now, so that is learnt by kind of work: what
+    was measured of one network while the machine was busy is not held against it when it is idle.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, Cost] = {}
+        self._stretch: dict[str, float] = {}  # kind of work → wall clock for its CPU time, of late
 
     def observe(self, work: str, cpu_s: float, wall_s: float, count: int = 1) -> None:
         """``count`` pieces together took ``cpu_s`` and ``wall_s``; what is no sensible time is passed over."""
@@ -57,6 +65,10 @@ class Costs:
                 old.wall_s + share * (wall_s / count - old.wall_s),
                 old.count + 1,
             )
+            if cpu_s > 0:
+                kind, ratio = _kind(work), wall_s / cpu_s
+                known = self._stretch.get(kind, ratio)
+                self._stretch[kind] = known + RATE * (ratio - known)
 
     @contextmanager
     def timed(self, work: str, threads: int) -> Iterator[Done]:
@@ -72,7 +84,12 @@ class Costs:
         self.observe(work, cpu if threads == 1 else max(cpu, wall * threads), wall, done.count)
 
     def of(self, work: str) -> Cost | None:
-        return self._known.get(work)
+        """→ what it costs now; None where it was never done."""
+        with self._lock:
+            known, stretch = self._known.get(work), self._stretch.get(_kind(work))
+        if known is None or stretch is None or known.cpu_s == 0:
+            return known
+        return Cost(known.cpu_s, known.cpu_s * stretch, known.count)
 
     def known(self) -> dict[str, Cost]:
         with self._lock:
@@ -82,6 +99,10 @@ class Costs:
         """What was kept from an earlier run; what this one measures soon outweighs it."""
         with self._lock:
             self._known = {**{work: Cost(c.cpu_s, c.wall_s, 1) for work, c in known.items()}, **self._known}
+
+
+def _kind(work: str) -> str:
+    return work.partition(":")[0]
 
 
 class CostsFile:

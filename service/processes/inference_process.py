@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 MAX_DETECT_BATCH = 8
 CLIP_WAIT_S = 2.0
-CLASSIFY_NICENESS = 19
+CLASSIFY_NICENESS = 10
 FEW_CORES = 4
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 KEEP_EVERY = 60  # ticks between two writings of what was measured
 RETRY_EVERY = 30  # ticks until a network that was too dear, or could not be loaded, is thought of again
-PREPARE_NICENESS = 15
+PREPARE_NICENESS = 19
 
 
 @dataclass

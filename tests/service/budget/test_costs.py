@@ -22,6 +22,20 @@ def test_observed_costs_follow_what_was_measured_last():
     assert known.cpu_s == pytest.approx(0.3, rel=0.02) and known.wall_s == pytest.approx(0.6, rel=0.02)
 
 
+def test_time_taken_on_a_busy_machine_is_not_held_against_work_that_was_not_done_since():
+    costs = Costs()
+    for _ in range(20):
+        costs.observe("detect:640", 0.1, 0.5)  # others took the cores
+    for _ in range(60):
+        costs.observe("detect:320", 0.03, 0.03)  # and do so no more
+    known = costs.of("detect:640")
+    assert known is not None
+    assert known.cpu_s == pytest.approx(0.1) and known.wall_s == pytest.approx(0.1, rel=0.05)
+    costs.observe("clip:m", 0.1, 0.4)
+    clip = costs.of("clip:m")
+    assert clip is not None and clip.wall_s == pytest.approx(0.4), "another kind of work, at another priority"
+
+
 def test_batch_counts_by_the_piece():
     costs = Costs()
     costs.observe("clip:m", 0.8, 0.4, count=4)
