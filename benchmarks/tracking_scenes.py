@@ -4,7 +4,7 @@
 
 PETS09-S2L1 (795 frames, fixed camera), TUD-Stadtmitte (179), TUD-Campus (71), KITTI-17 (145, the camera drives) of
 MOTChallenge 2015, full ground truth without rows of confidence 0, matched at IoU 0.5 by trackeval, detector as it ships
-at 640. Nothing was trained on them; the tracker's values were chosen on PETS (``tracking.py``), on the others nothing.
+at 640. Nothing was trained on them; the tracker's values were chosen on PETS (``tracking.py``).
 Appearance networks: ``shipped`` (weights/appearance), ``mobilenetv2`` (what there is without it), and those named.
 Settings: ``default`` of ``TrackerConfig``, and ``served`` (tracks start at a confidence of 0.3). What detector and
 networks found is kept in ``--work``, so that the tracker can be changed and measured again in seconds.

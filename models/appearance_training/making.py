@@ -29,8 +29,9 @@ LICENCE = (
 )
 LIMITS = (
     "Upright people, whole in their box, 40 pixels tall or more. Knows clothes and build, not faces: people in like "
-    "clothes are taken for each other, and across cameras it was not measured. Half of its pictures are seconds of one "
-    "video, and who is who in them is other networks' boxes linked by overlap, not people's labels."
+    "clothes are taken for each other, and across cameras it was not measured. It learnt from clips of a few seconds, "
+    "and who is who in them is other networks' boxes linked by overlap, not people's labels. The epoch was chosen on "
+    "the crops that metrics are of."
 )
 
 
