@@ -20,7 +20,6 @@ RANKS: Mapping[str, tuple[int, ...]] = {
     "Mixed_3b": (112, 0),
     "Mixed_3c": (160, 0),
 }
-CLIP_SHAPE = (16, 96, 96, 3)
 
 
 def make_i3d_light(num_classes: int, clip_shape: tuple[int, int, int, int], **options: Any) -> Any:

@@ -9,13 +9,13 @@ import pytest
 from models.errors import ExportError
 from models.exports import ship as ship_module
 from models.exports.export import ExportJob
-from models.exports.parity import Parity
+from models.exports.parity import measure
 from models.exports.parity_clips import ParityClip, ParityClips
 from models.exports.ship import ship
 from models.runtimes import converted
 from models.runtimes.load import load_runner
 from models.weights.cards import CARD_FILE, read_card, verify
-from models.weights.export_record import ExportFormat
+from models.weights.export_record import ExportFormat, Parity
 from models.weights.shipped_graph import GRAPH_FILE, GRAPH_FILES, GRAPH_WEIGHTS_FILE, shipped_graph
 from models.weights.start import read_start
 from tests.models.small_network import SMALL_CLIP, small_folder
@@ -34,7 +34,7 @@ def clips() -> ParityClips:
 
 
 def job(folder: Path, clips: ParityClips, format: ExportFormat = ExportFormat.OPENVINO) -> ExportJob:
-    return ExportJob(read_card(folder), format, clips, threads=1)
+    return ExportJob(read_card(folder), format, clips)
 
 
 def test_shipped_graph_is_what_auto_loads_without_converting_or_measuring(
@@ -60,10 +60,9 @@ def test_shipped_graph_is_what_auto_loads_without_converting_or_measuring(
 
 def test_graph_that_is_not_close_is_not_kept(folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (folder / CARD_FILE).read_bytes()
-    measured = ship_module.measure
 
     def worse(*arguments: object) -> Parity:
-        return measured(*arguments).model_copy(update={"top1_agreement": 0.75})  # type: ignore[arg-type]
+        return measure(*arguments).model_copy(update={"top1_agreement": 0.75})  # type: ignore[arg-type]
 
     monkeypatch.setattr(ship_module, "measure", worse)
     with pytest.raises(ExportError, match=r"only 75\.00% of the first choices are small's: nothing is kept"):
