@@ -20,8 +20,8 @@ BUSY = "import os, sys; os.nice(int(sys.argv[1])); print('begun', flush=True)\nw
 def busy_process(niceness: int) -> Iterator[psutil.Process]:
     """Keeps one core busy, as far as it gets it."""
     process = subprocess.Popen([sys.executable, "-c", BUSY, str(niceness)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         process.stdout.readline()
         yield psutil.Process(process.pid)
     finally:
