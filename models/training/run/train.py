@@ -16,10 +16,10 @@ from models.data.tracks.scene_store import LabelledScenes
 from models.errors import TrainingError
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.data import FeatureSource, Source
-from models.training.distil import Lesson, Lessons, labelled_part
 from models.training.feature_cache import features_of
 from models.training.run.checks import check_config, check_training, data_problems, needs_start, refuse
 from models.training.run.cross_validation import grouped_folds, write_predictions
+from models.training.run.distil import Lesson, Lessons, labelled_part
 from models.training.run.log import CURVES_FILE, TrainingLog, draw_curves
 from models.training.run.loop import Network, Splits, Watcher, predict, run_epochs
 from models.training.run.losses import balanced_class_weights

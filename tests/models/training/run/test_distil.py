@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
-from models.training import distil
 from models.training.config import DistilConfig, TrainConfig
-from models.training.distil import Lessons, labelled_part, soft_targets, unlabelled_part
+from models.training.run import distil
+from models.training.run.distil import Lessons, labelled_part, soft_targets, unlabelled_part
 
 LABELS = ("Walking", "Unclear", "Fighting")
 CONFIG = TrainConfig("t", distil=DistilConfig(weight=0.5, strength=1.0, unlabelled=("Unclear",)))
