@@ -12,8 +12,8 @@ Command:
 I3D from Kinetics-400 up to Mixed_4c, its wide convolutions split in space and time (``models.networks.i3d_light``),
 on 16 pictures of 96² over 2.4 s. All of it is fixed; the output learns from pooled features under four draws, half from
 labels and half from a teacher (``models.training.run.distil``): a regression on the features of the whole I3D
-(Mixed_4c, 4f and 5c of 32 pictures of 112², 12.5 a second), and from it alone on the 412 unclear tracks. Five grouped folds over
-train and val, then the network that ships, on both.
+(Mixed_4c, 4f and 5c of 32 pictures of 112², 12.5 a second), and from it alone on the 412 unclear tracks. Five grouped
+folds over train and val, then the network that ships, on both.
 
 Measured (508 tracks, 35 source videos, the folds of ``surveillance.py``; neither the network nor its teacher saw the
 source videos that it is judged by): macro F1 0.712 [0.612, 0.758] over the four classes (Fighting 0.77, Standing 0.80,
