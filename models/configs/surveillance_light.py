@@ -11,15 +11,16 @@ Command:
 
 I3D from Kinetics-400 up to Mixed_4c, its wide convolutions split in space and time (``models.networks.i3d_light``),
 on 16 pictures of 96² over 2.4 s. All of it is fixed; the output learns from pooled features under four draws, half from
-labels and half from a teacher (``models.training.run.distil``): a regression on the features of the whole I3D (Mixed_4c,
-4f and 5c of 32 pictures of 112², 12.5 a second), and from it alone on the 412 unclear tracks. Five grouped folds over
-train and val, then the network that ships, on both.
+labels and half from a teacher (``models.training.run.distil``): a regression on the features of the whole I3D
+(Mixed_4c, 4f and 5c of 32 pictures of 112², 12.5 a second), and from it alone on the 412 unclear tracks. Five grouped
+folds over train and val, then the network that ships, on both.
 
 Measured (508 tracks, 35 source videos, the folds of ``surveillance.py``; neither the network nor its teacher saw the
 source videos that it is judged by): macro F1 0.712 [0.612, 0.758] over the four classes (Fighting 0.77, Standing 0.80,
 Walking 0.77, Other 0.51), 0.823 [0.725, 0.872] over the first three; 95 % intervals of a bootstrap over source videos.
 weights/surveillance: 0.782 and 0.860. Calibration error 0.120; with the temperature fitted on these answers 0.053. The
-teacher's features came from pictures reduced to 128² before 112².
+teacher's features came from pictures reduced to 128² before 112², and
+the labelled clips' own by way of cached float16 features at MaxPool3d_4a_3x3; the command takes neither detour.
 """
 
 from models.data.batches.clip_window import WindowConfig

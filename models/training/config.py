@@ -179,10 +179,10 @@ class ClipInput:
 
 @dataclass(frozen=True, slots=True)
 class DistilConfig:
-    """A larger I3D that teaches (``models.training.run.distil``): ``network`` with the weights of its ``init``, on
-    plain clips of ``input``; a logistic regression on the pooled features of its ``endpoints`` gives probabilities, the more
-    cautious the smaller ``strength`` (scikit-learn's C).
+    """A larger I3D that teaches (``models.training.run.distil``): ``network`` with the weights of its ``init``.
 
+    A logistic regression on the pooled features of its ``endpoints``, of plain clips of ``input``, gives probabilities,
+    the more cautious the smaller ``strength`` (scikit-learn's C).
     ``weight``: their share in the targets of labelled clips. ``temperature`` flattens them. ``unlabelled``: classes of
     the data set that are none to the pupil: their clips are learnt from the teacher alone, and measure nothing.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from models.errors import TrainingError
 from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, I3DConfig, build_i3d
-from models.training.config import BatchNorm, Mode, NetworkConfig
-from models.training.kinds.i3d import build_stream, endpoint_order, front, head, set_trainable
+from models.training.config import BatchNorm, Mode, NetworkConfig, TrainConfig, TransferConfig, Unfreeze
+from models.training.kinds.i3d import I3D, build_stream, endpoint_order, front, head, set_trainable
 from models.training.run.networks import join_streams
 from models.weights.start import STEM_KERNEL, Start, read_start
 from tests.models.conftest import TINY_LABELS, randomise
@@ -105,3 +106,11 @@ def test_endpoint_order_refuses_an_unknown_name() -> None:
 def test_join_streams_of_none_is_refused() -> None:
     with pytest.raises(TrainingError, match="at least one stream"):
         join_streams({})
+
+
+def test_light_i3d_is_not_cut_or_trained_behind_its_end() -> None:
+    late = TransferConfig(cache_at="Mixed_4c", unfreeze=(Unfreeze(0, "Mixed_5b"),))
+    light = TrainConfig("t", network=NetworkConfig(kind="i3d_light"), transfer=late)
+    assert list(I3D(light).problems(Path())) == ["transfer: i3d_light ends with Mixed_4c and has no Mixed_5b"]
+    pooled = TransferConfig(cache_at="AvgPool3d", unfreeze=(Unfreeze(0, "new"),))
+    assert not list(I3D(replace(light, transfer=pooled)).problems(Path()))
