@@ -16,14 +16,13 @@ from typing import IO, Any
 
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
-from pipeline.overlay import draw
 from pipeline.source import SourceOptions, VideoSource
 from pipeline.source_url import SourceUrl
 from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference
 from service.errors_base import ServiceError
-from service.recording.segment_writer import SegmentWriter
+from service.offline.overlay_writer import OverlayWriter
 from service.stages import build_stages
 from service.stream import run_stream
 from service.wire_messages import to_action_message, to_tracks_message
@@ -68,7 +67,7 @@ class FileSink:
         self._job = job
         self._buffer_size = buffer_size
         self._stream_id = job.video.name
-        self._video: SegmentWriter | None = None
+        self._video: OverlayWriter | None = None
         self._events: IO[str] | None = None
         self.frames = 0
         self._targets = [path for path in (job.output, job.events) if path is not None]
@@ -86,11 +85,9 @@ class FileSink:
         self._write_events(result.events)
         self._write(to_tracks_message(self._stream_id, result, self._buffer_size))
         if self._job.output is not None:
-            minutes, seconds = divmod(result.frame.time_s, 60)
-            image = draw(result, self._buffer_size, f"{int(minutes):02d}:{seconds:05.2f}")
             if self._video is None:
-                self._video = SegmentWriter(_part(self._job.output), result.frame.size_hw)
-            self._video.write(image, result.frame.time_s)
+                self._video = OverlayWriter(_part(self._job.output), result.frame.size_hw, self._buffer_size)
+            self._video.put(result)
         self.frames += 1
 
     def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
