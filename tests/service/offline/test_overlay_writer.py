@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.entities import Frame, FrameResult
-from service.offline import overlay_writer
+from pipeline.overlay import draw
 from service.offline.overlay_writer import WAITING, OverlayWriter
 
 
@@ -30,13 +30,13 @@ def test_every_frame_is_written_in_order_at_its_time(tmp_path: Path):
 
 
 def test_put_waits_when_drawing_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    gate, drawn = threading.Event(), overlay_writer.draw
+    gate = threading.Event()
 
     def slow(*arguments):
         gate.wait(10)
-        return drawn(*arguments)
+        return draw(*arguments)
 
-    monkeypatch.setattr(overlay_writer, "draw", slow)
+    monkeypatch.setattr("service.offline.overlay_writer.draw", slow)
     writer = OverlayWriter(tmp_path / "v.mp4", (48, 64), 64)
     for index in range(WAITING + 1):
         writer.put(result(index))
@@ -56,7 +56,7 @@ def test_problem_of_the_thread_is_raised_at_the_next_frame_and_at_the_end(
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(overlay_writer, "draw", full)
+    monkeypatch.setattr("service.offline.overlay_writer.draw", full)
     writer = OverlayWriter(tmp_path / "v.mp4", (48, 64), 64)
     with pytest.raises(OSError, match="no space left"):
         for index in range(4 * WAITING):
