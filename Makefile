@@ -36,7 +36,7 @@ run: install
 ## Whatever hangs or dies, each half ends within its seconds, with a failure.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \
-	$(LIMIT) 2700 $(PYTEST) -m "not alone" -n 2 --dist loadgroup --no-loadscope-reorder || status=1; \
+	$(LIMIT) 3000 $(PYTEST) -m "not alone" -n 2 --dist loadgroup --no-loadscope-reorder || status=1; \
 	$(LIMIT) 1800 $(PYTEST) -m alone || status=1; \
 	exit $$status
 

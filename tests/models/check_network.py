@@ -30,7 +30,6 @@ from models.networks import registry
 from tests.support.places import REPOSITORY, STREET
 
 CLIPS = 8
-DEAR_TAPS = 200  # places of a kernel from which on TensorFlow's gradient of eight clips takes a minute of CPU
 MAX_DIFFERENCE = 1e-4  # of a logit, between two backends in float32
 ClipShape = tuple[int, int, int, int]
 # Where the windows of the eight clips lie in the halved picture of 288×384: (first frame, top, left), 144 pixels wide.
@@ -102,23 +101,13 @@ def check_round_trip(model: Any, inputs: Mapping[str, NDArray[np.float32]]) -> N
 def check_learning(
     model: Any, inputs: Mapping[str, NDArray[np.float32]], targets: NDArray[np.int64], plan: OverfitPlan
 ) -> None:
-    """Adam without decay moves a weight where, and only where, a gradient other than zero has reached it.
-
-    Kernels whose gradient is dear learn in one step of two clips, which shows that it reaches them, and rest in the
-    others, in which the network learns by heart.
-    """
+    """Adam without decay moves a weight where, and only where, a gradient other than zero has reached it."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    learning = list(model.trainable_weights)
-    start = [keras.ops.convert_to_numpy(weight) for weight in learning]
+    start = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(plan.learning_rate), loss, run_eagerly=plan.eager, jit_compile=False)
-    dear = [layer for layer in model._flatten_layers() if plan.eager and _is_dear(layer)]
-    if dear:
-        model.train_on_batch(_given(model, {name: value[:2] for name, value in inputs.items()}), targets[:2])
-    for layer in dear:
-        layer.trainable = False
     accuracy = 0.0
     for step in range(1, plan.steps + 1):
         assert np.isfinite(model.train_on_batch(_given(model, inputs), targets)), (
@@ -129,19 +118,13 @@ def check_learning(
             accuracy = float((run(model, inputs).argmax(-1) == targets).mean())
             if accuracy >= plan.accuracy:
                 break
-    for layer in dear:
-        layer.trainable = True
     still = [
         weight.path
-        for weight, before in zip(learning, start, strict=True)
+        for weight, before in zip(model.trainable_weights, start, strict=True)
         if np.array_equal(keras.ops.convert_to_numpy(weight), before)
     ]
     assert not still, f"no gradient reaches {', '.join(still)}"
     assert accuracy >= plan.accuracy, f"accuracy {accuracy:.2f} on {CLIPS} clips after {plan.steps} steps"
-
-
-def _is_dear(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Conv3D) and bool(np.prod(layer.kernel_size) > DEAR_TAPS)
 
 
 def check_backends(
