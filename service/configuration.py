@@ -101,8 +101,11 @@ class StagesConfig:
         hop: int | None = None,
         first_clip: int | None = None,
         track_confidence: float | None = None,
+        with_light: bool = False,
     ) -> StagesConfig:
         """For the network in ``model_dir``, whose card says how it wants its clips; what is None is the settings'.
+
+        ``with_light``: also for the lighter network that its card names, where there is one.
 
         Raises CardError where the card cannot be read or asks for clips that nobody can make.
         """
@@ -116,7 +119,7 @@ class StagesConfig:
             model=model_dir.name,
             track_confidence=track_confidence or settings.track_confidence,
         )
-        light = light_card(card)
+        light = light_card(card) if with_light else None
         if light is None:
             return plain
         thinner = light.input.rate_hz / card.input.rate_hz

@@ -311,7 +311,7 @@ def stages_config(settings: Settings, model: str) -> StagesConfig:
     starting, since the folder may come back.
     """
     try:
-        return StagesConfig.from_settings(settings, settings.weights_dir / model)
+        return StagesConfig.from_settings(settings, settings.weights_dir / model, with_light=True)
     except CardError as error:
         log.warning("model %s: %s", model, error)
         return StagesConfig.without_card(settings)

@@ -49,8 +49,9 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     settings = load_settings()
     engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
-    stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop)
-    if arguments.tier == "full":
+    light = arguments.tier == "light"
+    stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
+    if not light:
         return AnnotateJob(video, output, arguments.events, engine, stages)
     stages = stages.lighter()
     return AnnotateJob(video, output, arguments.events, replace(engine, model=stages.model), stages, QUICK_FILE)

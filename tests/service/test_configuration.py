@@ -222,7 +222,8 @@ def test_lighter_network_gets_clips_of_its_own_at_the_same_pace(folder: Path):
     (heavy / CARD_FILE).write_text(card.model_copy(update={"light": "gym-light"}).model_dump_json())
     small = ModelInput(frames=16, height=64, width=64, margin=0.6, rate_hz=6.25)
     (light / CARD_FILE).write_text(card.model_copy(update={"name": "gym-light", "input": small}).model_dump_json())
-    stages = StagesConfig.from_settings(load_settings(), heavy)
+    assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None, "files are not for both at once"
+    stages = StagesConfig.from_settings(load_settings(), heavy, with_light=True)
     assert stages.light_model == "gym-light"
     assert stages.light_clip == ClipConfig(length=16, rate_hz=6.25, hop=5, provisional_from=10, size=64, margin=0.6)
     alone = stages.lighter()
@@ -238,10 +239,10 @@ def test_lighter_network_with_other_labels_is_left_out_and_said(folder: Path, ca
     (light / LABELS_FILE).write_text("squat\npush up\n")
     card = read_card(heavy)
     (heavy / CARD_FILE).write_text(card.model_copy(update={"light": "gym-light"}).model_dump_json())
-    assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None
+    assert StagesConfig.from_settings(load_settings(), heavy, with_light=True).light_clip is None
     assert "it knows other labels" in caplog.text
     (light / CARD_FILE).unlink()
-    assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None
+    assert StagesConfig.from_settings(load_settings(), heavy, with_light=True).light_clip is None
     assert "gym-light" in caplog.text
 
 
