@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
+# torch's optimisers import Triton where it is installed, whose LLVM aborts a process that has loaded TensorFlow's.
+sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 # They time cameras, sockets or processes, so nothing else may take the cores meanwhile.
 ALONE = (
     "e2e/",
