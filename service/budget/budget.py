@@ -203,6 +203,11 @@ class ComputeBudget:
         """How far down the ladder; 0: nobody gives way."""
         return self._at
 
+    @property
+    def image_size(self) -> int:
+        """The detector's input side on this step."""
+        return self._steps[self._at].image_size
+
     def _plan(self, asked: Asked, step: Step, reason: str) -> Plan:
         tier = asked.tier(step.tier)
         hop_s, settled_hop_s = step.hop_s, step.settled_hop_s

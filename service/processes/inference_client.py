@@ -108,7 +108,7 @@ class InferenceClient:
             request = self._request
         expected = np.asarray(expected_xyxy, np.float32).reshape(-1, 4)
         try:
-            channel.send(DetectRequest(request, frame.image, expected))
+            channel.send(DetectRequest(request, frame.image, expected, self._plan.image_size))
         except ChannelClosed:
             return None
         return self._wait_for(request, channel)

@@ -255,12 +255,15 @@ class InferenceServer:
             batch = self._frames.take(MAX_DETECT_BATCH, timeout_s=0.5)
             if not batch:
                 continue
-            requests = [request for _, request in batch]
-            images, expected = [each.image for each in requests], [each.expected_xyxy for each in requests]
-            found = self._engine.detect(images, expected, self._planner.image_size)
-            for (connection, request), people in zip(batch, found, strict=True):
-                answer = DetectAnswer(request.request, people.boxes_xyxy, people.confidences, people.features)
-                _try_send(connection, answer)
+            for size in sorted({request.image_size for _, request in batch}):
+                self._detect_sized([each for each in batch if each[1].image_size == size], size)
+
+    def _detect_sized(self, batch: list[tuple[Connection, DetectRequest]], image_size: int) -> None:
+        images, expected = [each.image for _, each in batch], [each.expected_xyxy for _, each in batch]
+        found = self._engine.detect(images, expected, image_size)
+        for (connection, request), people in zip(batch, found, strict=True):
+            answer = DetectAnswer(request.request, people.boxes_xyxy, people.confidences, people.features)
+            _try_send(connection, answer)
 
     def _classify(self) -> None:
         # Detection must keep the cameras' pace, labels may come a little later: where cores are scarce this thread

@@ -349,11 +349,15 @@ class ModelProblem:
 @message("detect")
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectRequest:
-    """``image``: uint8 (H, W, 3) RGB. ``expected_xyxy``: float32 (M, 4) pixels, where known people should be."""
+    """``image``: uint8 (H, W, 3) RGB. ``expected_xyxy``: float32 (M, 4) pixels, where known people should be.
+
+    ``image_size``: of the detector's input as the stream's plan says, 0 as configured.
+    """
 
     request: int
     image: ByteArray
     expected_xyxy: FloatArray
+    image_size: int = 0
 
 
 @message("detections")

@@ -48,20 +48,19 @@ class Planner:
         self._budget.costs.start_from(self._file.read())
         self._taken = TakenCores()
         self._members: dict[int, _Member] = {}
-        self._image_size = engine.config.detector_image_size
         self._ticks = 0
         self._waits: dict[str, int] = {}  # network → tick from which on to try it again
         self._preparing: threading.Thread | None = None
 
     @property
-    def image_size(self) -> int:
-        """The detector's input side for now."""
-        return self._image_size
-
-    @property
     def step(self) -> int:
         """How far down the budget's ladder."""
         return self._budget.step
+
+    @property
+    def image_size(self) -> int:
+        """The detector's input side on that step."""
+        return self._budget.image_size
 
     def join(self, number: int, model: str, light: str, choice: TierChoice, tell: Callable[[Plan], None]) -> None:
         with self._lock:
@@ -100,7 +99,6 @@ class Planner:
         self._file.write(self._budget.costs)
 
     def _tell(self, member: _Member, plan: Plan) -> None:
-        self._image_size = plan.image_size
         if plan.tier is Tier.FULL and member.light and not self._engine.loaded(member.model):
             plan = replace(plan, tier=Tier.LIGHT, reason=f"{member.model} is being prepared")
         if plan != member.told:

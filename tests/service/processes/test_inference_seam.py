@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.entities import Clip, Detections, Frame
 from service.budget.costs import Costs
+from service.budget.plan import Plan, Tier
 from service.counters import Measures
 from service.engine import ModelUnavailable
 from service.processes.inference_client import InferenceClient
@@ -102,6 +103,21 @@ def test_detect_answers_for_this_very_frame(client):
         found = client.detect(frame(value), np.zeros((0, 4), np.float32))
         assert found.boxes_xyxy.tolist() == [[0, 0, 1, value]]
         assert found.features.shape == (1, 2)
+
+
+def test_plan_decides_the_size_of_the_detectors_input_for_a_camera_and_not_for_a_file(server, client, engine, tmp_path):
+    path = unix_address(tmp_path / "inference.sock")
+    file = InferenceClient(path, Hello("str_2", "m"), Measures(), patient=True)
+    wait_for(lambda: file.connected, 5, "the file is connected")
+    plan = Plan(Tier.FULL, 1.0, 2.0, 320, 5.0, "a test")
+    for connection in list(server._connections.values()):
+        connection.advise(plan)
+    wait_for(lambda: client.plan() == plan and file.plan().reason == "a test", 5, "both have heard of the plan")
+    for each in (client, file):
+        each.detect(frame(1), np.zeros((0, 4), np.float32))
+    assert engine.sizes[-2:] == [320, 0]
+    assert (file.plan().hop_s, file.plan().tier) == (0.0, Tier.FULL)
+    file.close()
 
 
 def test_submitted_clip_comes_back_as_scores_with_its_own_times(client):
