@@ -117,7 +117,8 @@ def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameRe
         tracks = stages.tracker.update(frame, detections)
     with timed("crop"):
         clips = stages.clips.push(frame, tracks, plan.tier)
-    for chosen in stages.turns.choose(clips, tracks, stages.smoother.labels(), plan):
+    known = stages.smoother.labels() if clips else {}  # until now: most frames have no clip that is due
+    for chosen in stages.turns.choose(clips, tracks, known, plan):
         inference.submit(chosen.clip, chosen.gain)
     events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
     labels, buffers = stages.smoother.labels(), stages.clips.fill()

@@ -59,7 +59,7 @@ class Asked:
         return wanted if self.choice is TierChoice.AUTO else Tier(self.choice.value)
 
     def network(self, tier: Tier) -> str:
-        return self.light if tier is Tier.LIGHT and self.light else self.model
+        return self.light if tier is Tier.LIGHT else self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class ComputeBudget:
 
     def _move(self) -> None:
         now = self._clock()
-        self._over_since = _since(self._over_since, now, not self._fits(self._at, 1.0))
+        self._over_since = _since(self._over_since, now, not self._fits(self._steps[self._at], 1.0))
         if self._over_since is not None and now - self._over_since >= self._config.down_after_s:
             self._at = self._first(1.0, self._at + 1)
             self._over_since = self._room_since = None
@@ -239,23 +239,16 @@ class ComputeBudget:
         """→ the step with the shortest hops that fit beside its detections: a smaller input may have made room."""
         for hop_s, settled_hop_s in HOPS_S:
             easier = replace(step, hop_s=hop_s, settled_hop_s=settled_hop_s)
-            if (
-                hop_s <= step.hop_s
-                and settled_hop_s <= step.settled_hop_s
-                and self._holds(easier, self._config.up_room)
-            ):
+            if hop_s <= step.hop_s and settled_hop_s <= step.settled_hop_s and self._fits(easier, self._config.up_room):
                 return easier
         return step
 
     def _first(self, room: float, begin: int) -> int:
         """→ the best step from ``begin`` on that fits into ``room`` of what there is, else the last."""
-        fitting = (at for at in range(begin, len(self._steps)) if self._fits(at, room))
+        fitting = (at for at in range(begin, len(self._steps)) if self._fits(self._steps[at], room))
         return next(fitting, len(self._steps) - 1)
 
-    def _fits(self, at: int, room: float) -> bool:
-        return self._holds(self._steps[at], room)
-
-    def _holds(self, step: Step, room: float) -> bool:
+    def _fits(self, step: Step, room: float) -> bool:
         need = self._need(step)
         limit = self._config.thread_share * room
         return need.cpu <= self._capacity() * room and need.detecting <= limit and need.classifying <= limit

@@ -7,7 +7,7 @@ light network has a complete one, the light network goes on answering for that p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pipeline.clips import ClipConfig
@@ -24,8 +24,7 @@ class TieredClips:
         self._full_config = full
         self._full = clip_buffer(full)
         self._light = None if light is None else clip_buffer(light)
-        self._light_length = 1 if light is None else light.length
-        self._tier = Tier.FULL
+        self._light_length = 0 if light is None else light.length
         self._gone_skipped = 0
 
     @property
@@ -38,32 +37,29 @@ class TieredClips:
         """Takes what is due at this frame → the clips that became due, at most one a track."""
         if self._light is None:
             return self._named(self._full.push(frame, tracks), Tier.FULL)
-        if tier is not self._tier and tier is Tier.LIGHT:
-            self._drop_full()
-        self._tier = tier
         light = self._named(self._light.push(frame, tracks), Tier.LIGHT)
         if tier is Tier.LIGHT:
+            self._drop_full()
             return light
         full = self._named(self._full.push(frame, tracks), Tier.FULL)
-        return self._best(full, light)
+        ready = {track_id for track_id, held in self._light.fill().items() if held >= self._light_length}
+        return self._best(full, light, ready)
 
     def fill(self) -> dict[int, int]:
         """→ how far each track's buffer is filled, by track_id: 1 to the full network's ``length``."""
+        full = self._full.fill()
+        if self._light is None:
+            return full
         length = self._full_config.length
-        if self._light is None or self._tier is Tier.FULL:
-            full = self._full.fill()
-            if self._light is None:
-                return full
-        else:
-            full = {}
         light = {key: max(1, held * length // self._light_length) for key, held in self._light.fill().items()}
         return {**light, **full}
 
-    def _best(self, full: Sequence[Clip], light: Sequence[Clip]) -> list[Clip]:
-        """→ one clip a track: the full network's, but while its buffer fills the light network's complete ones."""
+    def _best(self, full: Sequence[Clip], light: Sequence[Clip], ready: Collection[int]) -> list[Clip]:
+        """→ one clip a track: the full network's, but while its buffer fills the light network's complete ones.
+
+        ``ready``: tracks of which the light network has a complete clip.
+        """
         filled = self._full.fill()
-        held = {} if self._light is None else self._light.fill()
-        ready = {track_id for track_id, count in held.items() if count >= self._light_length}
         chosen = {clip.track_id: clip for clip in full if not (clip.provisional and clip.track_id in ready)}
         for clip in light:
             filling = filled.get(clip.track_id, 0) < self._full_config.length
@@ -73,8 +69,9 @@ class TieredClips:
 
     def _drop_full(self) -> None:
         """Its crops would be stale when it is wanted again, and hold megabytes meanwhile."""
-        self._gone_skipped += self._full.skipped
-        self._full = clip_buffer(self._full_config)
+        if self._full.fill():
+            self._gone_skipped += self._full.skipped
+            self._full = clip_buffer(self._full_config)
 
     def _named(self, clips: Sequence[Clip], tier: Tier) -> list[Clip]:
         return [replace(clip, model=self._names[tier]) for clip in clips]

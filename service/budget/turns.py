@@ -37,7 +37,6 @@ class TurnsConfig:
 class _Turn:
     """What is known of one person's turns. ``hop_s``: of a settled person, else 0."""
 
-    since_s: float  # media time of the first clip offered
     taken_s: float = -math.inf  # of the last clip taken
     box: Floats | None = None  # float32 (4,) at the last look
     sketch: Floats | None = None  # float32 (16, 16) of the newest crop at the last look
@@ -93,7 +92,7 @@ class Turns:
 
     def _gain(self, clip: Clip, track: Track, people: Iterable[Track], label: TrackLabel | None, plan: Plan) -> float:
         """→ what the clip is worth, 0: nothing now."""
-        turn = self._turns.setdefault(clip.track_id, _Turn(clip.end_s))
+        turn = self._turns.setdefault(clip.track_id, _Turn())
         self._look(turn, clip, track, label)
         kind = self._kind(turn, clip, track, people, label)
         self._settle(turn, kind, plan)
