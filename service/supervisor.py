@@ -314,4 +314,4 @@ def stages_config(settings: Settings, model: str) -> StagesConfig:
         return StagesConfig.from_settings(settings, settings.weights_dir / model, with_light=True)
     except CardError as error:
         log.warning("model %s: %s", model, error)
-        return StagesConfig.without_card(settings)
+        return replace(StagesConfig.without_card(settings), model=model)

@@ -148,7 +148,7 @@ class InferenceClient:
             self._measures.count("clips_skipped_total")
         self._measures.count("clips_submitted_total")
         if channel is not None:
-            _try_send(channel, ClipOffer(clip.track_id, clip.model or self._hello.model, gain))
+            _try_send(channel, ClipOffer(clip.track_id, clip.model, gain))
 
     def take(self) -> list[ActionScores]:
         with self._condition:
@@ -250,7 +250,7 @@ class InferenceClient:
             self.problem = None
             waiting = list(self._clips.values())
         for clip in waiting:
-            _try_send(channel, ClipOffer(clip.track_id, clip.model or self._hello.model, gain=1.0))
+            _try_send(channel, ClipOffer(clip.track_id, clip.model, gain=1.0))
 
     def _on_problem(self, reason: str) -> None:
         if reason != self.problem:
@@ -280,9 +280,7 @@ class InferenceClient:
         if clip.box is not None:
             self._scene = clip.crops
         crops = None if known else clip.stack()
-        return ClipAnswer(
-            clip.track_id, clip.model or self._hello.model, clip.first_sample, clip.filled, crops, clip.box
-        )
+        return ClipAnswer(clip.track_id, clip.model, clip.first_sample, clip.filled, crops, clip.box)
 
     def _on_scores(self, answer: ScoresAnswer) -> None:
         track_id = answer.track_id

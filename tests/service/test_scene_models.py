@@ -8,7 +8,7 @@ import pytest
 from models.classifier import ActionClassifier
 from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip, Frame, Track, TrackState
-from pipeline.scene_clips import SceneClipBuffer
+from service.budget.tiered_clips import TieredClips
 from service.configuration import EngineConfig
 from service.counters import Measures
 from service.engine import InferenceEngine, LocalInference, Pictures
@@ -68,7 +68,7 @@ def make_engine(monkeypatch, tmp_path, runner):
 
 def clips_of(*lefts: float, light: int = 51) -> list[Clip]:
     """Complete clips of one scene of people who stand at ``lefts``, as the buffer makes them: one tuple for all."""
-    buffer = SceneClipBuffer(CONFIG)
+    buffer = TieredClips("m", CONFIG)
     tracks = [
         Track(number, np.array([left, 0, left + 10, 50], np.float32), TrackState.CONFIRMED, 0.9)
         for number, left in enumerate(lefts, 1)
@@ -152,7 +152,7 @@ def test_clips_that_the_model_was_not_made_for_are_the_streams_problem_only(make
     server.start(pytest.fail)  # the worker's thread must not end
     wait_for(lambda: client.connected, 5, "connected")
     (scene,) = clips_of(0)
-    crops = Clip(1, tuple(np.zeros((32, 32, 3), np.uint8) for _ in range(9)), 0.0, 1.0, 5.0, 0.0, 9)
+    crops = Clip(1, tuple(np.zeros((32, 32, 3), np.uint8) for _ in range(9)), 0.0, 1.0, 5.0, 0.0, 9, model="m")
     client.submit(crops if kind == "scene" else scene)
     problem = wait_for(lambda: client.problem, 10, "a problem")
     assert "cannot read this stream's clips" in problem

@@ -84,7 +84,7 @@ def make_engine(monkeypatch, tmp_path):
 
 def clip(first: int, track_id: int = 1, filled: int = FRAMES) -> Clip:
     crops = tuple(VIDEO[first : first + FRAMES])
-    return Clip(track_id, crops, 0.0, 1.0, 5.0, 0.0, filled, filled < FRAMES, first)
+    return Clip(track_id, crops, 0.0, 1.0, 5.0, 0.0, filled, filled < FRAMES, first, model="bright")
 
 
 def seen(*clips: Clip) -> list[Pictures]:

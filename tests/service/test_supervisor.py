@@ -65,6 +65,7 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
     usual = ClipConfig(hop=8, provisional_from=12)
     assert stages_config(settings, "gym").clip == replace(usual, length=32, size=112, margin=0.6)
     assert stages_config(settings, "missing").clip == usual
+    assert stages_config(settings, "missing").model == "missing", "its clips are for it when it comes back"
     scene = card.model_copy(update={"input": ModelInput(kind="scene", frames=32, height=112, width=200)})
     (folder / "card.json").write_text(scene.model_dump_json())
     record = StreamRecord("str_1", "gym", SecretStr("rtsp://h/"), "rtsp://h/", "gym")
