@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import CardError, ChecksumError
-from models.weights.cards import APPEARANCE_KIND, CARD_FILE
-from pipeline.files import file_sha256, write_atomically
+from models.weights.cards import APPEARANCE_KIND, CARD_FILE, check_named, check_networks, parsed
+from pipeline.files import write_atomically
 
 NETWORK_FILES = ("appearance.xml", "appearance.bin")
 
@@ -61,16 +60,7 @@ def write_appearance_card(card: AppearanceCard, folder: Path) -> None:
 
 def read_appearance_card(folder: Path) -> AppearanceCard:
     """Read ``card.json`` and compare the network with it. Raises CardError, or ChecksumError for another network."""
-    path = folder / CARD_FILE
-    try:
-        card = AppearanceCard.model_validate_json(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise CardError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error
-    for name in NETWORK_FILES:
-        actual = file_sha256(folder / name) if (folder / name).is_file() else "of no file"
-        if actual != card.sha256.get(name):
-            raise ChecksumError(f"{folder / name} is not the card's: sha256 {actual}, expected {card.sha256.get(name)}")
+    card = parsed(folder / CARD_FILE, AppearanceCard)
+    check_named(folder / CARD_FILE, card.sha256, NETWORK_FILES)
+    check_networks(folder, card.sha256)
     return card

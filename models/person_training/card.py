@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import CardError, ChecksumError
-from models.weights.cards import CARD_FILE, DETECTOR_KIND
-from pipeline.files import file_sha256, write_atomically
+from models.weights.cards import CARD_FILE, DETECTOR_KIND, check_networks, parsed
+from pipeline.files import write_atomically
 
 NETWORK_FILE = "person.pt"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -64,18 +63,6 @@ def write_person_card(card: PersonCard, folder: Path) -> None:
 
 def read_person_card(folder: Path) -> PersonCard:
     """Read ``card.json`` and compare the network with it. Raises CardError, or ChecksumError for another network."""
-    path = folder / CARD_FILE
-    try:
-        card = PersonCard.model_validate_json(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise CardError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from error
-    for name, expected in card.sha256.items():
-        if not (folder / name).is_file():
-            raise CardError(f"{folder / name} is missing")
-        actual = file_sha256(folder / name)
-        if actual != expected:
-            raise ChecksumError(f"{folder / name} is damaged: sha256 {actual}, the card expects {expected}")
+    card = parsed(folder / CARD_FILE, PersonCard)
+    check_networks(folder, card.sha256)
     return card

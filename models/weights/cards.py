@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import CardError
+from models.errors import CardError, ChecksumError
 from pipeline.clips import ClipConfig
 from pipeline.files import file_sha256
 
@@ -23,6 +23,7 @@ CARD_FILE, LABELS_FILE, MODEL_FILE = "card.json", "labels.txt", "model.keras"
 DETECTOR_KIND: Literal["person_detector"] = "person_detector"  # such folders hold no classifier,
 APPEARANCE_KIND: Literal["appearance"] = "appearance"  # nor do these
 _LOG = logging.getLogger(__name__)
+Form = TypeVar("Form", bound=BaseModel)
 
 ClipShape = tuple[int, int, int, int]  # (T, H, W, 3), or other channels where a network is given flow
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -112,23 +113,44 @@ def read_card(folder: Path) -> ModelCard:
     """Read and check ``card.json`` and ``labels.txt``. Raises CardError with the file and what is wrong."""
     path = folder / CARD_FILE
     try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
+        card = parsed(path, ModelCard)
+    except CardError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise CardError(
             f"{path} does not exist: {folder} is no weights folder (`actoscope weights pull` makes one)"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path} cannot be read: {error}") from error
+    check_named(path, card.sha256, (LABELS_FILE, MODEL_FILE))
+    return card.model_copy(update={"folder": folder, "labels": _read_labels(folder, card.num_classes)})
+
+
+def parsed(path: Path, form: type[Form]) -> Form:
+    """→ a ``card.json`` in its form. Raises CardError with the file and what is wrong."""
     try:
-        card = ModelCard.model_validate_json(text)
+        return form.model_validate_json(path.read_text("utf-8"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise CardError(f"{path}: {where}: {first['msg']}") from error
-    missing = {LABELS_FILE, MODEL_FILE} - set(card.sha256)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path} cannot be read: {error}") from error
+
+
+def check_named(path: Path, sha256: Mapping[str, str], files: Collection[str]) -> None:
+    """Raises CardError where the card at ``path`` has no checksum of one of ``files``."""
+    missing = set(files) - set(sha256)
     if missing:
         raise CardError(f"{path}: sha256: names no {' and no '.join(sorted(missing))}")
-    return card.model_copy(update={"folder": folder, "labels": _read_labels(folder, card.num_classes)})
+
+
+def check_networks(folder: Path, sha256: Mapping[str, str]) -> None:
+    """Compare files with their card. Raises CardError where one is missing, ChecksumError where it is another."""
+    for name, expected in sha256.items():
+        if not (folder / name).is_file():
+            raise CardError(f"{folder / name} is missing")
+        actual = file_sha256(folder / name)
+        if actual != expected:
+            raise ChecksumError(f"{folder / name} is damaged: sha256 {actual}, the card expects {expected}")
 
 
 def light_card(card: ModelCard) -> ModelCard | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from pipeline.detector import DetectorConfig, PersonDetector
+from service.commands.card_command import typed_command
 from service.commands.printing import say
 
 DATA_TEXT = (
@@ -60,16 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def command_line(arguments: argparse.Namespace) -> str:
-    """The command as one would type it, absolute folders reduced to their names: a card tells nothing of a machine."""
-    words = ["actoscope", "train-appearance", "--data", _short(arguments.data), "--teacher", _short(arguments.teacher)]
-    if arguments.extra:
-        words += ["--extra", *map(_short, arguments.extra)]
-    if arguments.detector:
-        words += ["--detector", _short(arguments.detector)]
-    for name in ("frames", "height", "epochs", "batch", "learning_rate", "seed"):
-        words += [f"--{name.replace('_', '-')}", f"{getattr(arguments, name):g}"]
-    return shlex.join(words)
-
-
-def _short(path: Path) -> str:
-    return path.name if path.is_absolute() else path.as_posix()
+    paths = ("data", "teacher", "extra", "detector")
+    numbers = ("frames", "height", "epochs", "batch", "learning_rate", "seed")
+    return typed_command("train-appearance", arguments, paths, numbers)

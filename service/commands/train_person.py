@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
+from service.commands.card_command import typed_command
 from service.commands.printing import say
 
 DATA_TEXT = (
@@ -73,16 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def command_line(arguments: argparse.Namespace) -> str:
-    """The command as one would type it, absolute folders reduced to their names: a card tells nothing of a machine."""
-    words = ["actoscope", "train-person", "--data", _short(arguments.data), "--start", _short(arguments.start)]
-    if arguments.extra:
-        words += ["--extra", *map(_short, arguments.extra)]
-    if arguments.witness:
-        words += ["--witness", _short(arguments.witness)]
-    for name in ("epochs", "stop_after", "batch", "image_size", "learning_rate", "freeze", "seed"):
-        words += [f"--{name.replace('_', '-')}", f"{getattr(arguments, name):g}"]
-    return shlex.join(words)
-
-
-def _short(path: Path) -> str:
-    return path.name if path.is_absolute() else path.as_posix()
+    paths = ("data", "start", "extra", "witness")
+    numbers = ("epochs", "stop_after", "batch", "image_size", "learning_rate", "freeze", "seed")
+    return typed_command("train-person", arguments, paths, numbers)
