@@ -131,9 +131,10 @@ def _warm_up(service: Service, heard: Subscriber, seen: Observed, timing: Timing
 
 
 def _warm(seen: Observed, timing: Timing, now_s: float) -> bool:
-    """Raises AssertionError where the service does not get ready."""
+    """Raises TimeoutError where the service does not get ready."""
     if seen.ready_s is None:
-        assert now_s < timing.ready_s, f"the service is not ready after {timing.ready_s:g} s"
+        if now_s >= timing.ready_s:
+            raise TimeoutError(f"the service is not ready after {timing.ready_s:g} s")
         return False
     if seen.first_label_s is None:
         return now_s >= seen.ready_s + timing.patience_s

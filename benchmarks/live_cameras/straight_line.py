@@ -77,22 +77,20 @@ class _Finder:
     def __init__(self, config: EngineConfig) -> None:
         self._detector = load_detector(config)
         self._encoder: AppearanceEncoder = load_encoder(config)
-        self._found: dict[int, Detections] = {}
+        self._found: dict[int, tuple[Detections, Floats]] = {}  # with the features known so far, NaN elsewhere
 
     def __call__(self, index: int, frame: Frame, expected_xyxy: Floats) -> Detections:
         """``index``: the frame's place in the video. → as the engine's ``detect`` for one frame."""
         if index not in self._found:
-            bare = self._detector.detect([frame.image])[0]
-            nothing = np.full((len(bare), self._encoder.dimension), np.nan, np.float32)
-            self._found[index] = Detections(bare.boxes_xyxy, bare.confidences, nothing)
-        known = self._found[index]
-        wanted = needs_appearance(known.boxes_xyxy, expected_xyxy)
-        assert known.features is not None
-        new = wanted & np.isnan(known.features[:, 0])
+            found = self._detector.detect([frame.image])[0]
+            self._found[index] = found, np.full((len(found), self._encoder.dimension), np.nan, np.float32)
+        bare, known = self._found[index]
+        wanted = needs_appearance(bare.boxes_xyxy, expected_xyxy)
+        new = wanted & np.isnan(known[:, 0])
         if new.any():
-            known.features[new] = self._encoder.encode(frame.image, known.boxes_xyxy[new])
-        features = np.where(wanted[:, None], known.features, np.float32(np.nan))
-        return Detections(known.boxes_xyxy, known.confidences, features)
+            known[new] = self._encoder.encode(frame.image, bare.boxes_xyxy[new])
+        features = np.where(wanted[:, None], known, np.float32(np.nan))
+        return Detections(bare.boxes_xyxy, bare.confidences, features)
 
 
 def run(video: Path, seconds: float, config: EngineConfig, loop_breaks: bool) -> StraightLine:
@@ -166,7 +164,8 @@ def read(path: Path) -> StraightLine:
 def _origin(video: Path) -> str:
     """→ 16 hex digits of everything that the straight line comes from."""
     code = [path for name in ("detector", "appearance", "tracker") for path in _sources(name)]
-    weights = sorted(path for path in (REPOSITORY / "weights" / "person").iterdir() if path.is_file())
+    folders = [REPOSITORY / "weights" / name for name in ("person", "appearance")]
+    weights = sorted(path for folder in folders for path in folder.iterdir() if path.is_file())
     digest = hashlib.sha256()
     for path in (video, *code, *weights):
         digest.update(file_sha256(path).encode())

@@ -37,13 +37,14 @@ def gpu_present() -> bool:
 
 
 def describe_host(cpuinfo: Path = _CPUINFO) -> str:
-    """→ ``AMD EPYC 9654, 2 cores, Linux x86_64``: figures of speed mean nothing without it.
+    """→ ``AMD EPYC 9654, 2 cores, Linux x86_64``: figures of speed mean nothing without it."""
+    return f"{processor(cpuinfo)}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
-    The processor's name is Linux's, elsewhere Python's.
-    """
+
+def processor(cpuinfo: Path = _CPUINFO) -> str:
+    """→ the processor's name as Linux has it, elsewhere Python's."""
     names = [value for name, value in _cpuinfo(cpuinfo) if name == "model name"]
-    name = next(iter(names), platform.processor() or "unknown processor")
-    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    return next(iter(names), platform.processor() or "unknown processor")
 
 
 def host_facts() -> list[str]:
