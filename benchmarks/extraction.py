@@ -26,8 +26,8 @@ sys.path.insert(0, str(REPOSITORY))
 from models.data.clip_file import ClipFormat  # noqa: E402
 from models.data.tracks.extract import ExtractConfig, extract  # noqa: E402
 from models.data.tracks.people import PeopleSource, pipeline_people  # noqa: E402
-from pipeline.source import SourceOptions, VideoSource  # noqa: E402
-from pipeline.source_url import SourceUrl  # noqa: E402
+from pipeline.sources.url import SourceUrl  # noqa: E402
+from pipeline.sources.video_source import SourceOptions, VideoSource  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
 from service.engine import InferenceEngine, LocalInference, load_detector, load_encoder  # noqa: E402
 from service.offline.annotate import AnnotateJob, FileSink  # noqa: E402

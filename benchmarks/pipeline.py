@@ -33,8 +33,8 @@ from benchmarks.live_cameras.family import pss_mb  # noqa: E402
 from benchmarks.live_cameras.figures import percentile  # noqa: E402
 from benchmarks.live_cameras.videos import SCENES, camera_video  # noqa: E402
 from pipeline.overlay import draw  # noqa: E402
-from pipeline.source import SourceOptions, VideoSource  # noqa: E402
-from pipeline.source_url import SourceUrl  # noqa: E402
+from pipeline.sources.url import SourceUrl  # noqa: E402
+from pipeline.sources.video_source import SourceOptions, VideoSource  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
 from service.counters import Measures  # noqa: E402
 from service.engine import InferenceEngine, LocalInference  # noqa: E402

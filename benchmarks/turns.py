@@ -24,8 +24,8 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
 from models.runtimes.host import describe_host  # noqa: E402
 from pipeline.entities import ActionEvent, Frame, FrameResult  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
-from pipeline.source import SourceOptions, VideoSource  # noqa: E402
-from pipeline.source_url import SourceUrl  # noqa: E402
+from pipeline.sources.url import SourceUrl  # noqa: E402
+from pipeline.sources.video_source import SourceOptions, VideoSource  # noqa: E402
 from service.budget.plan import Plan, Tier  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
 from service.engine import InferenceEngine, LocalInference  # noqa: E402

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from pipeline.source_url import redact
+from pipeline.sources.url import redact
 from service.errors_base import (
     Conflict,
     Forbidden,

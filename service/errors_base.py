@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.source_url import redact
+from pipeline.sources.url import redact
 
 _MAX_SHOWN = 120
 

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 
-from pipeline.source_url import redact
+from pipeline.sources.url import redact
 
 
 class RedactingFormatter(logging.Formatter):

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from pydantic import SecretStr
 
 from pipeline.errors import SourceUrlError
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
 from service.bodies import Stream, StreamCreate, StreamPatch, to_stream
 from service.catalogue import Catalogue
 from service.errors_base import Conflict, NotFound, invalid, not_found

@@ -1,7 +1,7 @@
 """The life of a stream as the API tells it, and the only moves it may make.
 
 A stream outlives its processes and sources: a crashed process is RECONNECTING, the next one begins at CONNECTING. The
-source's own life within one process is ``pipeline.source_state``.
+source's own life within one process is ``pipeline.sources.state``.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 ALONE = (
     "e2e/",
     "pipeline/test_files.py",
-    "pipeline/test_malformed_media.py",
     "pipeline/test_python_child.py",
-    "pipeline/test_source_",
+    "pipeline/sources/",
     "service/processes/",
     "service/recording/",
     "service/storage/",

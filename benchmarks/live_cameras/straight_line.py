@@ -20,8 +20,8 @@ from pipeline.appearance import AppearanceEncoder, needs_appearance
 from pipeline.entities import Detections, Floats, Frame, Track, TrackState
 from pipeline.files import file_sha256, write_atomically
 from pipeline.geometry import normalise
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import load_detector, load_encoder
 from service.stages import build_stages

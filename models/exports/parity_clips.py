@@ -22,8 +22,8 @@ from models.runtimes.runner import Floats
 from models.weights.cards import ModelCard
 from pipeline.entities import Clip, Detections, Frame
 from pipeline.scene_clips import clip_buffer
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from pipeline.tracker import PersonTracker, TrackerConfig
 
 HOP = 8  # crops between two clips of a person: a short video shall give many

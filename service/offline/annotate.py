@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference

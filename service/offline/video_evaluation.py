@@ -22,8 +22,8 @@ from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
 from pipeline.files import file_sha256
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from pipeline.tracker import TrackerConfig
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference

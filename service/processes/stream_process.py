@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from pipeline.entities import ActionEvent, Frame, FrameResult, TrackState
 from pipeline.errors import SourceError, SourceUrlError
-from pipeline.source import SourceOptions, SourceState, SourceStats, VideoSource
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceOptions, SourceState, SourceStats, VideoSource
 from service.budget.plan import StreamLoad
 from service.counters import Measures, Rate
 from service.processes.child import ControlLink, leave, start_child

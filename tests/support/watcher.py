@@ -10,8 +10,8 @@ from types import TracebackType
 
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
-from pipeline.source import SourceOptions, SourceState, VideoSource
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
 
 
 @dataclass(frozen=True)

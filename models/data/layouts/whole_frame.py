@@ -23,8 +23,8 @@ from pipeline.clips import due_samples
 from pipeline.crops import crop_person
 from pipeline.entities import Image
 from pipeline.errors import PipelineError
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 
 _SLACK_S = 0.005  # containers round times, Matroska to a millisecond
 _SMALLEST = 32  # pixels that a network takes (models.weights.cards.ModelInput)

@@ -23,8 +23,8 @@ from models.errors import DatasetError
 from pipeline.crops import crop_person
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 
 Report = Callable[[str, int, int | None], None]  # what is worked on, how much of it is done, of how many
 

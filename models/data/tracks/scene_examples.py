@@ -24,8 +24,8 @@ from models.weights.cards import ModelInput
 from pipeline.entities import Clip, Floats, Image, Track, TrackState
 from pipeline.errors import SourceError, SourceUrlError
 from pipeline.scene_clips import SceneClipBuffer
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 
 MIN_COVER = 0.5  # of a clip's frames must lie in one labelled range
 

@@ -17,8 +17,8 @@ from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.crops import crop_person
 from pipeline.detector import DetectorConfig, PersonDetector, resolve_person_weights
 from pipeline.entities import Frame
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from pipeline.tracker import PersonTracker
 from tests.models.data.working_folder import BOX, SMALL, extract_given, quiet, write_mot
 from tests.support.media import write_audio, write_video

@@ -12,8 +12,8 @@ from models.data.tracks.scene_examples import SceneExample, scene_examples
 from models.data.tracks.track_folders import TRACKS_FOLDER, VideoFacts
 from models.data.tracks.track_writer import TrackWriter
 from models.errors import DatasetError
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from tests.models.data.scene_work import FRAMES, LEFT, RIGHT, SHAPE, STREET, box, make_scene_work, rows
 
 

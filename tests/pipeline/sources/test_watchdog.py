@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source import SourceOptions, SourceState
+from pipeline.sources.video_source import SourceOptions, SourceState
 from tests.support.black_hole import BlackHole
 from tests.support.media import jpeg
 from tests.support.watcher import Watcher

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import SourceOptions, VideoSource
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
+from pipeline.sources.video_source import SourceOptions, VideoSource
 from tests.support.media import write_audio, write_video
 
 

@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from pipeline import source_errors
-from pipeline.connection import Connection, Stamped
-from pipeline.decoder import to_rgb
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
-from pipeline.source_options import Backoff, SourceOptions
-from pipeline.source_state import OnState, SourceLife, SourceState
-from pipeline.source_url import SourceUrl
-from pipeline.timestamps import ClockPoint, Pacer
+from pipeline.sources import words
+from pipeline.sources.connection import Connection, Stamped
+from pipeline.sources.decoder import to_rgb
+from pipeline.sources.options import Backoff, SourceOptions
+from pipeline.sources.state import OnState, SourceLife, SourceState
+from pipeline.sources.timestamps import ClockPoint, Pacer
+from pipeline.sources.url import SourceUrl
 
 __all__ = ["Backoff", "SourceOptions", "SourceState", "SourceStats", "VideoSource"]
 
@@ -119,7 +119,7 @@ class VideoSource:
                 if self._stopped:
                     return
                 if connection.live:
-                    self._await_retry(problem or source_errors.ended(self._url))
+                    self._await_retry(problem or words.ended(self._url))
                 elif problem is not None:
                     self._file_failed = True
                     self._life.move(SourceState.FAILED, problem.code, problem.message)

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.source import SourceState
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceState
 from tests.support.http_camera import HttpCamera
 from tests.support.media import write_video
 from tests.support.watcher import Watcher

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source_options import Backoff
+from pipeline.sources.options import Backoff
 
 
 def outage(backoff: Backoff, length_s: float, chance: float) -> tuple[int, float]:

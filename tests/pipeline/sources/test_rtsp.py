@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.source import SourceOptions, SourceState
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceOptions, SourceState
 from tests.support.black_hole import BlackHole
 from tests.support.media import write_video
 from tests.support.rtsp import RtspServer, free_port

@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import source_errors
-from pipeline.decoder import OpenVideo
 from pipeline.errors import SourceError
 from pipeline.frame_slot import FrameSlot
-from pipeline.source_options import SourceOptions
-from pipeline.source_url import SourceUrl
-from pipeline.timestamps import ClockPoint, MediaClock
+from pipeline.sources import words
+from pipeline.sources.decoder import OpenVideo
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.timestamps import ClockPoint, MediaClock
+from pipeline.sources.url import SourceUrl
 
 logger = logging.getLogger(__name__)
 
@@ -80,14 +80,14 @@ class Connection:
         if video is None or self._opened_s is None:
             # PyAV applies the limit twice: to the connection and to finding the streams.
             limit_s = patience * (2 * options.open_timeout_s + 1.0)
-            return source_errors.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
+            return words.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
         stale_s = patience * options.stale_after_s
         if now_s - max(video.packet_s, self._picture_s or self._opened_s) > stale_s:
-            return source_errors.timed_out(self._url, stale_s)
+            return words.timed_out(self._url, stale_s)
         waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s
         if self._picture_s is not None:
             waiting_since_s, limit_s = self._picture_s, stale_s
-        return source_errors.undecodable(self._url) if now_s - waiting_since_s > limit_s else None
+        return words.undecodable(self._url) if now_s - waiting_since_s > limit_s else None
 
     def _run(self) -> None:
         try:
@@ -95,7 +95,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001  (outermost frame of the thread)
             # The type alone: the text and the traceback of a PyAV error hold the URL.
             logger.error("reading %s failed unexpectedly: %s", self._url.place, type(error).__name__)
-            self.slot.finish(source_errors.explain_read(error, self._url))
+            self.slot.finish(words.explain_read(error, self._url))
 
     def _read(self) -> SourceError | None:
         """Open and decode to the end. → why it ended, None for a file's proper end."""
@@ -110,8 +110,8 @@ class Connection:
             if video is not None:
                 video.close()
         if video.live:
-            return source_errors.ended(self._url)
-        return None if self.decoded else source_errors.no_pictures(self._url)
+            return words.ended(self._url)
+        return None if self.decoded else words.no_pictures(self._url)
 
     def _decode(self, video: OpenVideo) -> None:
         clock = MediaClock(video.live, video.period_s, self.point)

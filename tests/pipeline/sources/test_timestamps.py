@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.timestamps import ClockPoint, MediaClock, Pacer, frame_period_s
+from pipeline.sources.timestamps import ClockPoint, MediaClock, Pacer, frame_period_s
 
 SIZE = (120, 160)
 PERIOD_S = 0.04

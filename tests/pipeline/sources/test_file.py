@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
-from pipeline.source import SourceOptions, SourceState, VideoSource
-from pipeline.source_url import SourcePolicy, SourceUrl
+from pipeline.sources.url import SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
 from tests.support.media import picture, write_video
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.frame_slot import FrameSlot
-from pipeline.source import SourceOptions, SourceState
-from pipeline.source_state import SourceLife
+from pipeline.sources.state import SourceLife
+from pipeline.sources.video_source import SourceOptions, SourceState
 
 LEGAL = {
     ("connecting", "running"),

@@ -10,7 +10,7 @@ import av
 import av.error
 
 from pipeline.errors import SourceError
-from pipeline.source_url import SourceUrl
+from pipeline.sources.url import SourceUrl
 
 
 @dataclass(frozen=True)

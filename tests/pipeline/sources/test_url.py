@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceUrlError
-from pipeline.source_url import SourcePolicy, SourceUrl, redact
+from pipeline.sources.url import SourcePolicy, SourceUrl, redact
 
 SECRET = "s3cr3t"
 OPEN = SourcePolicy()

@@ -15,12 +15,12 @@ import av.error
 import numpy as np
 from av.codec.context import Flags, ThreadType
 
-from pipeline import source_errors
 from pipeline.entities import Image
 from pipeline.errors import SourceError
-from pipeline.source_options import SourceOptions
-from pipeline.source_url import SourceUrl
-from pipeline.timestamps import frame_period_s
+from pipeline.sources import words
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.timestamps import frame_period_s
+from pipeline.sources.url import SourceUrl
 
 _PROTOCOLS = {
     "file": "file",
@@ -72,17 +72,17 @@ class OpenVideo:
         """→ av.VideoStream. Raises SourceError: no video, unknown codec, too large."""
         video = [stream for stream in self._container.streams.video if not stream.disposition.value & _ATTACHED_PICTURE]
         if not video:
-            raise source_errors.no_video(self._url)
+            raise words.no_video(self._url)
         best = self._container.streams.best("video")
         stream = best if best in video else video[0]
         if stream.codec_context is None:
-            raise source_errors.unsupported_codec(self._url)
+            raise words.unsupported_codec(self._url)
         self._check_size(stream.codec_context.width, stream.codec_context.height)
         return stream
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
-            raise source_errors.too_large(self._url, (width, height), self._max_pixels)
+            raise words.too_large(self._url, (width, height), self._max_pixels)
 
     def _describe(self) -> None:
         """Set ``live``, ``duration_s``, ``frame_count``, ``period_s`` and ``has_clock``."""
@@ -131,7 +131,7 @@ class OpenVideo:
             try:
                 packet = next(demuxer, None)
             except av.error.FFmpegError as error:
-                problem = source_errors.explain_read(error, self._url)
+                problem = words.explain_read(error, self._url)
             if problem is not None:
                 raise problem
             if packet is None:
@@ -166,7 +166,7 @@ class OpenVideo:
     def _check_whole(self) -> None:
         """Raises SourceError when a file stops well before the end that its header promises."""
         if self.duration_s is not None and self._end_s + max(_TAIL_S, 0.05 * self.duration_s) < self.duration_s:
-            raise source_errors.ended_early(self._url, self._end_s, self.duration_s)
+            raise words.ended_early(self._url, self._end_s, self.duration_s)
 
     def close(self) -> None:
         self._container.close()
@@ -198,7 +198,7 @@ def _open_container(url: SourceUrl, options: SourceOptions) -> Any:
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         out_of_time = url.scheme != "file" and time.monotonic() - began_s >= 0.95 * options.open_timeout_s
-        problem = source_errors.explain_open(error, url, out_of_time)
+        problem = words.explain_open(error, url, out_of_time)
     raise problem
 
 
@@ -209,7 +209,7 @@ def _address(url: SourceUrl) -> str:
     if url.scheme == "file":
         # The path was resolved when it was checked: a symlink put there since then must not lead elsewhere.
         if url.path.resolve() != url.path:
-            raise source_errors.moved(url)
+            raise words.moved(url)
         return f"file:{url.path}"
     return str(url.path)
 
@@ -231,6 +231,6 @@ def _ffmpeg_options(url: SourceUrl, options: SourceOptions) -> dict[str, str]:
         chosen |= {"analyzeduration": "200000", "fpsprobesize": "0"}
     if url.scheme in ("http", "https"):
         if av.library_versions["libavformat"] < _REDIRECTS_CAN_BE_REFUSED:
-            raise source_errors.old_ffmpeg(url)  # it would pass over the option without a word
+            raise words.old_ffmpeg(url)  # it would pass over the option without a word
         chosen["max_redirects"] = "0"
     return chosen

@@ -1,0 +1,1 @@
+"""Where frames come from: addresses, decoders, connections that are lost and found again."""
