@@ -19,8 +19,8 @@ Measured (508 tracks, 35 source videos, the folds of ``surveillance.py``; neithe
 source videos that it is judged by): macro F1 0.712 [0.612, 0.758] over the four classes (Fighting 0.77, Standing 0.80,
 Walking 0.77, Other 0.51), 0.823 [0.725, 0.872] over the first three; 95 % intervals of a bootstrap over source videos.
 weights/surveillance: 0.782 and 0.860. Calibration error 0.120; with the temperature fitted on these answers 0.053. The
-teacher's features came from pictures reduced to 128² before 112², and
-the labelled clips' own by way of cached float16 features at MaxPool3d_4a_3x3; the command takes neither detour.
+teacher's features came from pictures reduced to 128² before 112², and the labelled clips' own by way of cached float16
+features at MaxPool3d_4a_3x3; the command takes neither detour.
 """
 
 from models.data.batches.clip_window import WindowConfig

@@ -13,6 +13,7 @@ from models.errors import ExportError
 from models.weights.export_record import ExportFormat
 
 SERVED_FUNCTION = "serve"  # of a SavedModel
+HALF_WEIGHTS = "f16"  # the precision in which weights are stored in half; OpenVINO computes with them as f32
 
 
 @dataclass(frozen=True, slots=True)

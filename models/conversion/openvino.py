@@ -1,10 +1,9 @@
 """Graphs of OpenVINO: a weights folder written as one, and the one place that calls its converter.
 
 The file takes uint8 (1, T, H, W, 3) RGB and gives float32 (1, C) logits; its weights are float32 (bf16 is an option
-with which the graph is loaded, so both precisions write the same files), or in f16 half of that on disk.
-With optical flow its channels are 2 or 5
-(``models.weights.network_input``). A network that sees whole scenes also takes boxes float32 (N, 4), any number of
-people of the one clip, and gives (N, C).
+with which the graph is loaded, so both precisions write the same files), or in f16 half of that on disk. With optical
+flow its channels are 2 or 5 (``models.weights.network_input``). A network that sees whole scenes also takes boxes
+float32 (N, 4), any number of people of the one clip, and gives (N, C).
 """
 
 from __future__ import annotations
@@ -20,12 +19,11 @@ silence()  # OpenVINO's converter is imported next
 import openvino as ov  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from models.conversion.formats import HALF_WEIGHTS  # noqa: E402
 from models.conversion.graph import uint8_network  # noqa: E402
 from models.layers.depthwise_conv3d import grouped_depthwise  # noqa: E402
 from models.weights.cards import ClipShape, read_card  # noqa: E402
 from models.weights.saved_network import load_network  # noqa: E402
-
-HALF_WEIGHTS = "f16"  # the precision in which weights are stored in half; they are computed with as f32
 
 
 def write(folder: Path, target: Path, clip_shape: ClipShape, precision: str) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from models.conversion.convert import convert
-from models.conversion.formats import FORMATS
+from models.conversion.formats import FORMATS, HALF_WEIGHTS
 from models.errors import ExportError
 from models.exports.export import ExportJob, Say
 from models.exports.parity import Progress, measure
@@ -36,7 +36,7 @@ def ship(job: ExportJob, say: Say, progress: Progress | None = None) -> tuple[Mo
     with tempfile.TemporaryDirectory(prefix=".ship-", dir=card.folder) as work:
         fresh = Path(work) / GRAPH_FILE
         say(f"converting {card.name} to OpenVINO, weights in half precision")
-        convert(FORMATS[job.format], "f16", card, network_shape(card), fresh)
+        convert(FORMATS[job.format], HALF_WEIGHTS, card, network_shape(card), fresh)
         parity = _parity(job, fresh, say, progress)
         if not parity.passes:
             raise ExportError(

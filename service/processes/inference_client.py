@@ -18,8 +18,7 @@ import numpy as np
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
 from service.budget.plan import EVERYTHING, UNPLANNED, Plan, StreamLoad
 from service.counters import Measures
-from service.processes.ipc import ChannelClosed
-from service.processes.messages import (
+from service.processes.inference_messages import (
     ClipAnswer,
     ClipOffer,
     ClipWanted,
@@ -27,16 +26,15 @@ from service.processes.messages import (
     DetectRequest,
     Hello,
     LoadReport,
-    MessageChannel,
     ModelProblem,
     NoClip,
     PlanAdvice,
     ScoresAnswer,
     TrackGone,
-    UnexpectedMessage,
     Welcome,
-    unexpected,
 )
+from service.processes.ipc import ChannelClosed
+from service.processes.messages import MessageChannel, UnexpectedMessage, unexpected
 from service.processes.transport import connect
 
 log = logging.getLogger(__name__)

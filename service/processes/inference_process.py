@@ -24,28 +24,30 @@ from service.configuration import EngineConfig
 from service.counters import Measures
 from service.engine import InferenceEngine, ModelUnavailable, Pictures
 from service.processes.child import ControlLink, leave, start_child
-from service.processes.ipc import ChannelClosed
-from service.processes.messages import (
+from service.processes.inference_messages import (
     ClipAnswer,
     ClipOffer,
     ClipWanted,
     DetectAnswer,
     DetectRequest,
     Hello,
-    InferenceFailed,
-    InferenceLoading,
-    InferenceReady,
-    InferenceSetup,
-    InferenceStats,
     LoadReport,
-    MessageChannel,
     ModelProblem,
     NoClip,
     PlanAdvice,
     ScoresAnswer,
     TrackGone,
-    UnexpectedMessage,
     Welcome,
+)
+from service.processes.ipc import ChannelClosed
+from service.processes.messages import (
+    InferenceFailed,
+    InferenceLoading,
+    InferenceReady,
+    InferenceSetup,
+    InferenceStats,
+    MessageChannel,
+    UnexpectedMessage,
     unexpected,
 )
 from service.processes.planner import Planner
@@ -352,9 +354,8 @@ def main(argv: list[str]) -> int:
 def _with_threads(config: EngineConfig) -> EngineConfig:
     """On few cores each network runs in the thread that calls it, whose niceness then counts for all of its work.
 
-    OpenVINO's own threads keep the niceness of whoever needed them first, in one pool for all networks: beside a
-    classifier with two threads on two cores a detection took five times as long as alone, beside one that runs in its
-    reniced caller hardly longer. A process of its own for classification gave nothing more than that.
+    OpenVINO's own threads keep the niceness of whoever needed them first, in one pool for all networks. On two busy
+    cores a detection beside a classifier with two such threads took 5.5 times as long as alone (docs/architecture.md).
     """
     few = config.threads == 0 and usable_cores() < FEW_CORES
     return replace(config, threads=1) if few else config

@@ -8,8 +8,7 @@ is pickled. A kind that is not listed here is an error that names it, on every r
     stream process → supervisor       StateReport StatsReport TracksReport ActionReport Picture SegmentReport Trouble
     supervisor → inference process    InferenceSetup first, then Stop
     inference process → supervisor    InferenceLoading InferenceReady InferenceStats InferenceFailed
-    stream process → inference        Hello LoadReport DetectRequest ClipOffer ClipAnswer NoClip TrackGone
-    inference → stream process        Welcome PlanAdvice ModelProblem DetectAnswer ClipWanted ScoresAnswer
+    stream process ↔ inference        inference_messages.py
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from service.budget.plan import UNPLANNED, Plan, StreamLoad, TierChoice
+from service.budget.plan import UNPLANNED, Plan, TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.errors_base import ServiceError
 from service.processes.ipc import Channel, Packet, read_packet, write_packet
@@ -35,7 +34,6 @@ _M = TypeVar("_M")
 _CLASSES: dict[str, type] = {}
 _KINDS: dict[type, str] = {}
 
-FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
 
 
@@ -302,125 +300,3 @@ class InferenceStats:
 @dataclass(frozen=True, slots=True)
 class InferenceFailed:
     reason: str
-
-
-# -- stream process ↔ inference process
-
-
-@message("hello")
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """``light``: the lighter network of ``model``, "" where there is none."""
-
-    stream_id: str
-    model: str
-    light: str = ""
-    tier: TierChoice = TierChoice.AUTO
-
-
-@message("load")
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """About once a second."""
-
-    load: StreamLoad
-
-
-@message("plan")
-@dataclass(frozen=True, slots=True)
-class PlanAdvice:
-    """From now on."""
-
-    plan: Plan
-
-
-@message("welcome")
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    labels: tuple[str, ...]
-
-
-@message("model_problem")
-@dataclass(frozen=True, slots=True)
-class ModelProblem:
-    reason: str
-
-
-@message("detect")
-@dataclass(frozen=True, slots=True, eq=False)
-class DetectRequest:
-    """``image``: uint8 (H, W, 3) RGB. ``expected_xyxy``: float32 (M, 4) pixels, where known people should be.
-
-    ``image_size``: of the detector's input as the stream's plan says, 0 as configured.
-    """
-
-    request: int
-    image: ByteArray
-    expected_xyxy: FloatArray
-    image_size: int = 0
-
-
-@message("detections")
-@dataclass(frozen=True, slots=True, eq=False)
-class DetectAnswer:
-    """``boxes_xyxy`` float32 (N, 4) pixels, ``confidences`` float32 (N,), ``features`` float32 (N, F) or None."""
-
-    request: int
-    boxes_xyxy: FloatArray
-    confidences: FloatArray
-    features: FloatArray | None
-
-
-@message("offer")
-@dataclass(frozen=True, slots=True)
-class ClipOffer:
-    """A new clip of the track waits in the stream's process. ``gain``: of its answer, for each second waited."""
-
-    track_id: int
-    model: str
-    gain: float
-
-
-@message("want")
-@dataclass(frozen=True, slots=True)
-class ClipWanted:
-    """The worker has time for the track's newest clip."""
-
-    track_id: int
-
-
-@message("clip")
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipAnswer:
-    """The pixels. ``crops``: uint8 (T, H, W, 3) RGB, None: those of the scene sent last. ``box``: float32 (4,) or None.
-
-    Times do not cross: the stream's process keeps them beside what it sent.
-    """
-
-    track_id: int
-    model: str
-    first_sample: int
-    filled: int
-    crops: ByteArray | None
-    box: FloatArray | None = None
-
-
-@message("no_clip")
-@dataclass(frozen=True, slots=True)
-class NoClip:
-    track_id: int
-
-
-@message("scores")
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoresAnswer:
-    """``probabilities``: float32 (C,)."""
-
-    track_id: int
-    probabilities: FloatArray
-
-
-@message("forget")
-@dataclass(frozen=True, slots=True)
-class TrackGone:
-    track_id: int

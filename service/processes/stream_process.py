@@ -25,9 +25,9 @@ from service.budget.plan import StreamLoad
 from service.counters import Measures, Rate
 from service.processes.child import ControlLink, leave, start_child
 from service.processes.inference_client import InferenceClient
+from service.processes.inference_messages import Hello
 from service.processes.messages import (
     ActionReport,
-    Hello,
     Picture,
     RecordingSetup,
     SegmentReport,

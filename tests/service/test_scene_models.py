@@ -13,8 +13,9 @@ from service.configuration import EngineConfig
 from service.counters import Measures
 from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
+from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer
-from service.processes.messages import Hello, pack
+from service.processes.messages import pack
 from service.processes.transport import unix_address
 from tests.support.service import collect, wait_for
 

@@ -11,8 +11,8 @@ from service.configuration import EngineConfig
 from service.counters import Measures
 from service.engine import InferenceEngine, LocalInference, Pictures
 from service.processes.inference_client import InferenceClient
+from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer
-from service.processes.messages import Hello
 from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, exposition
 from tests.support.service import wait_for

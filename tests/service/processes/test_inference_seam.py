@@ -14,8 +14,8 @@ from service.budget.plan import Plan, Tier
 from service.counters import Measures
 from service.engine import ModelUnavailable
 from service.processes.inference_client import InferenceClient
+from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer
-from service.processes.messages import Hello
 from service.processes.transport import unix_address
 from tests.support.service import collect, wait_for
 

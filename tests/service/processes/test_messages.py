@@ -12,15 +12,12 @@ from pipeline.actions import SmootherConfig
 from pipeline.clips import ClipConfig
 from service.configuration import EngineConfig, StagesConfig
 from service.processes import messages
+from service.processes.inference_messages import ClipAnswer, DetectAnswer, DetectRequest, ScoresAnswer
 from service.processes.ipc import Channel, Packet
 from service.processes.messages import (
-    ClipAnswer,
-    DetectAnswer,
-    DetectRequest,
     InferenceSetup,
     MessageChannel,
     RecordingSetup,
-    ScoresAnswer,
     SegmentReport,
     SourceSetup,
     StateReport,
