@@ -35,6 +35,7 @@ class BudgetConfig:
     usable: float = 0.95
     thread_share: float = 0.9
     up_room: float = 0.85  # a better step must fit into this part of what there is
+    ease_room: float = 0.95  # shorter hops must fit into this part: they come and go at once, and nothing hangs on them
     up_after_s: float = 10.0
     down_after_s: float = 1.0
     time_constant_s: float = 4.0
@@ -168,6 +169,7 @@ class ComputeBudget:
                 load.frames_per_s,
                 old.people + share * (load.people - old.people),
                 old.settled + share * (load.settled - old.settled),
+                load.stride,
             ),
         )
 
@@ -236,10 +238,14 @@ class ComputeBudget:
             self._at, self._room_since = max(better, self._at - 3), None
 
     def _eased(self, step: Step) -> Step:
-        """→ the step with the shortest hops that fit beside its detections: a smaller input may have made room."""
+        """→ the step with the shortest hops that fit beside its detections, as many as the streams really have.
+
+        A smaller input may have made room, or a stream detects less often than planned, since each takes it too long.
+        """
         for hop_s, settled_hop_s in HOPS_S:
             easier = replace(step, hop_s=hop_s, settled_hop_s=settled_hop_s)
-            if hop_s <= step.hop_s and settled_hop_s <= step.settled_hop_s and self._fits(easier, self._config.up_room):
+            wider = hop_s > step.hop_s or settled_hop_s > step.settled_hop_s
+            if not wider and self._within(self._need(easier, as_it_is=True), self._config.ease_room):
                 return easier
         return step
 
@@ -249,7 +255,9 @@ class ComputeBudget:
         return next(fitting, len(self._steps) - 1)
 
     def _fits(self, step: Step, room: float) -> bool:
-        need = self._need(step)
+        return self._within(self._need(step), room)
+
+    def _within(self, need: Need, room: float) -> bool:
         limit = self._config.thread_share * room
         return need.cpu <= self._capacity() * room and need.detecting <= limit and need.classifying <= limit
 
@@ -258,15 +266,17 @@ class ComputeBudget:
         taken = 0.25 * len(self._streams) if self._taken is None else self._taken
         return self._cores * self._config.usable - taken
 
-    def _need(self, step: Step) -> Need:
+    def _need(self, step: Step, as_it_is: bool = False) -> Need:
+        """``as_it_is``: with the stride that each stream has now, else with as many detections as the step allows."""
         need = Need()
         for asked in self._streams.values():
-            need = need.plus(self._need_of(asked, step))
+            stride = asked.load.stride if as_it_is else 1
+            need = need.plus(self._need_of(asked, step, asked.load.frames_per_s / stride))
         return need
 
-    def _need_of(self, asked: Asked, step: Step) -> Need:
+    def _need_of(self, asked: Asked, step: Step, detections_per_s: float) -> Need:
         load = asked.load
-        rate = min(load.frames_per_s, step.detections_per_s)
+        rate = min(detections_per_s, step.detections_per_s)
         detection = self._detection(step.image_size, load.people)
         clip = self._clip(asked, asked.tier(step.tier))
         settled = min(load.settled, load.people)

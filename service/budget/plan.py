@@ -28,12 +28,14 @@ class StreamLoad:
     """What one stream asks of the machine now.
 
     ``frames_per_s`` as the camera sends them; ``people`` confirmed ones in view, ``settled`` those of them who stand
-    still with a sure label.
+    still with a sure label. ``stride``: frames from one detection to the next as it is now, which may be more than
+    the plan asks for where a detection takes longer than there is time between two frames.
     """
 
     frames_per_s: float
     people: float
     settled: float = 0.0
+    stride: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ class StreamProcess:
     def _load(self, stats: StatsReport) -> StreamLoad:
         last = self._sink.last
         people = 0 if last is None else sum(track.state is TrackState.CONFIRMED for track in last.tracks)
-        return StreamLoad(stats.fps_in, people, min(people, self._stages.turns.settled))
+        return StreamLoad(stats.fps_in, people, min(people, self._stages.turns.settled), stats.stride)
 
     def _stats(self) -> StatsReport:
         """The stream's gauges and everything measured, for the API's status and metrics."""

@@ -197,7 +197,7 @@ class Camera:
     def load(self) -> StreamLoad:
         tracks = () if self._result is None else self._result.tracks
         people = sum(track.state is TrackState.CONFIRMED for track in tracks)
-        return StreamLoad(self.scene.fps, people, min(people, self._stages.turns.settled))
+        return StreamLoad(self.scene.fps, people, min(people, self._stages.turns.settled), self._stages.stride.stride)
 
     def _frames(self) -> Iterator[Frame]:
         """A live camera: whoever comes late gets the newest picture, the others are lost."""

@@ -196,3 +196,15 @@ def test_sizes_that_were_never_run_are_scaled_from_those_that_were():
 def test_smaller_configured_input_starts_lower():
     assert {step.image_size for step in ladder(416)} == {416, 320}
     assert {step.image_size for step in ladder(960)} == {960, 640, 480, 416, 320}
+
+
+def test_stream_that_detects_less_often_than_planned_gets_shorter_hops_for_it():
+    """Each detection takes it longer than its camera's interval, so what was planned for detections is left."""
+    plans = []
+    for stride in (1, 2):
+        made = budget(1.6, detect_s=0.1)
+        made.join("a", "full", "light")
+        plans.append(settle(made, {"a": StreamLoad(10, 5, stride=stride)})["a"])
+    all_of_them, every_second = plans
+    assert every_second.hop_s < all_of_them.hop_s
+    assert every_second.image_size == all_of_them.image_size  # the step is planned as if the stream kept up
