@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,17 @@ def test_shipped_network_is_whole_small_and_says_where_it_comes_from(card: Model
 
 
 @pytest.mark.slow
+def test_shipped_network_knows_some_of_them(clips: Path, tmp_path: Path) -> None:
+    """The path alone, where a clip may take four CPU seconds: every fifth person."""
+    dataset = read_dataset(clips)
+    some = replace(dataset, records=dataset.of(Split.VAL)[::5])
+    classifier = ActionClassifier.load(FOLDER, cache_dir=tmp_path / "cache")
+    found = evaluate_clips(classifier, ClipsJob(some, tmp_path, Split.VAL))
+    assert found.count == 16
+    assert found.whole.metrics.top1 >= FLOORS["some_accuracy"]
+
+
+@pytest.mark.exhaustive  # minutes without AVX-512
 @pytest.mark.timeout(900)
 def test_shipped_network_stays_above_the_floors(clips: Path, tmp_path: Path) -> None:
     classifier = ActionClassifier.load(FOLDER, cache_dir=tmp_path / "cache")

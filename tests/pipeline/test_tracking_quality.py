@@ -71,7 +71,7 @@ def check(name: str, recorded: object, truth: object, stride: int) -> None:
     assert reached.id_switches <= floors["id_switches_max"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # networks that do not ship
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["mobilenetv2", "osnet"])
 @pytest.mark.parametrize("stride", [1, 2])

@@ -35,6 +35,7 @@ from tests.models.conftest import TINY_LABELS, write_folder
 CLIP = (9, 32, 32, 3)
 
 
+@pytest.mark.exhaustive  # each stream is I3D, whose check is test_i3d_network's
 def test_two_stream_passes_the_check_of_networks() -> None:
     model = check_network(
         partial(make_two_stream_i3d, 8, CLIP, dropout=0.0),

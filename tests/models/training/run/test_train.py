@@ -123,7 +123,7 @@ def test_training_resumed_with_another_configuration_is_refused(
         train(other, dataset, places(folder, "straight"), quiet(), resume=True)
 
 
-@pytest.mark.parametrize("name", ["flow", "fuse", "fuse-clips", "half"])
+@pytest.mark.parametrize("name", ["flow", "fuse", pytest.param("fuse-clips", marks=pytest.mark.exhaustive), "half"])
 def test_train_in_every_mode_writes_a_network_of_that_mode(name: str, folder: Path, dataset: Dataset) -> None:
     config = configs()[name]
     metrics = train(config, dataset, places(folder, name), quiet())
@@ -212,7 +212,7 @@ def test_train_lists_everything_that_is_wrong_before_any_work(tmp_path: Path) ->
 
 
 @pytest.mark.timeout(600)  # jax compiles for a minute and a half of one core
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.exhaustive), "torch"])
 def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
