@@ -19,7 +19,7 @@ from pipeline.sources.connection import Connection, Stamped
 from pipeline.sources.decoder import to_rgb
 from pipeline.sources.options import Backoff, SourceOptions
 from pipeline.sources.state import OnState, SourceLife, SourceState
-from pipeline.sources.timestamps import ClockPoint, Pacer
+from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, Pacer
 from pipeline.sources.url import SourceUrl
 
 __all__ = ["Backoff", "SourceOptions", "SourceState", "SourceStats", "VideoSource"]
@@ -34,7 +34,10 @@ _DOUBTFUL = frozenset({"not_found", "unreadable", "no_video", "rejected"})
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """Counts since the source began. ``fps`` is the source's own rate, in frames a second of media time."""
+    """Counts since the source began. ``fps`` is the source's own rate, in frames a second of media time.
+
+    ``clock``: what media time follows, as the present connection says.
+    """
 
     frames_decoded: int
     frames_dropped: int  # newer ones came before they were taken (live only)
@@ -44,6 +47,7 @@ class SourceStats:
     fps: float
     duration_s: float | None  # of a file
     frame_count: int | None  # of a file, as declared or estimated
+    clock: ClockChoice = BELIEVED
 
 
 class VideoSource:
@@ -65,6 +69,7 @@ class VideoSource:
         self._left_behind: list[Connection] = []
         self._connections = 0
         self._point: ClockPoint | None = None  # where media time stands between connections
+        self._clock = BELIEVED  # of the last connection that gave pictures
         self._length: tuple[float | None, int | None] = (None, None)  # duration_s, frame_count of a file
         self._decoded = self._dropped = self._corrupt = 0  # of closed connections, and of conversion
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RATE_FRAMES)  # (time_s, index) handed over
@@ -109,6 +114,7 @@ class VideoSource:
                 fps=(recent[-1][1] - recent[0][1]) / media_s if media_s > 0 else 0.0,
                 duration_s=duration_s,
                 frame_count=frame_count,
+                clock=connection.clock if connection and connection.decoded else self._clock,
             )
 
     def _frames(self) -> Iterator[Frame]:
@@ -219,6 +225,7 @@ class VideoSource:
             self._left_behind = [left for left in (*self._left_behind, connection) if left.alive]
             self._connection = None
             self._point = connection.point
+            self._clock = connection.clock if connection.decoded else self._clock
             if connection.point is not None and connection.live:
                 self._recent.clear()  # the rate must not count the outage
             self._decoded += connection.decoded
