@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.sources.timestamps import BELIEVED, ClockChoice
 from service.budget.plan import UNPLANNED, Plan, StreamLoad, TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.errors_base import ServiceError
@@ -206,7 +207,10 @@ class StateReport:
 @message("stream_stats")
 @dataclass(frozen=True, slots=True)
 class StatsReport:
-    """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``."""
+    """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``.
+
+    ``labels``: why people get no labels, None where they can have them.
+    """
 
     state: StreamState
     next_track_id: int
@@ -221,6 +225,8 @@ class StatsReport:
     inference: bool = False
     problem: str | None = None
     plan: Plan = UNPLANNED
+    clock: ClockChoice = BELIEVED
+    labels: str | None = None
     measures: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.sources.timestamps import BELIEVED, Clock
 from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
 from service.processes.messages import Picture, StateReport, StatsReport, StreamSetup, Watch
@@ -22,6 +23,14 @@ Report = Callable[[Any], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RecordingResumed:
     """What the runner itself reports: the recorder writes again after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What changed about a stream that runs: ``code`` names it, ``reason`` is for people."""
+
+    code: str
+    reason: str
 
 
 @dataclass
@@ -107,6 +116,8 @@ class StreamRunner(ManagedChild):
         view.next_track_id = max(view.next_track_id, stats.next_track_id)
         if before is not None and (before.recording, stats.recording) == ("paused", "on"):
             await self._report(RecordingResumed())
+        for notice in notices(before, stats):
+            await self._report(notice)
 
     async def _set_state(self, state: StreamState, code: str | None, reason: str) -> None:
         """Raises IllegalMove."""
@@ -128,3 +139,25 @@ class StreamRunner(ManagedChild):
                 return self.picture or b""
 
         return await asyncio.wait_for(fresh(), timeout_s)
+
+
+def notices(before: StatsReport | None, now: StatsReport) -> list[Notice]:
+    """→ what to tell of the change from one report to the next: what media time follows, whether there can be labels.
+
+    ``before`` None: the process has just begun, and all is well until it says otherwise.
+    """
+    clock, labels = (BELIEVED, None) if before is None else (before.clock, before.labels)
+    told = []
+    if now.clock.clock is not clock.clock:
+        arrival = now.clock.clock is Clock.ARRIVAL
+        told.append(Notice("clock", f"media time follows {_ARRIVAL if arrival else _SOURCE}{_why(now.clock.reason)}"))
+    if (now.labels is None) is not (labels is None):
+        told.append(Notice("labels", now.labels or "people can have labels"))
+    return told
+
+
+_ARRIVAL, _SOURCE = "the arrival of pictures", "the source's time stamps again"
+
+
+def _why(reason: str) -> str:
+    return f": {reason}" if reason else ""
