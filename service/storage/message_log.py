@@ -59,7 +59,7 @@ def _new_event(message: Message) -> EventRow:
 
 
 def _update_event(row: EventRow, message: Message) -> None:
-    time = parse_rfc3339(message["captured_at"])
+    time = max(row.started_at, parse_rfc3339(message["captured_at"]))  # the clock may have been set back meanwhile
     row.kind, row.confidence, row.last_seq = message["kind"], message["confidence"] or 0.0, message["seq"]
     row.peak_confidence = max(row.peak_confidence, row.confidence)
     row.updated_at = time
