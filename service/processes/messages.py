@@ -209,7 +209,8 @@ class StateReport:
 class StatsReport:
     """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``.
 
-    ``labels``: why people get no labels, None where they can have them.
+    ``labels``: why people get no labels, None where they can have them. ``quiet_s``: by how much longer than others
+    the source may be silent.
     """
 
     state: StreamState
@@ -227,6 +228,7 @@ class StatsReport:
     plan: Plan = UNPLANNED
     clock: ClockChoice = BELIEVED
     labels: str | None = None
+    quiet_s: float = 0.0
     measures: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -210,6 +210,7 @@ class StreamProcess:
             problem=self._inference.problem,
             plan=self._inference.plan(),
             clock=source.clock,
+            quiet_s=source.quiet_s,
             labels=why_no_labels(self._stages, source.fps),
             measures=self._measures.snapshot(),
         )

@@ -15,7 +15,7 @@ from service.processes.messages import Picture, StateReport, StatsReport, Stream
 from service.stream_state import StreamState, check_move
 
 SILENCE_S = 10.0  # no report for so long: the process hangs
-FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs
+FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs; longer where pictures are rare
 
 Report = Callable[[Any], Awaitable[None]]
 
@@ -91,7 +91,8 @@ class StreamRunner(ManagedChild):
         age_s = None if stats is None else stats.frame_age_s
         # The report may be a second older than the state: an age from an outage that just ended does not count.
         running = stats is not None and self.view.state is StreamState.RUNNING is stats.state
-        hangs = running and age_s is not None and age_s + silence_s > FRAME_AGE_S
+        limit_s = FRAME_AGE_S + (0.0 if stats is None else stats.quiet_s)
+        hangs = running and age_s is not None and age_s + silence_s > limit_s
         starting = time.monotonic() - child.started_s < 3 * SILENCE_S and stats is None
         if hangs or (silence_s > SILENCE_S and not starting):
             return f"hangs (silent {silence_s:.1f} s, frame age {age_s} s)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 
@@ -21,9 +22,10 @@ def test_camera_whose_clock_is_five_times_too_slow_says_so_and_is_recorded_as_lo
         service.wait_state(stream["id"], "running", 30)
         begin = time.monotonic()
         told = subscriber.wait("stream", 30, lambda m: m["stream_id"] == stream["id"] and m["code"] == "clock")
-        assert told["reason"] == "media time follows the arrival of pictures: its time stamps pass 0.2 s in a second"
+        assert told["reason"].startswith("media time follows the arrival of pictures: its time stamps pass 0.")
         shown = wait_for(lambda: (s := service.stream(stream["id"]))["clock"] == "arrival" and s, 5, "clock")
-        assert (shown["state"], shown["clock_reason"]) == ("running", "its time stamps pass 0.2 s in a second")
+        assert shown["state"] == "running"
+        assert 0.15 < float(re.search(r"pass (\S+) s in a second", shown["clock_reason"])[1]) < 0.25
         time.sleep(max(0.0, begin + 12 - time.monotonic()))
         service.client.patch(f"/v1/streams/{stream['id']}", json={"enabled": False})
         lasted = time.monotonic() - begin
@@ -38,9 +40,9 @@ def test_slow_camera_keeps_its_people_and_says_why_they_have_no_labels(quick_ser
         shutil.copy(STILL, service.folder)
         stream = service.add_stream(f"file://{service.folder / STILL.name}?pace=realtime")
         told = subscriber.wait("stream", 60, lambda m: m["stream_id"] == stream["id"] and m["code"] == "labels")
-        assert told["reason"] == "camera too slow: 0.9 of at least 2 pictures a second"
+        assert re.fullmatch(r"camera too slow: 0\.9 of at least \d pictures a second", told["reason"])
         shown = wait_for(lambda: (s := service.stream(stream["id"]))["labels"] and s, 5, "labels")
-        assert shown["labels"] == "camera too slow: 0.9 of at least 2 pictures a second"
+        assert shown["labels"] == told["reason"]
         time.sleep(5)
         for message in subscriber.of_type("tracks", stream_id=stream["id"]):
             seen |= {track["track_id"] for track in message["tracks"]}

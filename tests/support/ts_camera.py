@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -60,11 +61,12 @@ class TsCamera:
             stream.codec_context.gop_size = 10
             stream.codec_context.time_base = TIME_BASE
             stream.options = {"preset": "ultrafast", "tune": "zerolatency"}
+            began_s = time.monotonic()
             for index in itertools.count():
                 frame = av.VideoFrame.from_ndarray(self._show(index), format="rgb24")
                 frame.time_base, frame.pts = TIME_BASE, round(90_000 * self._speed * self._period_s * index)
                 out.mux(stream.encode(frame))
-                if self._closing.wait(self._period_s):
+                if self._closing.wait(max(0.0, began_s + (index + 1) * self._period_s - time.monotonic())):
                     return
 
     def __enter__(self) -> TsCamera:
