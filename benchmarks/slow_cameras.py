@@ -38,7 +38,7 @@ def held(length: int, rate_hz: float, pictures_hz: float, phase: float) -> NDArr
     step = rate_hz / pictures_hz
     back = length - 1 - np.arange(length) + phase * step  # samples before the clip's end
     taken = length - 1 - np.ceil(back / step) * step + phase * step
-    return np.clip(np.round(taken), 0, length - 1).astype(np.intp)
+    return np.asarray(np.clip(np.round(taken), 0, length - 1), np.intp)
 
 
 def main() -> None:

@@ -205,8 +205,8 @@ class VideoSource:
 
     def _patient_options(self) -> SourceOptions:
         options, patience = self._options, self._patience
-        limits_s = {"read_timeout_s": options.read_timeout_s, "stale_after_s": options.stale_after_s}
-        return replace(options, **{name: patience * limit_s for name, limit_s in limits_s.items()})
+        read_s, stale_s = patience * options.read_timeout_s, patience * options.stale_after_s
+        return replace(options, read_timeout_s=read_s, stale_after_s=stale_s)
 
     def _await_retry(self, problem: SourceError) -> None:
         """Show what is wrong with a live source, and wait as long as that deserves."""

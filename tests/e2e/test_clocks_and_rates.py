@@ -25,7 +25,7 @@ def test_camera_whose_clock_is_five_times_too_slow_says_so_and_is_recorded_as_lo
         assert told["reason"].startswith("media time follows the arrival of pictures: its time stamps pass 0.")
         shown = wait_for(lambda: (s := service.stream(stream["id"]))["clock"] == "arrival" and s, 5, "clock")
         assert shown["state"] == "running"
-        assert 0.15 < float(re.search(r"pass (\S+) s in a second", shown["clock_reason"])[1]) < 0.25
+        assert 0.15 < float(shown["clock_reason"].removeprefix("its time stamps pass ").split()[0]) < 0.25
         time.sleep(max(0.0, begin + 12 - time.monotonic()))
         service.client.patch(f"/v1/streams/{stream['id']}", json={"enabled": False})
         lasted = time.monotonic() - begin
