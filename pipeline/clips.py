@@ -22,9 +22,13 @@ from dataclasses import dataclass, field
 
 from pipeline.crops import crop_person
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
+from pipeline.pace import Pace, TooSlow
 
 _GRID_SLACK = 1e-6  # grid steps; keeps a frame that lies exactly half way between two samples on one side
 _JITTER = 0.1  # grid steps by which the next frame may come early
+LATE = 1.5  # intervals between frames: a buffer survives one that comes a little late, however slow the camera
+LEAST_PICTURES = 5  # different ones in the time of a clip: below, labels are guesses (benchmarks/slow_cameras.py)
+ENOUGH_HZ = 5.0  # pictures a second: no camera that gives so many is refused, however short the clips
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class ClipConfig:
     An even ``hop`` keeps complete clips of a track an even number of samples apart where that costs nothing.
 
     ``provisional_from`` crops suffice for a provisional clip. ``max_gap_s`` is the longest loss that a buffer
-    survives. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track holds 9.8 MB on a camera of
-    25 fps or more. ``scene_hw`` asks for whole scenes of that size instead of crops (``pipeline.scene_clips``), and
-    leaves ``size`` and ``margin`` without use.
+    survives; longer where pictures are rarer. ``max_tracks`` bounds memory: at 64 crops of 224 pixels a full track
+    holds 9.8 MB on a camera of 25 fps or more. ``scene_hw`` asks for whole scenes of that size instead of crops
+    (``pipeline.scene_clips``), and leaves ``size`` and ``margin`` without use.
     """
 
     length: int = 64
@@ -48,6 +52,11 @@ class ClipConfig:
     margin: float = 0.2
     max_tracks: int = 64
     scene_hw: tuple[int, int] | None = None  # (height, width)
+
+    @property
+    def least_hz(self) -> float:
+        """Pictures a second that it takes at least for a clip that can be judged."""
+        return min(ENOUGH_HZ, LEAST_PICTURES * self.rate_hz / self.length)
 
     def __post_init__(self) -> None:
         if not 1 <= self.provisional_from <= self.length:
@@ -82,6 +91,8 @@ class ClipBuffer:
         self._epoch: int | None = None
         self._time_s = -math.inf
         self._skipped = 0
+        self._pace = Pace()
+        self.too_slow: TooSlow | None = None  # set while pictures come too rarely: no clips are made then
 
     @property
     def skipped(self) -> int:
@@ -96,23 +107,29 @@ class ClipBuffer:
         if frame.epoch != self._epoch or frame.time_s < self._time_s:
             self._buffers.clear()
         self._epoch, self._time_s = frame.epoch, frame.time_s
+        self._pace.note(frame.time_s)
+        self.too_slow = self._pace.slower_than(self._config.least_hz, self.too_slow)
         self._forget(frame.time_s, tracks)
-        clips = (self._push_track(frame, track) for track in tracks if self._wanted(track))
-        return [clip for clip in clips if clip is not None]
+        clips = [self._push_track(frame, track) for track in tracks if self._wanted(track)]
+        return [clip for clip in clips if clip is not None and self.too_slow is None]
 
     def fill(self) -> dict[int, int]:
         """→ crops held, by track_id: 1 to ``length``."""
         return {key: min(len(buffer.crops), self._config.length) for key, buffer in self._buffers.items()}
 
     def _wanted(self, track: Track) -> bool:
-        return track.state is TrackState.CONFIRMED and track.coasting_s <= self._config.max_gap_s
+        return track.state is TrackState.CONFIRMED and track.coasting_s <= self._gap_s
+
+    @property
+    def _gap_s(self) -> float:
+        return self._pace.at_least(self._config.max_gap_s, LATE)
 
     def _forget(self, time_s: float, tracks: Sequence[Track]) -> None:
         """Drops buffers of tracks that are deleted, coast for too long, or were not seen for too long."""
         for track in tracks:
             if not self._wanted(track):
                 self._buffers.pop(track.track_id, None)
-        gap_s = self._config.max_gap_s + _GRID_SLACK
+        gap_s = self._gap_s + _GRID_SLACK
         self._buffers = {key: buffer for key, buffer in self._buffers.items() if time_s - buffer.seen_s <= gap_s}
 
     def _push_track(self, frame: Frame, track: Track) -> Clip | None:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth, due_samples
+from pipeline.clips import LATE, ClipBuffer, ClipConfig, back_and_forth, due_samples
 from pipeline.entities import Clip, Floats, Frame, Image, Track, TrackState
+from pipeline.pace import Pace, TooSlow
 
 _GAP_SLACK_S = 1e-6
 
@@ -57,6 +58,8 @@ class SceneClipBuffer:
         self._epoch: int | None = None
         self._time_s = -math.inf
         self._skipped = 0
+        self._pace = Pace()
+        self.too_slow: TooSlow | None = None  # set while pictures come too rarely: no clips are made then
 
     @property
     def skipped(self) -> int:
@@ -71,11 +74,15 @@ class SceneClipBuffer:
         if frame.epoch != self._epoch or frame.time_s < self._time_s:
             self._people.clear()
         self._epoch, self._time_s = frame.epoch, frame.time_s
+        self._pace.note(frame.time_s)
+        self.too_slow = self._pace.slower_than(self._config.least_hz, self.too_slow)
         self._forget(frame.time_s, tracks)
         wanted = [track for track in tracks if self._wanted(track)]
         self._see(frame, wanted)
         before, missed, shown = self._sample(frame)
         due = {key: self._add_boxes(person, before, missed, shown) for key, person in self._people.items()}
+        if self.too_slow is not None:
+            return []
         return self._clips(frame, [track.track_id for track in wanted if due.get(track.track_id, False)])
 
     def fill(self) -> dict[int, int]:
@@ -83,14 +90,18 @@ class SceneClipBuffer:
         return {track_id: len(person.boxes) for track_id, person in self._people.items()}
 
     def _wanted(self, track: Track) -> bool:
-        return track.state is TrackState.CONFIRMED and track.coasting_s <= self._config.max_gap_s
+        return track.state is TrackState.CONFIRMED and track.coasting_s <= self._gap_s
+
+    @property
+    def _gap_s(self) -> float:
+        return self._pace.at_least(self._config.max_gap_s, LATE)
 
     def _forget(self, time_s: float, tracks: Sequence[Track]) -> None:
         """Drops tracks that are deleted, coast for too long, or were not seen for too long; with the last, the grid."""
         for track in tracks:
             if not self._wanted(track):
                 self._people.pop(track.track_id, None)
-        gap_s = self._config.max_gap_s + _GAP_SLACK_S
+        gap_s = self._gap_s + _GAP_SLACK_S
         self._people = {key: person for key, person in self._people.items() if time_s - person.seen_s <= gap_s}
         if not self._people:
             self._pictures.clear()

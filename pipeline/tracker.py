@@ -9,7 +9,6 @@ and appearance alone, within reach of the last position, brings back people who 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from deep_sort_realtime.deep_sort import kalman_filter, linear_assignment, nn_matching
@@ -20,55 +19,17 @@ from numpy.typing import NDArray
 
 from pipeline.entities import Detections, Floats, Frame, Track, TrackState
 from pipeline.geometry import ltwh_to_xyxy, pairwise_iou, xyxy_to_ltwh
+from pipeline.tracker_clock import TrackerClock, TrackerConfig
+
+__all__ = ["PersonTracker", "TrackerConfig"]
 
 Indices = list[int]
 Pairs = list[tuple[int, int]]
 FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordinary video
 PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
 LEARNING_RATE = 0.02  # a frame; at first all frames so far count the same
-MISSED = 1.5  # intervals between detections: one may miss a person, and they come a little late
 SLACK_SEEN, SLACK_LOST = 0.25, 0.5  # heights that a person may be off the prediction: seen lately, or lost
-INTERVAL_RATE = 0.2  # a detection
-MAX_INTERVAL_S = 2.0  # longer ones are no pace but an outage
 VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """When people count as seen, the same, or gone. Times are media seconds."""
-
-    start: float = 0.6  # a detection from here on may start a track
-    strong: float = 0.6  # one from here on is matched first, and brings back lost people
-    weak: float = 0.1  # one from here on may continue a visible person's track
-    max_iou_distance: float = 0.85  # strong detections
-    max_weak_iou_distance: float = 0.6
-    certainty: float = 2.5  # deviations by which a returning person must look closer than different people do
-    appearance_weight: float = 0.3
-    confirm_hits: int = 3
-    confirm_s: float = 0.15
-    tentative_s: float = 0.25  # how long an unconfirmed track may be unseen; longer where detections are rare
-    coast_s: float = 1.0  # how long an unseen person is still reported, found again by position; longer likewise
-    rare_s: float = 0.3  # detections this far apart are rare: two that are sure confirm a person
-    memory_s: float = 5.0  # how long an unseen person is found again by appearance
-    reach_heights_per_s: float = 1.0  # how far an unseen person may have walked
-    nn_budget: int = 30
-    refresh_s: float = 1.0  # the gallery gets a new feature this often even where position is clear
-    border: float = 0.01  # of the image: an unseen person whose box comes this close to its edge has left
-
-    @classmethod
-    def starting_at(cls, confidence: float) -> TrackerConfig:
-        """The usual values, but that detections from ``confidence`` on may start a track."""
-        return cls(start=confidence, strong=min(confidence, cls.strong), weak=min(confidence, cls.weak))
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weak <= self.strong <= self.start <= 1:
-            raise ValueError(
-                f"expected 0 <= weak <= strong <= start <= 1, got {self.weak}, {self.strong}, {self.start}"
-            )
-        if self.nn_budget < 1 or self.confirm_hits < 1:
-            raise ValueError("nn_budget and confirm_hits must be 1 or more")
-        if not 0 < self.coast_s <= self.memory_s:
-            raise ValueError(f"expected 0 < coast_s <= memory_s, got {self.coast_s} and {self.memory_s}")
 
 
 class PersonTracker:
@@ -152,7 +113,7 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
 
     def __init__(self, *arguments: object, **named: object) -> None:
         super().__init__(*arguments, **named)
-        self.clock: _Clock = self.others  # the library hands "others" from detection to track untouched
+        self.clock: TrackerClock = self.others  # the library hands "others" from detection to track untouched
         self.born_s = self.seen_s = self.predicted_s = self.clock.time_s
         self.feature_s = self.clock.time_s if np.isfinite(self.features[-1][0]) else -np.inf
         self.confidence = float(self.det_conf)
@@ -180,7 +141,7 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
         return min(2, config.confirm_hits) if sure else config.confirm_hits
 
     def mark_missed(self) -> None:
-        limit_s = self.clock.config.memory_s if self.is_confirmed() else self.clock.tentative_s
+        limit_s = self.clock.memory_s if self.is_confirmed() else self.clock.tentative_s
         if self.clock.time_s - self.seen_s > limit_s:
             self.state = library_track.TrackState.Deleted
 
@@ -201,32 +162,6 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
         if self.original_ltwh is None or time_s > self.seen_s:
             return box
         return np.asarray((box + ltwh_to_xyxy(self.original_ltwh)) / 2, np.float32)
-
-
-@dataclass
-class _Clock:
-    """What tracks need to know of the tracker: media time of the frame at hand, and the rules."""
-
-    config: TrackerConfig
-    time_s: float = 0.0
-    interval_s: float = 0.0  # between detections, smoothed; 0 until two were there
-
-    def advance(self, time_s: float) -> None:
-        """To the next detected frame."""
-        passed_s = time_s - self.time_s
-        if self.time_s > 0 and 0 < passed_s < MAX_INTERVAL_S:  # the first one is since nothing
-            known = self.interval_s or passed_s
-            self.interval_s = known + INTERVAL_RATE * (passed_s - known)
-        self.time_s = time_s
-
-    @property
-    def tentative_s(self) -> float:
-        """How long an unconfirmed track may be unseen: one detection may miss it, however rare they are."""
-        return max(self.config.tentative_s, MISSED * self.interval_s)
-
-    @property
-    def coast_s(self) -> float:
-        return max(self.config.coast_s, MISSED * self.interval_s)
 
 
 class _Gallery(nn_matching.NearestNeighborDistanceMetric):  # type: ignore[misc]  # the library has no types
@@ -277,7 +212,7 @@ class _LibraryTracker(library_tracker.Tracker):  # type: ignore[misc]  # the lib
     def __init__(self, config: TrackerConfig, first_track_id: int) -> None:
         super().__init__(_Gallery(config.nn_budget), n_init=1 << 30, override_track_class=_PersonTrack)
         self.kf = _MediaTimeFilter()
-        self.clock = _Clock(config)
+        self.clock = TrackerClock(config)
         self._next_id = first_track_id
         self._first = True
 

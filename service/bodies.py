@@ -137,6 +137,16 @@ class Stream(BaseModel):
     )
     clip_hop_s: float = Field(description="media time between two clips of a person that the machine can afford")
     detector_image_size: int = Field(description="side of the detector's input in pixels; 0: as configured")
+    clock: Literal["source", "arrival"] = Field(
+        description="what media time follows: the source's own time stamps, or the arrival of its pictures"
+    )
+    clock_reason: str = Field(
+        description="why arrival; empty while it is the source", examples=["its time stamps pass 0.2 s in a second"]
+    )
+    labels: str | None = Field(
+        description="why people get no labels; null where they can have them",
+        examples=["camera too slow: 0.5 of at least 2 pictures a second"],
+    )
     tracks: int = Field(description="people tracked now")
     restarts: int = Field(description="of the stream's process")
     size: Size | None = Field(description="of the picture in pixels")
@@ -235,6 +245,7 @@ _NOW = (
     *("code", "reason", "detection_stride", "label_age_ms", "hop_effective"),
     *("tracks", "restarts", "recording"),
     *("tier_running", "tier_reason", "clip_hop_s", "detector_image_size"),
+    *("clock", "clock_reason", "labels"),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pipeline.actions import ActionSmoother
 from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult, Track
+from pipeline.pace import TooSlow
 from pipeline.stride import StrideController
 from service.budget.plan import Plan, Tier
 from service.budget.turns import Turns
@@ -56,6 +57,10 @@ class Clips(Protocol):
 
     @property
     def skipped(self) -> int: ...
+
+    @property
+    def too_slow(self) -> TooSlow | None:
+        """Set while pictures come too rarely for clips that a network could judge."""
 
     def push(self, frame: Frame, tracks: Sequence[Track], tier: Tier) -> list[Clip]:
         """→ the clips that became due at this frame, for the network of ``tier``, at most one a track."""
@@ -149,3 +154,12 @@ def end_actions(stages: Stages, sink: Sink) -> None:
     events = stages.smoother.finish(frame.time_s, frame.captured_at)
     if events:
         sink.publish_events(events, frame)
+
+
+def why_no_labels(stages: Stages, source_hz: float) -> str | None:
+    """→ why nobody can be labelled now, None where people can. ``source_hz``: pictures a second of the source."""
+    slow = stages.clips.too_slow
+    if slow is None:
+        return None
+    which = "camera" if source_hz < slow.least_hz else "machine"
+    return f"{which} too slow: {slow.pictures_hz:.2g} of at least {slow.least_hz:.2g} pictures a second"

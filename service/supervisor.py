@@ -32,7 +32,7 @@ from service.processes.messages import (
     Trouble,
     unexpected,
 )
-from service.processes.stream_runner import RecordingResumed, StreamRunner
+from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
 from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, Measured, exposition
 from service.settings import Settings
@@ -138,6 +138,8 @@ class ProcessSupervisor:
                 await self._note(stream_id, "recording", report.reason)
             case RecordingResumed():
                 await self._note(stream_id, None, "recording goes on")
+            case Notice():
+                await self._note(stream_id, report.code, report.reason)
             case _:
                 raise unexpected(report, "the supervisor")
 
@@ -267,6 +269,9 @@ def to_status(runner: StreamRunner) -> StreamStatus:
         tier_reason=stats.plan.reason,
         clip_hop_s=stats.plan.hop_s,
         detector_image_size=stats.plan.image_size,
+        clock=stats.clock.clock.value,
+        clock_reason=stats.clock.reason,
+        labels=stats.labels if running else None,
     )
 
 

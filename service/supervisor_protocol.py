@@ -20,7 +20,8 @@ class StreamStatus:
     """How a stream goes now.
 
     ``code`` is one word for machines; ``since`` Unix
-    time of the last change of state; ``drops`` frames by cause; ``recording`` off, on or paused.
+    time of the last change of state; ``drops`` frames by cause; ``recording`` off, on or paused. ``clock``: what media
+    time follows, source or arrival, and why; ``labels``: why people get no labels, None where they can have them.
     """
 
     state: StreamState
@@ -41,6 +42,9 @@ class StreamStatus:
     tier_reason: str = ""
     clip_hop_s: float = 0.0
     detector_image_size: int = 0
+    clock: str = "source"
+    clock_reason: str = ""
+    labels: str | None = None
 
 
 class Supervisor(Protocol):

@@ -13,7 +13,7 @@ from pipeline.frame_slot import FrameSlot
 from pipeline.sources import words
 from pipeline.sources.decoder import OpenVideo
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.timestamps import ClockPoint, MediaClock
+from pipeline.sources.timestamps import BELIEVED, ClockPoint, MediaClock
 from pipeline.sources.url import SourceUrl
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Connection:
         self.video: OpenVideo | None = None  # set once open
         self.decoded = 0
         self.point = after  # where media time stands
+        self.clock = BELIEVED  # what media time follows
         self._url = url
         self._options = options
         self._first_index = first_index
@@ -121,7 +122,7 @@ class Connection:
             item = Stamped(picture, self._first_index + self.decoded, time_s, epoch, arrival_s, time.time())
             if self.slot.closed:
                 return
-            self.point = clock.point
+            self.point, self.clock = clock.point, clock.choice
             self._picture_s = arrival_s
             self.decoded += 1
             if not self.slot.put(item, newest_wins=video.live):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from enum import Enum
+from typing import TypeGuard
+
+from pipeline.sources.drift import Drift
 
 FALLBACK_RATE_HZ = 25.0
 MIN_STEP_S = 0.001  # two frames never share a time
 BACK_TOLERANCE_S = 0.5  # smaller steps back are jitter of the source, larger ones a new time line
 LIVE_JUMP_S = 2.0  # a live source's timestamps may run this much ahead of their arrival
 FILE_JUMP_S = 10.0  # a longer hole in a file is a broken time line
+JUMPS, JUMPS_S = 4, 30.0  # so many jumps of a live source within so many seconds: its stamps tell nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +27,33 @@ class ClockPoint:
     size_hw: tuple[int, int]
 
 
+class Clock(str, Enum):
+    """What media time follows."""
+
+    SOURCE = "source"  # the source's own time stamps
+    ARRIVAL = "arrival"  # the time at which pictures come
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChoice:
+    """What media time follows now, and why where that is not the source's time stamps."""
+
+    clock: Clock = Clock.SOURCE
+    reason: str = ""
+
+
+BELIEVED = ClockChoice()
+
+
 class MediaClock:
     """Stamps the frames of one connection, going on from where the connection before it ended (``after``).
 
     A break of continuity (new connection, change of size, jump or wrap of the timestamps) adds one to the epoch. Over a
     break, a live source's media time advances by the time that really passed, a file's by one frame.
+
+    A live source whose time stamps pass at another speed than real time, or jump again and again, is followed by the
+    arrival of its pictures instead, until its stamps have kept step for a minute (``drift``). ``choice`` tells. What
+    media time fell behind until then is made up for in one step, so that it stays as long as the time that passed.
     """
 
     def __init__(self, live: bool, period_s: float, after: ClockPoint | None = None) -> None:
@@ -35,6 +63,13 @@ class MediaClock:
         self._fresh = True  # no frame of this connection yet
         self._pts_s: float | None = None
         self._offset_s = 0.0  # media time = pts + offset
+        self._drift = Drift()
+        self._jumps_s: deque[float] = deque(maxlen=JUMPS)  # arrivals of the last jumps
+        self._jumped_s = 0.0  # sum of the jumps
+        self._was_stamped = False  # any frame of this connection
+        self._ahead_s = 0.0  # arrival of the connection's first frame less its media time
+        self._owed_s = 0.0  # what media time has to make up for
+        self.choice = BELIEVED
 
     @property
     def point(self) -> ClockPoint | None:
@@ -47,16 +82,24 @@ class MediaClock:
             time_s, epoch = 0.0, 0
             self._anchor(pts_s, time_s)
         else:
-            jumped = self._jumped(pts_s, arrival_s - last.arrival_s)
+            jumped = self._jumped(pts_s, arrival_s)
             epoch = last.epoch + int(self._fresh or jumped or size_hw != last.size_hw)
-            if self._fresh or jumped or pts_s is None or self._pts_s is None:
+            if self._fresh or jumped or not self._stamped(pts_s):
                 time_s = last.time_s + self._unclocked_step(arrival_s - last.arrival_s)
                 self._anchor(pts_s, time_s)
             else:
                 time_s = max(pts_s + self._offset_s, last.time_s + MIN_STEP_S)
+        if self._fresh:
+            self._ahead_s = arrival_s - time_s
         self._pts_s, self._fresh = pts_s, False
         self._last = ClockPoint(time_s, epoch, arrival_s, size_hw)
+        if self._live:
+            self._judge(pts_s, time_s, arrival_s)
         return time_s, epoch
+
+    def _stamped(self, pts_s: float | None) -> TypeGuard[float]:
+        """Whether the time stamps of this frame and the last connect them."""
+        return pts_s is not None and self._pts_s is not None and self.choice.clock is Clock.SOURCE
 
     def _anchor(self, pts_s: float | None, time_s: float) -> None:
         if pts_s is not None:
@@ -66,14 +109,42 @@ class MediaClock:
         """Media time between two frames that no timestamps connect."""
         if not self._live:
             return self._period_s
-        return max(waited_s, self._period_s if self._fresh else MIN_STEP_S)
+        owed_s, self._owed_s = self._owed_s, 0.0
+        return owed_s + max(waited_s, self._period_s if self._fresh else MIN_STEP_S)
 
-    def _jumped(self, pts_s: float | None, waited_s: float) -> bool:
-        if pts_s is None or self._pts_s is None:
+    def _jumped(self, pts_s: float | None, arrival_s: float) -> bool:
+        if not self._stamped(pts_s) or self._pts_s is None or self._last is None:
             return False
         step_s = pts_s - self._pts_s
-        ahead_s = max(waited_s, 0.0) + LIVE_JUMP_S if self._live else FILE_JUMP_S
-        return step_s < -BACK_TOLERANCE_S or step_s > ahead_s
+        ahead_s = max(arrival_s - self._last.arrival_s, 0.0) + LIVE_JUMP_S if self._live else FILE_JUMP_S
+        jumped = step_s < -BACK_TOLERANCE_S or step_s > ahead_s
+        if jumped:
+            self._jumps_s.append(arrival_s)
+            self._jumped_s += step_s - (arrival_s - self._last.arrival_s)
+        return jumped
+
+    def _judge(self, pts_s: float | None, time_s: float, arrival_s: float) -> None:
+        """Decides what the next frame's media time follows."""
+        if pts_s is None:
+            self.choice = self.choice if self._was_stamped else _NO_STAMPS
+            return
+        if not self._was_stamped:
+            self.choice, self._was_stamped = BELIEVED, True
+        complete = self._drift.observe(pts_s - self._jumped_s, arrival_s)
+        if self.choice.clock is Clock.ARRIVAL:
+            if complete and self._drift.steady:
+                self.choice = BELIEVED
+        elif len(self._jumps_s) == JUMPS and arrival_s - self._jumps_s[0] < JUMPS_S:
+            self._follow_arrival(f"its time stamps jumped {JUMPS} times within {JUMPS_S:g} s", time_s, arrival_s)
+        elif complete and (speed := self._drift.speed()) is not None:
+            self._follow_arrival(f"its time stamps pass {speed:.2g} s in a second", time_s, arrival_s)
+
+    def _follow_arrival(self, reason: str, time_s: float, arrival_s: float) -> None:
+        self.choice = ClockChoice(Clock.ARRIVAL, reason)
+        self._owed_s = max(0.0, arrival_s - time_s - self._ahead_s)
+
+
+_NO_STAMPS = ClockChoice(Clock.ARRIVAL, "it sends no time stamps")
 
 
 class Pacer:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.entities import Frame
 from pipeline.errors import SourceError
@@ -19,7 +19,7 @@ from pipeline.sources.connection import Connection, Stamped
 from pipeline.sources.decoder import to_rgb
 from pipeline.sources.options import Backoff, SourceOptions
 from pipeline.sources.state import OnState, SourceLife, SourceState
-from pipeline.sources.timestamps import ClockPoint, Pacer
+from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, Pacer
 from pipeline.sources.url import SourceUrl
 
 __all__ = ["Backoff", "SourceOptions", "SourceState", "SourceStats", "VideoSource"]
@@ -28,13 +28,19 @@ _LOOK_S = 0.25  # how often a silent connection is looked at
 _STOP_JOIN_S = 1.5  # a decoding thread that needs longer to stop is left behind
 _MAX_STUCK = 3  # with so many left behind, no further connection is opened until one is gone
 _RATE_FRAMES = 50
+_MISSED = 2.5  # intervals between pictures: one may be lost, and the next come late
+_MOST_PATIENCE = 8.0
 # A server that is coming back may say these for a while; a wrong password stays wrong (and accounts get locked).
 _DOUBTFUL = frozenset({"not_found", "unreadable", "no_video", "rejected"})
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """Counts since the source began. ``fps`` is the source's own rate, in frames a second of media time."""
+    """Counts since the source began. ``fps`` is the source's own rate, in frames a second of media time.
+
+    ``clock``: what media time follows, as the present connection says. ``quiet_s``: by how much longer than others
+    this source may be silent, since its pictures are that rare.
+    """
 
     frames_decoded: int
     frames_dropped: int  # newer ones came before they were taken (live only)
@@ -44,6 +50,8 @@ class SourceStats:
     fps: float
     duration_s: float | None  # of a file
     frame_count: int | None  # of a file, as declared or estimated
+    clock: ClockChoice = BELIEVED
+    quiet_s: float = 0.0
 
 
 class VideoSource:
@@ -65,10 +73,12 @@ class VideoSource:
         self._left_behind: list[Connection] = []
         self._connections = 0
         self._point: ClockPoint | None = None  # where media time stands between connections
+        self._clock = BELIEVED  # of the last connection that gave pictures
         self._length: tuple[float | None, int | None] = (None, None)  # duration_s, frame_count of a file
         self._decoded = self._dropped = self._corrupt = 0  # of closed connections, and of conversion
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RATE_FRAMES)  # (time_s, index) handed over
         self._began_at = 0.0  # Unix time of a file's media time 0
+        self._patience = 1.0  # how many times longer than usual a connection may be silent
         self._attempt = 0
         self._outage_since_s: float | None = None
         self._running_since_s: float | None = None
@@ -109,6 +119,8 @@ class VideoSource:
                 fps=(recent[-1][1] - recent[0][1]) / media_s if media_s > 0 else 0.0,
                 duration_s=duration_s,
                 frame_count=frame_count,
+                clock=connection.clock if connection and connection.decoded else self._clock,
+                quiet_s=(self._patience - 1.0) * self._options.stale_after_s,
             )
 
     def _frames(self) -> Iterator[Frame]:
@@ -119,6 +131,7 @@ class VideoSource:
                 if self._stopped:
                     return
                 if connection.live:
+                    self._learn_patience(connection, problem)
                     self._await_retry(problem or words.ended(self._url))
                 elif problem is not None:
                     self._file_failed = True
@@ -179,6 +192,22 @@ class VideoSource:
         elif now_s - self._running_since_s >= self._options.healthy_after_s:
             self._attempt, self._outage_since_s = 0, None
 
+    def _learn_patience(self, connection: Connection, problem: SourceError | None) -> None:
+        """A camera whose pictures are rarer than the limits of silence would look dead after each."""
+        pictures_hz = self.stats().fps
+        if pictures_hz > 0:
+            wanted = _MISSED / (pictures_hz * self._options.read_timeout_s)
+        elif connection.decoded and problem is not None and problem.code == "timed_out":
+            wanted = 2.0 * self._patience
+        else:
+            return
+        self._patience = min(_MOST_PATIENCE, max(1.0, wanted))
+
+    def _patient_options(self) -> SourceOptions:
+        options, patience = self._options, self._patience
+        read_s, stale_s = patience * options.read_timeout_s, patience * options.stale_after_s
+        return replace(options, read_timeout_s=read_s, stale_after_s=stale_s)
+
     def _await_retry(self, problem: SourceError) -> None:
         """Show what is wrong with a live source, and wait as long as that deserves."""
         now_s, options = time.monotonic(), self._options
@@ -203,7 +232,7 @@ class VideoSource:
         with self._wake:
             if self._stopped:
                 return None
-            self._connection = Connection(self._url, self._options, self._point, self._decoded)
+            self._connection = Connection(self._url, self._patient_options(), self._point, self._decoded)
             self._connections += 1
             self._connection.start()
             return self._connection
@@ -219,6 +248,7 @@ class VideoSource:
             self._left_behind = [left for left in (*self._left_behind, connection) if left.alive]
             self._connection = None
             self._point = connection.point
+            self._clock = connection.clock if connection.decoded else self._clock
             if connection.point is not None and connection.live:
                 self._recent.clear()  # the rate must not count the outage
             self._decoded += connection.decoded

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pipeline.clips import ClipConfig
 from pipeline.entities import Clip, Frame, Track
+from pipeline.pace import TooSlow
 from pipeline.scene_clips import clip_buffer
 from service.budget.plan import Tier
 
@@ -32,6 +33,14 @@ class TieredClips:
         """How often a track got no buffer in a frame because as many others as may be had one."""
         light = 0 if self._light is None else self._light.skipped
         return self._gone_skipped + self._full.skipped + light
+
+    @property
+    def too_slow(self) -> TooSlow | None:
+        """Set while pictures come too rarely for every network that is asked now."""
+        light = None if self._light is None else self._light.too_slow
+        if self._light is None or (light is not None and self._full.fill()):
+            return self._full.too_slow
+        return light
 
     def push(self, frame: Frame, tracks: Sequence[Track], tier: Tier = Tier.FULL) -> list[Clip]:
         """Takes what is due at this frame → the clips that became due, at most one a track."""
@@ -62,7 +71,7 @@ class TieredClips:
         filled = self._full.fill()
         chosen = {clip.track_id: clip for clip in full if not (clip.provisional and clip.track_id in ready)}
         for clip in light:
-            filling = filled.get(clip.track_id, 0) < self._full_config.length
+            filling = filled.get(clip.track_id, 0) < self._full_config.length or self._full.too_slow is not None
             if filling and (not clip.provisional or clip.track_id not in chosen):
                 chosen[clip.track_id] = clip
         return list(chosen.values())

@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     done = annotate(_job(arguments), ProgressBar("frame", arguments.quiet))
     note = " (interrupted)" if done.interrupted else ""
     say(f"{done.frames} frames{note} → {', '.join(map(str, done.written)) or 'nothing written'}")
+    if done.no_labels is not None:
+        say(f"no labels: {done.no_labels}")
     if done.problem is not None:
         print(f"actoscope: {done.problem}; the files hold what came before", file=sys.stderr)
         return EXIT_FAILED

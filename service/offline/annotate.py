@@ -24,7 +24,7 @@ from service.engine import InferenceEngine, LocalInference
 from service.errors_base import ServiceError
 from service.offline.overlay_writer import OverlayWriter
 from service.stages import build_stages
-from service.stream import run_stream
+from service.stream import run_stream, why_no_labels
 from service.wire_messages import to_action_message, to_tracks_message
 
 Tell = Callable[[int, int | None], None]  # frames done, frames in all if that is known
@@ -49,12 +49,16 @@ class AnnotateJob:
 
 @dataclass(frozen=True)
 class Annotated:
-    """What came of a job. ``interrupted``: by Ctrl-C; ``problem``: why the video could not be read to its end."""
+    """What came of a job. ``interrupted``: by Ctrl-C; ``problem``: why the video could not be read to its end.
+
+    ``no_labels``: why nobody could be labelled, None where people could.
+    """
 
     frames: int
     written: tuple[Path, ...]
     interrupted: bool = False
     problem: str | None = None
+    no_labels: str | None = None
 
 
 class FileSink:
@@ -164,14 +168,16 @@ def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
     source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
     sink = FileSink(job, job.stages.clip.length)
     interrupted = threading.Event()
-    problem = None
+    problem = no_labels = None
     try:
         frames = _begun(source)
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), progress or contextlib.nullcontext(_tell_nobody) as tell:
             told = _telling(frames, source.stats().frame_count, tell)
             inference = LocalInference(engine, job.engine.model, job.plan)
-            run_stream(told, inference, build_stages(job.stages), sink)
+            stages = build_stages(job.stages)
+            run_stream(told, inference, stages, sink)
+            no_labels = why_no_labels(stages, 0.0)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -179,7 +185,7 @@ def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
     finally:
         source.stop()
         written = sink.close()
-    return Annotated(sink.frames, written, interrupted.is_set(), problem)
+    return Annotated(sink.frames, written, interrupted.is_set(), problem, no_labels)
 
 
 def _begun(source: VideoSource) -> Iterator[Frame]:

@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.sources.timestamps import BELIEVED, ClockChoice
 from service.budget.plan import UNPLANNED, Plan, TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.errors_base import ServiceError
@@ -204,7 +205,11 @@ class StateReport:
 @message("stream_stats")
 @dataclass(frozen=True, slots=True)
 class StatsReport:
-    """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``."""
+    """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``.
+
+    ``labels``: why people get no labels, None where they can have them. ``quiet_s``: by how much longer than others
+    the source may be silent.
+    """
 
     state: StreamState
     next_track_id: int
@@ -219,6 +224,9 @@ class StatsReport:
     inference: bool = False
     problem: str | None = None
     plan: Plan = UNPLANNED
+    clock: ClockChoice = BELIEVED
+    labels: str | None = None
+    quiet_s: float = 0.0
     measures: Mapping[str, Any] = field(default_factory=dict)
 
 

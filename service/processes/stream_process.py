@@ -43,7 +43,7 @@ from service.recording.presenter import Presenter, RecordingPlan
 from service.recording.recorder import RecorderConfig
 from service.stages import build_stages
 from service.storage.segment import Segment
-from service.stream import end_actions, run_stream
+from service.stream import end_actions, run_stream, why_no_labels
 from service.stream_state import StreamState
 from service.wire_messages import to_action_message, to_tracks_message
 
@@ -209,6 +209,9 @@ class StreamProcess:
             inference=self._inference.connected,
             problem=self._inference.problem,
             plan=self._inference.plan(),
+            clock=source.clock,
+            quiet_s=source.quiet_s,
+            labels=why_no_labels(self._stages, source.fps),
             measures=self._measures.snapshot(),
         )
 

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.sources.timestamps import BELIEVED, Clock
 from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
 from service.processes.messages import Picture, StateReport, StatsReport, StreamSetup, Watch
 from service.stream_state import StreamState, check_move
 
 SILENCE_S = 10.0  # no report for so long: the process hangs
-FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs
+FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs; longer where pictures are rare
 
 Report = Callable[[Any], Awaitable[None]]
 
@@ -22,6 +23,14 @@ Report = Callable[[Any], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RecordingResumed:
     """What the runner itself reports: the recorder writes again after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What changed about a stream that runs: ``code`` names it, ``reason`` is for people."""
+
+    code: str
+    reason: str
 
 
 @dataclass
@@ -82,7 +91,8 @@ class StreamRunner(ManagedChild):
         age_s = None if stats is None else stats.frame_age_s
         # The report may be a second older than the state: an age from an outage that just ended does not count.
         running = stats is not None and self.view.state is StreamState.RUNNING is stats.state
-        hangs = running and age_s is not None and age_s + silence_s > FRAME_AGE_S
+        limit_s = FRAME_AGE_S + (0.0 if stats is None else stats.quiet_s)
+        hangs = running and age_s is not None and age_s + silence_s > limit_s
         starting = time.monotonic() - child.started_s < 3 * SILENCE_S and stats is None
         if hangs or (silence_s > SILENCE_S and not starting):
             return f"hangs (silent {silence_s:.1f} s, frame age {age_s} s)"
@@ -107,6 +117,8 @@ class StreamRunner(ManagedChild):
         view.next_track_id = max(view.next_track_id, stats.next_track_id)
         if before is not None and (before.recording, stats.recording) == ("paused", "on"):
             await self._report(RecordingResumed())
+        for notice in notices(before, stats):
+            await self._report(notice)
 
     async def _set_state(self, state: StreamState, code: str | None, reason: str) -> None:
         """Raises IllegalMove."""
@@ -128,3 +140,25 @@ class StreamRunner(ManagedChild):
                 return self.picture or b""
 
         return await asyncio.wait_for(fresh(), timeout_s)
+
+
+def notices(before: StatsReport | None, now: StatsReport) -> list[Notice]:
+    """→ what to tell of the change from one report to the next: what media time follows, whether there can be labels.
+
+    ``before`` None: the process has just begun, and all is well until it says otherwise.
+    """
+    clock, labels = (BELIEVED, None) if before is None else (before.clock, before.labels)
+    told = []
+    if now.clock.clock is not clock.clock:
+        arrival = now.clock.clock is Clock.ARRIVAL
+        told.append(Notice("clock", f"media time follows {_ARRIVAL if arrival else _SOURCE}{_why(now.clock.reason)}"))
+    if (now.labels is None) is not (labels is None):
+        told.append(Notice("labels", now.labels or "people can have labels"))
+    return told
+
+
+_ARRIVAL, _SOURCE = "the arrival of pictures", "the source's time stamps again"
+
+
+def _why(reason: str) -> str:
+    return f": {reason}" if reason else ""

@@ -10,13 +10,14 @@ import asyncio
 import fcntl
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from service.errors_base import ServiceError
+from service.recording.age_clock import AgeClock
 from service.recording.segment_files import (
     PART,
     discard,
@@ -84,6 +85,8 @@ class Recordings:
         self._store = store
         self._retention = retention
         self._task: asyncio.Task[None] | None = None
+        self._clock = AgeClock()
+        self._came: dict[Path, int] = {}  # in which order recordings were found, which no setting of the clock changes
 
     async def open(self) -> None:
         """Repairs what a crash left, then keeps the limits from time to time. Nobody may be recording yet."""
@@ -129,10 +132,19 @@ class Recordings:
         """Deletes what is too old or too much at Unix time ``now``. → how many."""
         by_path = {self.path(record.path): record for record in await self._store.all_recordings()}
         segments = [self._to_segment(record) for record in by_path.values()]
-        doomed = enforce_retention(segments, self._retention.max_age_s, self._retention.max_bytes, now)
+        self._note_order(list(by_path))
+        limits = self._retention.max_age_s, self._retention.max_bytes
+        doomed = enforce_retention(segments, *limits, now, order=lambda segment: self._came[segment.path])
         for segment in doomed:
             await self.delete(by_path[segment.path])
         return len(doomed)
+
+    def _note_order(self, paths: Sequence[Path]) -> None:
+        """``paths``: by when they began as they say. After the clock was set back, what is new would look oldest."""
+        last = max(self._came.values(), default=0)
+        known = {path: self._came[path] for path in paths if path in self._came}
+        fresh = [path for path in paths if path not in known]
+        self._came = known | {path: last + place for place, path in enumerate(fresh, 1)}
 
     def _to_segment(self, record: RecordingRecord) -> Segment:
         return Segment(
@@ -149,7 +161,7 @@ class Recordings:
     async def _retain_forever(self) -> None:
         while True:
             try:
-                count = await self.retain(time.time())
+                count = await self.retain(self._clock.now())
                 if count:
                     log.info("%d recordings deleted to keep the limits of age and size", count)
             except (OSError, StoreError) as error:

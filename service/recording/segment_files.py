@@ -13,12 +13,12 @@ import json
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import av
 
@@ -267,13 +267,24 @@ def _inspect_or_none(path: Path) -> Segment | None:
         return None
 
 
+def began(segment: Segment) -> Any:
+    """What segments are ordered by: when they began, as they say."""
+    return segment.started_at, str(segment.path)
+
+
 def enforce_retention(
-    segments: Sequence[Segment], max_age_s: float | None, max_bytes: int | None, now: float
+    segments: Sequence[Segment],
+    max_age_s: float | None,
+    max_bytes: int | None,
+    now: float,
+    order: Callable[[Segment], Any] = began,
 ) -> list[Segment]:
     """→ the segments to delete, oldest first: all that ended more than ``max_age_s`` before ``now`` (Unix time), and
     the oldest of the others until what remains takes at most ``max_bytes``. None means no limit. Deletes nothing.
+
+    ``order``: what the oldest has least of.
     """
-    oldest_first = sorted(segments, key=lambda segment: (segment.started_at, str(segment.path)))
+    oldest_first = sorted(segments, key=order)
     doomed = [item for item in oldest_first if max_age_s is not None and now - item.ended_at > max_age_s]
     kept = [item for item in oldest_first if item not in doomed]
     excess = 0 if max_bytes is None else sum(item.bytes for item in kept) - max_bytes

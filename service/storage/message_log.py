@@ -59,7 +59,7 @@ def _new_event(message: Message) -> EventRow:
 
 
 def _update_event(row: EventRow, message: Message) -> None:
-    time = parse_rfc3339(message["captured_at"])
+    time = _time_of(row, message)
     row.kind, row.confidence, row.last_seq = message["kind"], message["confidence"] or 0.0, message["seq"]
     row.peak_confidence = max(row.peak_confidence, row.confidence)
     row.updated_at = time
@@ -67,6 +67,15 @@ def _update_event(row: EventRow, message: Message) -> None:
     if message["kind"] == "ended":
         row.end_s = message["end_s"]
         row.ended_at = time
+
+
+def _time_of(row: EventRow, message: Message) -> float:
+    """→ Unix time of the message; where the clock was set back since the event began, by what media time says."""
+    time = parse_rfc3339(message["captured_at"])
+    if time >= row.started_at:
+        return time
+    end_s = row.start_s if message["end_s"] is None else message["end_s"]
+    return row.started_at + max(0.0, end_s - row.start_s)
 
 
 def last_seq(session: Session) -> int:

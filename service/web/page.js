@@ -86,6 +86,7 @@ function makeCard(id) {
   const source = make("p", { className: "soft" });
   const numbers = make("p", { className: "numbers" });
   const tier = make("p", { className: "soft" });
+  const limits = make("p", { className: "limits", hidden: true });
   const record = make("button", { type: "button" });
   const power = make("button", { type: "button" });
   const restart = make("button", { type: "button", textContent: "Restart" });
@@ -114,7 +115,7 @@ function makeCard(id) {
   const element = make(
     "li", { className: "card" },
     make("div", { className: "card-head" }, name, state),
-    reason, source, numbers, tier,
+    reason, source, numbers, limits, tier,
     make("div", { className: "actions" }, record, power, restart, remove),
     problem,
   );
@@ -130,6 +131,8 @@ function makeCard(id) {
     numbers.replaceChildren(...numbersOf(stream).map((text) => make("span", {}, text)));
     tier.textContent = tierOf(stream);
     tier.hidden = !tier.textContent;
+    limits.textContent = limitsOf(stream);
+    limits.hidden = !limits.textContent;
     record.textContent = stream.record ? (stream.recording === "paused" ? "Recording (paused)" : "Recording") : "Record";
     record.setAttribute("aria-pressed", String(stream.record));
     power.textContent = stream.enabled ? "Stop" : "Start";
@@ -143,6 +146,13 @@ function tierOf(stream) {
   if (stream.state !== "running" || !stream.tier_reason) return "";
   const input = stream.detector_image_size ? `, detector at ${stream.detector_image_size}` : "";
   return `${stream.tier_running} network, a clip each ${stream.clip_hop_s.toFixed(1)} s${input} (${stream.tier_reason})`;
+}
+
+/** What of a running stream is not as it should be: nobody can be labelled, or its time stamps are not believed. */
+function limitsOf(stream) {
+  if (stream.state !== "running") return "";
+  const clock = stream.clock === "arrival" ? `Clock: arrival of pictures (${stream.clock_reason})` : "";
+  return [stream.labels && `No labels: ${stream.labels}`, clock].filter(Boolean).join(" · ");
 }
 
 function numbersOf(stream) {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth, sample_grid
+from pipeline.clips import LEAST_PICTURES, ClipBuffer, ClipConfig, back_and_forth, sample_grid
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
 
 SMALL = ClipConfig(size=2, margin=0.0, provisional_from=24)
@@ -380,3 +380,46 @@ def test_any_frame_times_give_clips_whose_samples_stay_what_they_were(steps_s: l
         assert (clip.filled, len(clip.crops)) == (16, 16)
         assert clip.start_s <= clip.end_s
         assert clip.first_sample + 16 <= clip.end_s * 25 - steps_s[0] * 25 + 2.6  # at most one sample ahead
+
+
+@pytest.mark.parametrize("rate_hz", [0.9, 0.5, 0.1])
+def test_push_of_a_slow_camera_keeps_its_buffers_and_makes_no_clips_but_says_why(rate_hz: float) -> None:
+    buffer = ClipBuffer(SMALL)
+    assert play(buffer, [index / rate_hz for index in range(12)]) == []
+    assert buffer.fill() == {1: 64}
+    assert buffer.too_slow is not None
+    assert buffer.too_slow.pictures_hz == pytest.approx(rate_hz)
+    assert buffer.too_slow.least_hz == pytest.approx(LEAST_PICTURES * 25 / 64)
+
+
+def test_least_rate_is_that_of_five_pictures_a_clip_and_no_more_than_five_a_second() -> None:
+    assert ClipConfig().least_hz == pytest.approx(5 / 2.56)
+    assert ClipConfig(length=16).least_hz == 5.0
+
+
+def test_push_of_a_camera_fast_enough_for_a_label_makes_clips() -> None:
+    buffer = ClipBuffer(SMALL)
+    clips = play(buffer, [index / 2 for index in range(12)])
+    assert buffer.too_slow is None and len(set(indices(clips[-1]))) >= LEAST_PICTURES
+
+
+def test_push_of_a_camera_that_gets_faster_makes_clips_again_and_one_near_the_limit_does_not_swing() -> None:
+    buffer = ClipBuffer(SMALL)
+    play(buffer, [float(index) for index in range(12)])
+    assert play(buffer, [12 + index / 5 for index in range(20)]) and buffer.too_slow is None
+    least_hz, time_s, changes = SMALL.least_hz, 100.0, 0
+    for index in range(100):
+        before = buffer.too_slow
+        time_s += (0.95 if index % 2 else 1.04) / least_hz
+        buffer.push(numbered_frame(index, time_s), [person()])
+        changes += (before is None) is not (buffer.too_slow is None)
+    assert changes == 0
+
+
+def test_push_of_a_slow_camera_whose_person_is_missed_once_keeps_the_buffer() -> None:
+    buffer = ClipBuffer(SMALL)
+    play(buffer, [0.0, 2.0, 4.0, 6.0])
+    buffer.push(numbered_frame(4, 8.0), [person(coasting_s=2.0)])
+    assert buffer.fill() == {1: 64}
+    buffer.push(numbered_frame(5, 10.0), [person(coasting_s=4.0)])
+    assert buffer.fill() == {}

@@ -239,3 +239,11 @@ def test_any_course_keeps_what_a_clip_promises(course: list[tuple[float, set[int
             assert clip.box is not None
         assert all(0 <= count <= 8 for count in buffer.fill().values())
         assert len(buffer._pictures) <= 8
+
+
+def test_slow_camera_keeps_its_pictures_and_makes_no_clips_but_says_why() -> None:
+    buffer = SceneClipBuffer(SMALL)
+    found = [buffer.push(numbered_frame(index, index / 0.9), [person()]) for index in range(12)]
+    assert found == [[]] * 12
+    assert buffer.fill() == {1: SMALL.length}
+    assert buffer.too_slow is not None and buffer.too_slow.pictures_hz == pytest.approx(0.9)

@@ -138,6 +138,34 @@ def test_update_people_who_leave_their_boxes_between_rare_detections_keep_their_
     assert seen == [[1, 2]] * len(seen)
 
 
+@pytest.mark.parametrize("rate", [0.9, 0.5, 0.2, 0.05])
+@pytest.mark.parametrize("begin_s", [0.0, 3600.0])
+def test_update_people_who_stand_still_keep_their_ids_however_slow_the_camera(rate: float, begin_s: float) -> None:
+    tracker, seen = PersonTracker(), []
+    people = [box(100 + 60 * place) for place in range(7)]
+    for time_s in steps(begin_s, begin_s + 8 / rate, rate):
+        seen.append(ids(tracker.update(frame(time_s), found(*people))))
+    assert seen == [[1, 2, 3, 4, 5, 6, 7]] * 8
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.2])
+def test_update_person_whom_a_slow_camera_misses_once_stays_the_same(rate: float) -> None:
+    tracker, times = PersonTracker(), steps(0.0, 8 / rate, rate)
+    for time_s in times[:5]:
+        tracker.update(frame(time_s), found(box(200), box(600)))
+    missed = tracker.update(frame(times[5]), found(box(600)))
+    assert [track.coasting_s for track in missed if track.track_id == 1] == [pytest.approx(1 / rate)]
+    assert ids(tracker.update(frame(times[6]), found(box(200), box(600)))) == [1, 2]
+
+
+def test_update_one_long_outage_is_no_pace() -> None:
+    tracker = PersonTracker()
+    walk(tracker, steps(0.0, 2.0, 25), speed=0.0)
+    tracker.update(frame(12.0), found(box(900)))
+    tracker.update(frame(12.1), found(box(900)))
+    assert ids(tracker.update(frame(13.5), found())) == [], "unseen for more than a second at 25 pictures a second"
+
+
 def test_update_somebody_too_far_away_or_of_another_size_is_somebody_else_at_a_slow_pace() -> None:
     tracker = PersonTracker()
     for time_s in steps(1.0, 5.0, 2):

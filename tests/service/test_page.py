@@ -152,6 +152,17 @@ def test_stream_that_fails_says_why(page: Any, api: RunningApi):
     page.locator("#picture-note").get_by_text(f"failed: {reason}").wait_for()
 
 
+def test_stream_whose_clock_or_rate_is_wrong_says_so(page: Any, api: RunningApi):
+    stream, slow = api.add(name="Gate"), "camera too slow: 0.5 of at least 2 pictures a second"
+    api.supervisor.statuses[stream["id"]] = StreamStatus(
+        StreamState.RUNNING, None, "", time.time(), clock="arrival", clock_reason="it sends no time stamps", labels=slow
+    )
+    limits = page.locator(".card .limits")
+    limits.get_by_text(f"No labels: {slow} · Clock: arrival of pictures (it sends no time stamps)").wait_for()
+    api.supervisor.statuses[stream["id"]] = StreamStatus(StreamState.RUNNING, None, "", time.time())
+    limits.wait_for(state="hidden")
+
+
 def test_recording_is_listed_and_opens_in_the_player(page: Any, api: RunningApi):
     recording = add_recording(api)
     page.reload()

@@ -363,6 +363,9 @@ def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
         tier_reason="1 cameras, 4 people: 1.3 of 1.6 free cores",
         clip_hop_s=1.0,
         detector_image_size=480,
+        clock="arrival",
+        clock_reason="its time stamps pass 0.2 s in a second",
+        labels="camera too slow: 0.5 of at least 2 pictures a second",
     )
     shown = api.client.get(f"/v1/streams/{stream['id']}").json()
     assert shown["since"] == "2026-04-24T03:06:40.500Z"
@@ -370,6 +373,8 @@ def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
     assert (shown["label_age_ms"], shown["detection_stride"], shown["recording"]) == (740, 2, "paused")
     assert (shown["tier_running"], shown["clip_hop_s"], shown["detector_image_size"]) == ("light", 1.0, 480)
     assert shown["tier_reason"] == "1 cameras, 4 people: 1.3 of 1.6 free cores"
+    assert (shown["clock"], shown["clock_reason"]) == ("arrival", "its time stamps pass 0.2 s in a second")
+    assert shown["labels"] == "camera too slow: 0.5 of at least 2 pictures a second"
 
 
 def test_snapshot_is_a_jpeg_or_a_problem_that_says_why(api: RunningApi):

@@ -8,9 +8,11 @@ from pipeline.clips import ClipConfig
 from pipeline.entities import ActionScores, Detections, EventKind, Frame
 from pipeline.stride import StrideConfig, StrideController
 from pipeline.tracker import PersonTracker
-from service.budget.plan import EVERYTHING
+from service.budget.plan import EVERYTHING, Tier
 from service.budget.tiered_clips import TieredClips
-from service.stream import Stages, run_stream
+from service.configuration import StagesConfig
+from service.stages import build_stages
+from service.stream import Stages, run_stream, why_no_labels
 
 LABELS = ("standing", "walking")
 
@@ -132,3 +134,12 @@ def test_source_that_raises_still_ends_the_open_actions():
     with pytest.raises(OSError, match="gone"):
         run_stream(broken(), ScriptedInference(), stages(), sink)
     assert sink.events[-1].kind is EventKind.ENDED
+
+
+@pytest.mark.parametrize(("source_hz", "which"), [(0.9, "camera"), (25.0, "machine")])
+def test_lack_of_labels_is_told_with_who_is_too_slow(source_hz: float, which: str):
+    stages = build_stages(StagesConfig())
+    assert why_no_labels(stages, source_hz) is None
+    for index in range(6):
+        stages.clips.push(Frame(np.zeros((8, 8, 3), np.uint8), index, index / 0.9, 0.0, 0.0), [], Tier.FULL)
+    assert why_no_labels(stages, source_hz) == f"{which} too slow: 0.9 of at least 2 pictures a second"

@@ -16,7 +16,7 @@ from models.data.manifest import Split
 from models.data.tracks.labels_csv import LabelRow
 from models.data.tracks.track_folders import PersonTrack, VideoTracks, track_stem
 from models.errors import DatasetError
-from pipeline.clips import ClipConfig, sample_grid
+from pipeline.clips import LATE, ClipConfig, sample_grid
 
 LONGEST_WHOLE = 512  # samples: 20 s, 77 MB of crops
 
@@ -102,7 +102,12 @@ def _pieces(track: PersonTrack, row: LabelRow, config: GroupConfig) -> list[list
 
 
 def runs(track: PersonTrack, row: LabelRow, max_gap_s: float) -> list[NDArray[np.int64]]:
-    """The indices of a row's crops, split where the person was away; unconfirmed boxes at an end are left out."""
+    """The indices of a row's crops, split where the person was away; unconfirmed boxes at an end are left out.
+
+    ``max_gap_s`` is more in a video with rarer pictures than that.
+    """
+    if len(track.times_s) > 3:  # else one gap would be the rule
+        max_gap_s = max(max_gap_s, LATE * float(np.median(np.diff(track.times_s))))
     inside = (track.frames >= row.start) & (track.frames <= (row.end or track.frames[-1]))
     indices = np.flatnonzero(inside & (track.coasting_s <= max_gap_s))
     jumps = np.flatnonzero(np.diff(track.times_s[indices]) > max_gap_s + 1e-6) + 1

@@ -10,11 +10,13 @@ from typing import Protocol
 from models.data.imports.cvat import read_cvat
 from models.data.imports.motchallenge import BoxTrack, fill_holes, raise_problems, read_mot
 from pipeline.appearance import AppearanceEncoder, with_features
-from pipeline.clips import ClipConfig
+from pipeline.clips import LATE, ClipConfig
 from pipeline.detector import PersonDetector
 from pipeline.entities import Floats, Frame, TrackState
 from pipeline.files import file_sha256
+from pipeline.pace import Pace
 from pipeline.tracker import PersonTracker, TrackerConfig
+from pipeline.tracker_clock import MISSED
 
 TRACKING = TrackerConfig()
 
@@ -53,12 +55,14 @@ class PipelinePeople:
         self._encoder = encoder
         self._tracker = PersonTracker(tracker)
         self._seen_s: dict[int, float] = {}
+        self._pace = Pace()
 
     def at(self, frame: Frame) -> list[Person]:
+        self._pace.note(frame.time_s)
         found = self._detector.detect([frame.image])[0]
         expected = self._tracker.expected(frame.time_s)
         tracks = self._tracker.update(frame, with_features(self._encoder, frame.image, found, expected))
-        limit_s = ClipConfig.max_gap_s
+        limit_s = self._pace.at_least(ClipConfig.max_gap_s, LATE)
         people = [
             Person(track.track_id, track.box_xyxy, track.coasting_s)
             for track in tracks
@@ -68,7 +72,7 @@ class PipelinePeople:
         return people
 
     def is_gone(self, track_id: int, frame: Frame) -> bool:
-        return frame.time_s - self._seen_s[track_id] > 2 * TrackerConfig.memory_s
+        return frame.time_s - self._seen_s[track_id] > self._pace.at_least(2 * TrackerConfig.memory_s, 2 * MISSED)
 
 
 class GivenPeople:

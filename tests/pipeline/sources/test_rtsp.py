@@ -257,3 +257,14 @@ def test_picture_larger_than_allowed_fails(camera: RtspServer) -> None:
     with Watcher(url, SourceOptions(max_pixels=100 * 100)) as watched:
         change = watched.wait_code("too_large")
         assert change.state is SourceState.FAILED
+
+
+def test_camera_whose_pictures_are_rarer_than_the_limit_of_silence_is_waited_for(tmp_path: Path) -> None:
+    slow = write_video(tmp_path / "slow.mp4", frames=60, rate=1, gop=1)
+    options = SourceOptions(read_timeout_s=0.4, stale_after_s=0.8)
+    with RtspServer(slow) as camera, Watcher(SourceUrl.parse(camera.url(), SourcePolicy()), options) as watched:
+        watched.wait(lambda w: len(w.frames) > 12, timeout_s=40)
+        newest = watched.frames[-6:]
+        assert len({frame.epoch for frame in newest}) == 1, "no new connection any more"
+        assert watched.source.stats().quiet_s >= 0.8
+        assert watched.source.stats().reconnects <= 6

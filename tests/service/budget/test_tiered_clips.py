@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from pipeline.clips import ClipConfig
 from pipeline.entities import Clip, Frame, Track, TrackState
@@ -84,3 +87,22 @@ def test_people_without_a_buffer_are_counted_for_both_networks():
     assert clips.skipped == 2
     clips.push(Frame(frame.image, 1, 0.04, 0.0, 0.0), [PERSON, other], Tier.LIGHT)
     assert clips.skipped == 3
+
+
+def test_camera_too_slow_for_both_networks_is_told_of_in_either_tier():
+    for tier in Tier:
+        clips = both()
+        for index in range(8):
+            image = np.zeros((48, 64, 3), np.uint8)
+            assert clips.push(Frame(image, index, 1.2 * index, 0.0, 0.0), [PERSON], tier) == []
+        assert clips.too_slow is not None and clips.too_slow.pictures_hz == pytest.approx(1 / 1.2)
+
+
+def test_network_for_which_the_camera_is_fast_enough_answers_in_place_of_the_other():
+    clips = TieredClips("gym", replace(FULL, rate_hz=25.0), "gym-light", LIGHT)  # clips of 1.3 s and of 2.6 s
+    found = []
+    for index in range(20):
+        image = np.full((48, 64, 3), index, np.uint8)
+        found += clips.push(Frame(image, index, 0.5 * index, 0.0, 0.0), [PERSON], Tier.FULL)
+    assert clips.too_slow is None
+    assert {clip.model for clip in found[1:]} == {"gym-light"}

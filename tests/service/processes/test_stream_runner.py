@@ -1,14 +1,19 @@
 """StreamRunner over real scripted child processes: ages left from an outage, states that cannot follow each other."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from pipeline.sources.timestamps import Clock, ClockChoice
 from service.configuration import StagesConfig
+from service.processes.child_process import ChildProcess
 from service.processes.messages import SourceSetup, StateReport, StatsReport, StreamSetup
-from service.processes.stream_runner import RecordingResumed, StreamRunner
+from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
 from service.stream_state import IllegalMove, StreamState
 from tests.service.processes.scripted_child import Scripted, wait_for
 
@@ -88,6 +93,45 @@ def test_recorder_that_goes_on_after_a_pause_is_told_of():
 
     asyncio.run(scenario())
     assert heard == [RecordingResumed()]
+
+
+@pytest.mark.parametrize(("quiet_s", "hangs"), [(0.0, True), (18.0, False)])
+def test_stream_whose_pictures_are_rare_by_nature_does_not_hang(quiet_s: float, hangs: bool):
+    child = cast("ChildProcess", SimpleNamespace(heard_s=time.monotonic(), started_s=time.monotonic() - 100))
+    aged = StatsReport(StreamState.RUNNING, next_track_id=1, frame_age_s=15.0, quiet_s=quiet_s)
+
+    async def scenario() -> str | None:
+        runner = StreamRunner(setup, ignore, 1)
+        await runner.handle(StateReport(StreamState.RUNNING, None, "frames arrive"))
+        await runner.handle(aged)
+        return runner.hang(child)
+
+    assert (asyncio.run(scenario()) is not None) is hangs
+
+
+def test_clock_and_lack_of_labels_are_told_of_when_they_change():
+    heard: list[object] = []
+
+    async def report(message: object) -> None:
+        heard.append(message)
+
+    slow = "camera too slow: 0.5 of at least 2 pictures a second"
+    well = StatsReport(StreamState.RUNNING, next_track_id=1)
+    arrival = ClockChoice(Clock.ARRIVAL, "its time stamps pass 0.2 s in a second")
+    course = (well, replace(well, clock=arrival), replace(well, clock=arrival, labels=slow), well, well)
+
+    async def scenario() -> None:
+        runner = StreamRunner(setup, report, 1)
+        for stats in course:
+            await runner.handle(stats)
+
+    asyncio.run(scenario())
+    assert heard == [
+        Notice("clock", "media time follows the arrival of pictures: its time stamps pass 0.2 s in a second"),
+        Notice("labels", slow),
+        Notice("clock", "media time follows the source's time stamps again"),
+        Notice("labels", "people can have labels"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,24 @@ def test_retention_deletes_the_oldest_of_too_much(tmp_path: Path, videos: Path):
     run(tmp_path, work, Retention(max_age_s=1e12, max_bytes=size - 1))
 
 
+def test_retention_after_the_clock_was_set_back_still_deletes_what_came_first(tmp_path: Path, videos: Path):
+    """What is new looks oldest then, and would be deleted as soon as it is recorded."""
+
+    async def work(recordings: Recordings, store: Store) -> list[str]:
+        await recordings.reconcile()
+        assert await recordings.retain(0.0) == 0
+        before = await rows(store)
+        path = write_video(tmp_path / "recordings" / "str_1" / "20200101T000000000Z.mp4")
+        await store.add_recording(read_segment(path))
+        room = sum(item.bytes for item in before)
+        recordings._retention = Retention(1e12, room)
+        assert await recordings.retain(0.0) >= 1
+        return [item.path for item in await rows(store)]
+
+    left = run(tmp_path, work)
+    assert "str_1/20200101T000000000Z.mp4" in left
+
+
 def test_retention_runs_by_itself_and_ends_with_the_service(tmp_path: Path, videos: Path):
     async def work(recordings: Recordings, store: Store) -> None:
         await recordings.open()

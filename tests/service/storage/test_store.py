@@ -180,6 +180,17 @@ def test_events_follow_their_messages(url: str, tmp_path: Path):
     with_store(url, tmp_path, work)
 
 
+def test_event_over_which_the_clock_was_set_back_is_as_long_as_it_was(url: str, tmp_path: Path):
+    async def work(store: Store) -> None:
+        await store.append(numbered(action("a")))
+        await store.append(numbered(action("a", "ended", captured_at="2026-05-04T02:02:05.000Z"), first=2))
+        (event,) = (await store.list_events(EventFilter(), None, 10)).items
+        assert event.end_s is not None and event.ended_at == event.updated_at
+        assert event.ended_at == event.started_at + event.end_s - event.start_s
+
+    with_store(url, tmp_path, work)
+
+
 def test_end_without_a_stored_start_still_makes_an_event(url: str, tmp_path: Path):
     async def work(store: Store) -> None:
         await store.append(numbered(action("a", "ended"), first=7))

@@ -119,3 +119,9 @@ def test_config_that_makes_no_sense_is_refused() -> None:
         GroupConfig(full=90)
     with pytest.raises(DatasetError, match="above 0"):
         GroupConfig(rate_hz=0)
+
+
+def test_runs_of_a_video_with_rare_pictures_are_not_split_between_any_two() -> None:
+    times_s = [*even(6, fps=0.5), 30.0, 32.0]
+    first, second = runs(track(times_s), LabelRow("v", 1), 1.0)
+    assert (first.tolist(), second.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7])
