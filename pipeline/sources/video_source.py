@@ -16,8 +16,8 @@ from pipeline.entities import Frame
 from pipeline.errors import SourceError
 from pipeline.sources import words
 from pipeline.sources.connection import Connection, Stamped
-from pipeline.sources.decoder import to_rgb
 from pipeline.sources.options import Backoff, SourceOptions
+from pipeline.sources.picture import to_rgb
 from pipeline.sources.state import OnState, SourceLife, SourceState
 from pipeline.sources.timestamps import ClockPoint, Pacer
 from pipeline.sources.url import SourceUrl
