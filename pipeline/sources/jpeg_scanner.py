@@ -17,7 +17,7 @@ _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TEXT_KEPT = 4096  # of what stands between two pictures: no camera writes longer headers
 _MAX_BYTES = 32 << 20  # no picture that is allowed here needs more
 _SIZED = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})  # frame headers
-_PATIENCE_BYTES = 1 << 20  # how long the next boundary is waited for in a damaged picture
+_PATIENCE_BYTES = 1 << 18  # how long the next boundary is waited for in a damaged picture
 _MAX_BLANKS = 16  # behind a boundary
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
