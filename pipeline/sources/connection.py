@@ -84,7 +84,7 @@ class Connection:
         stale_s = patience * options.stale_after_s + video.quiet_s
         if now_s - max(video.packet_s, self._picture_s or self._opened_s) > stale_s:
             return words.timed_out(self._url, stale_s)
-        waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s
+        waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s + video.quiet_s
         if self._picture_s is not None:
             waiting_since_s, limit_s = self._picture_s, stale_s
         return words.undecodable(self._url) if now_s - waiting_since_s > limit_s else None

@@ -58,7 +58,7 @@ class JpegCamera:
     @property
     def quiet_s(self) -> float:
         """How long it may be silent by its nature."""
-        return self._options.snapshot_s if self._snapshots else 0.0
+        return _OUTAGE * self._options.snapshot_s if self._snapshots else 0.0
 
     @property
     def corrupt(self) -> int:

@@ -60,7 +60,7 @@ class SourceOptions:
         if self.pace not in ("fast", "realtime"):
             raise ValueError(f"expected pace fast or realtime, got {self.pace!r}")
         times = (self.open_timeout_s, self.read_timeout_s, self.stale_after_s, self.first_frame_s, self.failed_retry_s)
-        if not 0.05 <= self.snapshot_s <= 3600:
-            raise ValueError(f"expected snapshot_s between 0.05 and 3600, got {self.snapshot_s}")
         if min(times) <= 0 or self.max_pixels <= 0:
             raise ValueError("expected time limits and max_pixels above 0")
+        if not 0.05 <= self.snapshot_s <= 3600:
+            raise ValueError(f"expected snapshot_s between 0.05 and 3600, got {self.snapshot_s}")

@@ -83,7 +83,8 @@ class VideoTrack:
     def _take_other(self, packet: Any) -> list[Any]:
         index = packet.stream.index
         began = self._began.setdefault(index, self._taken)
-        if packet.size == 0 or self._taken == 0 or self._taken - began > _OVERLAP:
+        beside = self._taken == 0 or self._taken - began > _OVERLAP
+        if beside or packet.size == 0 or packet.stream.codec_context is None:
             return []
         self._waiting = [waiting for waiting in self._waiting if waiting.stream.index == index] + [packet]
         return self._succeed() if len(self._waiting) >= _SUCCESSION else []
