@@ -31,8 +31,8 @@ _FORMATS = {
     "file": _RECORDINGS,
     "rtsp": "rtsp,mpegts",
     "rtsps": "rtsp,mpegts",
-    "http": "mpegts,mov,matroska,avi,flv,mpjpeg",
-    "https": "mpegts,mov,matroska,avi,flv,mpjpeg",
+    "http": "mpegts,mov,matroska,avi,flv",
+    "https": "mpegts,mov,matroska,avi,flv",
 }
 _REDIRECTS_CAN_BE_REFUSED = (62, 12, 0)  # libavformat of FFmpeg 8.1
 _ZONE = re.compile(r"(?<=[0-9a-fA-F:])%25(?=[^\]/]*\])")

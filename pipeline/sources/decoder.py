@@ -55,13 +55,11 @@ class OpenVideo:
             raise words.too_large(self._url, (width, height), self._max_pixels)
 
     def _describe(self, stream: Any) -> None:
-        """Set ``live``, ``duration_s``, ``frame_count``, ``period_s`` and ``has_clock``."""
+        """Set ``live``, ``duration_s``, ``frame_count`` and ``period_s``."""
         container = self._container
-        # Multipart JPEG carries no timestamps; FFmpeg would invent 25 a second.
-        self.has_clock = container.format.name != "mpjpeg"
         rate = stream.average_rate or stream.guessed_rate
         self.period_s = frame_period_s(float(rate) if rate else None)
-        network_file = self._url.scheme in ("http", "https") and bool(container.duration) and self.has_clock
+        network_file = self._url.scheme in ("http", "https") and bool(container.duration)
         self.live = self._url.scheme != "file" and not network_file
         self._length = None if self.live else Length(container, stream, self.period_s)
         self.duration_s = self._length.duration_s if self._length else None
@@ -89,7 +87,7 @@ class OpenVideo:
 
     def _picture(self, frame: Any) -> Picture:
         square_wh = square_size((frame.width, frame.height), self._track.pixel_aspect, self._max_pixels)
-        return Picture(frame, _pts_s(frame) if self.has_clock else None, square_wh, turn_of(frame))
+        return Picture(frame, _pts_s(frame), square_wh, turn_of(frame))
 
     def _packets(self) -> Iterator[Any]:
         """The video's packets; those of other tracks only say how far the file has been read."""

@@ -36,7 +36,6 @@ class JpegCamera:
     """
 
     live = True
-    has_clock = False
     duration_s: float | None = None
     frame_count: int | None = None
 

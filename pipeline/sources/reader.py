@@ -24,10 +24,6 @@ class Reader(Protocol):
         """Whether the end of the data is a failure."""
 
     @property
-    def has_clock(self) -> bool:
-        """Whether pictures carry time stamps."""
-
-    @property
     def period_s(self) -> float:
         """Seconds a picture, as declared."""
 
@@ -57,8 +53,11 @@ class Reader(Protocol):
 
 def open_reader(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> Reader:
     """``unwanted`` is asked while nothing happens, and ends the waiting. Raises SourceError."""
-    if not _may_be_jpeg(url):
-        return OpenVideo(url, options)
+    video = None if _may_be_jpeg(url) else _try_video(url, options)
+    if isinstance(video, SourceError) and not _tells_little(video, url):
+        raise video
+    if isinstance(video, OpenVideo):
+        return video
     answer = HttpAnswer(url, options)
     try:
         if answer.sends_jpeg():
@@ -67,14 +66,25 @@ def open_reader(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], b
         answer.close()
         raise
     answer.close()
-    try:
-        return OpenVideo(url, options)
-    except SourceError as error:
-        problem = why_no_video(url, answer.head, error)
-    raise problem
+    video = video or _try_video(url, options)
+    if isinstance(video, SourceError):
+        raise why_no_video(url, answer.head, video)
+    return video
 
 
 def _may_be_jpeg(url: SourceUrl) -> bool:
     """Only then is a look at the first bytes worth a request of its own."""
     network = url.scheme in ("http", "https") and url.is_live
     return network and PurePosixPath(urlsplit(url.reveal()).path).suffix.lower() not in HLS_SUFFIXES
+
+
+def _try_video(url: SourceUrl, options: SourceOptions) -> OpenVideo | SourceError:
+    try:
+        return OpenVideo(url, options)
+    except SourceError as error:
+        return error
+
+
+def _tells_little(problem: SourceError, url: SourceUrl) -> bool:
+    """Whether a look at what the server sends can say more than FFmpeg does."""
+    return url.scheme in ("http", "https") and problem.code in ("unreadable", "not_allowed")

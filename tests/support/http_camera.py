@@ -66,7 +66,7 @@ class HttpCamera:
 
     def _answer(self, request: http.server.BaseHTTPRequestHandler, folder: Path) -> None:
         path, _, query = request.path.partition("?")
-        if path == "/mjpeg":
+        if path in ("/mjpeg", "/mjpeg.mp4"):
             self._stream_jpegs(request)
         elif path == "/snapshot":
             self._send_snapshot(request)

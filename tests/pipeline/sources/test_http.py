@@ -248,6 +248,18 @@ def test_what_came_in_place_of_video_is_named(tmp_path: Path, content: bytes, wo
         assert f"sends {words}" in watched.changes[-1].reason
 
 
+def test_what_came_under_the_name_of_a_recording_is_named_too(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"<!DOCTYPE html><title>login</title>" * 9)
+    with HttpCamera(tmp_path) as server, Watcher(server.url("/v.mp4")) as watched:
+        watched.wait_state(SourceState.FAILED)
+        assert "sends a web page" in watched.changes[-1].reason
+
+
+def test_camera_that_calls_its_pictures_a_recording_is_read(tmp_path: Path) -> None:
+    with HttpCamera(tmp_path, part=bad_header("image/jpg")) as server, Watcher(server.url("/mjpeg.mp4")) as watched:
+        watched.wait(lambda w: len(w.frames) > 5)
+
+
 @pytest.mark.parametrize("zone", ["%25nosuch", ""])
 def test_link_local_address_without_a_usable_interface_is_told_what_is_missing(zone: str) -> None:
     with Watcher(f"rtsp://[fe80::1{zone}]:9/cam") as watched:
