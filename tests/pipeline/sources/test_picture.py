@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.entities import Image
@@ -70,6 +72,14 @@ def test_picture_held_askew_is_turned_about_its_centre() -> None:
     assert (rows.mean(), columns.mean()) == pytest.approx((50 + 32 * math.sin(angle), 50 + 32 * math.cos(angle)), abs=1)
 
 
+@given(numbers=st.tuples(*[st.integers(-(2**31), 2**31 - 1)] * 9))
+def test_any_matrix_gives_a_picture(numbers: tuple[int, ...]) -> None:
+    image = np.full((4, 6, 3), 9, np.uint8)
+    turned = Turn.from_matrix(numbers).apply(image)
+    assert turned.shape in ((4, 6, 3), (6, 4, 3))
+    assert turned.dtype == np.uint8
+
+
 def with_matrix(path: Path, *numbers: int) -> Path:
     data = path.read_bytes()
     at = data.index(track_matrix(1, 0, 0, 1), data.index(b"tkhd"))
@@ -113,6 +123,16 @@ def test_mirrored_recording_is_read_as_it_is_shown(tmp_path: Path, numbers: tupl
 )
 def test_size_with_square_pixels(size_wh: tuple[int, int], aspect: Fraction | None, square_wh: tuple[int, int]) -> None:
     assert square_size(size_wh, aspect, 4096 * 2304) == square_wh
+
+
+@given(
+    size_wh=st.tuples(st.integers(1, 4096), st.integers(1, 2304)),
+    aspect=st.builds(Fraction, st.integers(-5, 2**31 - 1), st.integers(1, 2**31 - 1)),
+)
+def test_no_pixel_aspect_makes_a_picture_larger_than_allowed(size_wh: tuple[int, int], aspect: Fraction) -> None:
+    width, height = square_size(size_wh, aspect, 4096 * 2304)
+    assert width >= 1 and height >= 1
+    assert width * height <= 4096 * 2304 + max(width, height)  # an even size may be one pixel more
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi"])
