@@ -15,10 +15,11 @@ import av.error
 
 from pipeline.errors import SourceError
 from pipeline.sources import words
+from pipeline.sources.exif import jpeg_turn
 from pipeline.sources.http_answer import HttpAnswer, kind_of
 from pipeline.sources.jpeg_scanner import JpegScanner, picture_size
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.picture import Picture, square_size, turn_of
+from pipeline.sources.picture import Picture, Turn, square_size
 from pipeline.sources.timestamps import frame_period_s
 from pipeline.sources.url import SourceUrl
 
@@ -143,7 +144,7 @@ class JpegDecoder:
             self._failures_in_a_row = 0
         else:
             self._note_failure(jpeg)
-        return [self._picture(frame) for frame in whole]
+        return [self._picture(frame, jpeg_turn(jpeg)) for frame in whole]
 
     def _note_failure(self, jpeg: bytes) -> None:
         self.corrupt += 1
@@ -156,8 +157,6 @@ class JpegDecoder:
         if not self._faultless:
             self._codec = self._make_codec(strict=False)
 
-    def _picture(self, frame: Any) -> Picture:
+    def _picture(self, frame: Any, turn: Turn) -> Picture:
         size_wh = (frame.width, frame.height)
-        return Picture(
-            frame, None, square_size(size_wh, self._codec.sample_aspect_ratio, self._max_pixels), turn_of(frame)
-        )
+        return Picture(frame, None, square_size(size_wh, self._codec.sample_aspect_ratio, self._max_pixels), turn)

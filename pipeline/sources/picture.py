@@ -100,7 +100,7 @@ def turn_of(frame: Any) -> Turn:
     """What an av.VideoFrame says about how it was held."""
     try:
         matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-    except ValueError:  # PyAV can list no side data where one kind is newer than it: a JPEG's EXIF
+    except ValueError:  # PyAV can list no side data where one kind is newer than it
         quarters = round(frame.rotation / 90.0) % 4  # counter-clockwise
         return (UPRIGHT, Turn(True, False, True), Turn(False, True, True), Turn(True, True, False))[quarters]
     return UPRIGHT if matrix is None else Turn.from_matrix(struct.unpack("=9i", bytes(matrix)))
