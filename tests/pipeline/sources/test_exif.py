@@ -33,6 +33,7 @@ def test_every_orientation_is_shown_as_opencv_shows_it(orientation: int, order: 
     picture = held(jpeg(0, (48, 64)), orientation, order)
     expected = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     stored = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert stored is not None
     np.testing.assert_array_equal(jpeg_turn(picture).apply(stored), expected)
 
 
