@@ -77,7 +77,7 @@ def annotator(video: Path, config: EngineConfig) -> Callable[[Path], int]:
     def run(folder: Path) -> int:
         source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
         stages = StagesConfig.from_settings(load_settings(), config.model_dir)
-        job = AnnotateJob(video, folder / "out.mp4", folder / "out.jsonl", config, stages)
+        job = AnnotateJob(SourceUrl.from_path(video), folder / "out.mp4", folder / "out.jsonl", config, stages)
         sink = FileSink(job, stages.clip.length)
         run_stream(source, LocalInference(engine, config.model), build_stages(stages), sink)
         sink.close()

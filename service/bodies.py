@@ -17,6 +17,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
+SnapshotS = Annotated[float, Field(ge=0.05, le=3600, allow_inf_nan=False)]
 TierName = Literal["auto", "full", "light"]
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
@@ -47,6 +48,7 @@ class StreamCreate(Request):
     transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP media")
     pace: Literal["fast", "realtime"] = Field("fast", description="files: as fast as possible, or as recorded")
     loop: bool = Field(False, description="files: begin again at the end")
+    snapshot_s: SnapshotS = Field(1.0, description="http: seconds between pictures of a camera that sends single ones")
     tier: TierName = Field(
         "auto",
         description="which of the model's networks: its own, the lighter one, or what the machine can afford",
@@ -68,10 +70,13 @@ class StreamPatch(Request):
     transport: Literal["tcp", "udp"] | None = None
     pace: Literal["fast", "realtime"] | None = None
     loop: bool | None = None
+    snapshot_s: SnapshotS | None = None
     tier: TierName | None = None
     enabled: bool | None = Field(None, description="false stops the stream and keeps it")
 
-    @field_validator("url", "name", "model", "record", "transport", "pace", "loop", "tier", "enabled", mode="before")
+    @field_validator(
+        "url", "name", "model", "record", "transport", "pace", "loop", "snapshot_s", "tier", "enabled", mode="before"
+    )
     @classmethod
     def _not_null(cls, value: Any) -> Any:
         if value is None:
@@ -118,6 +123,7 @@ class Stream(BaseModel):
     transport: str = Field(examples=["tcp"])
     pace: str = Field(examples=["fast"])
     loop: bool
+    snapshot_s: float = Field(examples=[1.0])
     tier: TierName
     enabled: bool
     created_at: str = Field(examples=["2026-05-04T03:02:01.123Z"])
@@ -240,7 +246,7 @@ def to_stream(record: StreamRecord, status: StreamStatus) -> Stream:
     )
 
 
-_ASKED = ("id", "name", "model", "record", "transport", "pace", "loop", "tier", "enabled")
+_ASKED = ("id", "name", "model", "record", "transport", "pace", "loop", "snapshot_s", "tier", "enabled")
 _NOW = (
     *("code", "reason", "detection_stride", "label_age_ms", "hop_effective"),
     *("tracks", "restarts", "recording"),

@@ -102,6 +102,7 @@ class StreamRegistry:
             loop=asked.loop if source.options.loop is None else source.options.loop,
             created_at=time.time(),
             tier=asked.tier,
+            snapshot_s=asked.snapshot_s,
         )
         await self._catalogue.check(record.model, record.actions, record.tier)
         async with self._lock(record.id):  # a DELETE between row and start would leave a running stream without a row

@@ -291,6 +291,7 @@ def stream_setup(settings: Settings, stream: StreamRecord, inference: str) -> St
         media_roots=tuple(settings.media_roots),
         hls_hosts=tuple(settings.hls_hosts),
         max_pixels=settings.max_pixels,
+        snapshot_s=stream.snapshot_s,
     )
     folder = (settings.recordings_dir / stream.id).resolve()
     recording = RecordingSetup(folder, settings.segment_s, settings.recordings_min_free_mb << 20)

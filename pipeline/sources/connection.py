@@ -6,13 +6,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.frame_slot import FrameSlot
 from pipeline.sources import words
-from pipeline.sources.decoder import OpenVideo
 from pipeline.sources.options import SourceOptions
+from pipeline.sources.picture import Picture
+from pipeline.sources.reader import Reader, open_reader
 from pipeline.sources.timestamps import BELIEVED, ClockPoint, MediaClock
 from pipeline.sources.url import SourceUrl
 
@@ -25,7 +25,7 @@ _FILE_PATIENCE = 5.0  # a disk may be this many times slower than a camera befor
 class Stamped:
     """A decoded picture, not yet converted: a dropped one costs no conversion."""
 
-    picture: Any  # av.VideoFrame
+    picture: Picture
     index: int
     time_s: float
     epoch: int
@@ -44,7 +44,7 @@ class Connection:
         self, url: SourceUrl, options: SourceOptions, after: ClockPoint | None = None, first_index: int = 0
     ) -> None:
         self.slot: FrameSlot[Stamped] = FrameSlot()
-        self.video: OpenVideo | None = None  # set once open
+        self.video: Reader | None = None  # set once open
         self.decoded = 0
         self.point = after  # where media time stands
         self.clock = BELIEVED  # what media time follows
@@ -82,10 +82,10 @@ class Connection:
             # PyAV applies the limit twice: to the connection and to finding the streams.
             limit_s = patience * (2 * options.open_timeout_s + 1.0)
             return words.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
-        stale_s = patience * options.stale_after_s
+        stale_s = patience * options.stale_after_s + video.quiet_s
         if now_s - max(video.packet_s, self._picture_s or self._opened_s) > stale_s:
             return words.timed_out(self._url, stale_s)
-        waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s
+        waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s + video.quiet_s
         if self._picture_s is not None:
             waiting_since_s, limit_s = self._picture_s, stale_s
         return words.undecodable(self._url) if now_s - waiting_since_s > limit_s else None
@@ -100,9 +100,9 @@ class Connection:
 
     def _read(self) -> SourceError | None:
         """Open and decode to the end. → why it ended, None for a file's proper end."""
-        video: OpenVideo | None = None
+        video: Reader | None = None
         try:
-            video = OpenVideo(self._url, self._options)
+            video = open_reader(self._url, self._options, lambda: self.slot.closed)
             self.video, self._opened_s = video, time.monotonic()
             self._decode(video)
         except SourceError as error:
@@ -114,11 +114,11 @@ class Connection:
             return words.ended(self._url)
         return None if self.decoded else words.no_pictures(self._url)
 
-    def _decode(self, video: OpenVideo) -> None:
+    def _decode(self, video: Reader) -> None:
         clock = MediaClock(video.live, video.period_s, self.point)
-        for picture, pts_s in video.pictures():
+        for picture in video.pictures():
             arrival_s = time.monotonic()
-            time_s, epoch = clock.stamp(pts_s, (picture.height, picture.width), arrival_s)
+            time_s, epoch = clock.stamp(picture.pts_s, picture.size_hw, arrival_s)
             item = Stamped(picture, self._first_index + self.decoded, time_s, epoch, arrival_s, time.time())
             if self.slot.closed:
                 return

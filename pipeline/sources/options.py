@@ -51,6 +51,7 @@ class SourceOptions:
     failed_retry_s: float = 60.0
     believe_after_s: float = 30.0  # "no such path" from a server that just restarted is believed only then
     max_pixels: int = 4096 * 2304
+    snapshot_s: float = 1.0  # from one request to the next of a camera that answers with single pictures
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
@@ -61,3 +62,5 @@ class SourceOptions:
         times = (self.open_timeout_s, self.read_timeout_s, self.stale_after_s, self.first_frame_s, self.failed_retry_s)
         if min(times) <= 0 or self.max_pixels <= 0:
             raise ValueError("expected time limits and max_pixels above 0")
+        if not 0.05 <= self.snapshot_s <= 3600:
+            raise ValueError(f"expected snapshot_s between 0.05 and 3600, got {self.snapshot_s}")

@@ -16,8 +16,8 @@ from pipeline.entities import Frame
 from pipeline.errors import SourceError
 from pipeline.sources import words
 from pipeline.sources.connection import Connection, Stamped
-from pipeline.sources.decoder import to_rgb
 from pipeline.sources.options import Backoff, SourceOptions
+from pipeline.sources.picture import to_rgb
 from pipeline.sources.state import OnState, SourceLife, SourceState
 from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, Pacer
 from pipeline.sources.url import SourceUrl
@@ -120,7 +120,7 @@ class VideoSource:
                 duration_s=duration_s,
                 frame_count=frame_count,
                 clock=connection.clock if connection and connection.decoded else self._clock,
-                quiet_s=(self._patience - 1.0) * self._options.stale_after_s,
+                quiet_s=(self._patience - 1.0) * self._options.stale_after_s + (video.quiet_s if video else 0.0),
             )
 
     def _frames(self) -> Iterator[Frame]:

@@ -58,7 +58,15 @@ _BY_ERRNO = {
 }
 
 _NOT_ALLOWED = _Meaning(
-    "not_allowed", True, "{place} has a container format, or names a protocol, that is not allowed (a playlist?)"
+    "not_allowed",
+    True,
+    "{place} sends something that is not read here: expected RTSP, MPEG-TS, MP4, Matroska, AVI, FLV or JPEG pictures",
+)
+_NO_SUCH_ADDRESS = _Meaning(
+    "unreachable",
+    False,
+    "the address of {place} cannot be used: an IPv6 address of the own network (fe80::…) needs the name of this "
+    "machine's network interface behind %25, as in [fe80::1%25eth0]; no other address has one",
 )
 _NO_RTSP = _Meaning("unreadable", False, "{place} does not speak RTSP, or broke off")
 _UNRESOLVED = _Meaning("unresolved", False, "the host name of {place} is unknown")
@@ -74,6 +82,8 @@ def explain_open(error: BaseException, url: SourceUrl, out_of_time: bool) -> Sou
         return _worded(_Meaning("timed_out", False, "{place} does not answer in time"), url)
     # FFmpeg answers "invalid argument" for a format outside the white list, "protocol not found" for a protocol.
     refused = (av.error.ArgumentError, av.error.ProtocolNotFoundError, av.error.DemuxerNotFoundError)
+    if isinstance(error, av.error.ArgumentError) and _is_scoped(url.host):
+        return _worded(_NO_SUCH_ADDRESS, url)
     if isinstance(error, refused):
         return _worded(_NOT_ALLOWED, url)
     if isinstance(error, av.error.InvalidDataError) and url.scheme in ("rtsp", "rtsps"):
@@ -130,6 +140,16 @@ def ended_early(url: SourceUrl, got_s: float, duration_s: float) -> SourceError:
     return _worded(_Meaning("ended", True, text), url)
 
 
+def undecodable_tail(url: SourceUrl, packets: int) -> SourceError:
+    text = f"the end of {{place}} is damaged or of another codec: its last {packets} packets cannot be decoded"
+    return _worded(_Meaning("unreadable", True, text), url)
+
+
+def not_video(url: SourceUrl, kind: str | None, code: str = "unreadable") -> SourceError:
+    """``kind``: what came instead, in words, where that is known."""
+    return _worded(_Meaning(code, True, f"{{place}} sends {kind or 'no picture'} where video is expected"), url)
+
+
 def old_ffmpeg(url: SourceUrl) -> SourceError:
     text = "{place} cannot be read safely: this FFmpeg follows HTTP redirects anywhere; PyAV 17.1 or newer is needed"
     return _worded(_Meaning("not_allowed", True, text), url)
@@ -141,6 +161,11 @@ def moved(url: SourceUrl) -> SourceError:
 
 def _worded(meaning: _Meaning, url: SourceUrl) -> SourceError:
     return SourceError(meaning.code, meaning.text.replace("{place}", url.place), permanent=meaning.permanent)
+
+
+def _is_scoped(host: str | None) -> bool:
+    """Whether an address is only good together with a network interface, or names one (RFC 4007)."""
+    return host is not None and ("%" in host or host.lower().startswith("fe80:"))
 
 
 def _resolves(host: str) -> bool:

@@ -1,12 +1,15 @@
-"""``actoscope annotate``: one video file → an overlay video and its messages."""
+"""``actoscope annotate``: a video file or a camera → an overlay video and its messages."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.sources.url import ALLOWED_SCHEMES, SourcePolicy, SourceUrl
+from pipeline.sources.video_source import SourceOptions
 from service.budget.plan import QUICK_FILE
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
 from service.commands.options import positive
@@ -15,13 +18,22 @@ from service.commands.progress import ProgressBar
 from service.commands.runtime_option import add_runtime
 from service.configuration import EngineConfig, StagesConfig
 from service.offline.annotate import AnnotateJob, annotate
-from service.settings import load_settings
+from service.settings import Settings, load_settings
+
+_NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("video", type=Path)
-    parser.add_argument("--output", type=Path, help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it")
+    parser.add_argument("video", help="a file, or a URL that the service takes (rtsp, http, file, v4l2, usb)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it, HOST.actoscope.mp4 here for a camera",
+    )
     parser.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
+    parser.add_argument(
+        "--seconds", type=positive_seconds, default=float("inf"), help="end after so much of the video (default: all)"
+    )
     parser.add_argument("--model", help="folder name in the weights directory")
     parser.add_argument(
         "--tier",
@@ -34,26 +46,57 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def positive_seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text}")
+    return seconds
+
+
 def run(arguments: argparse.Namespace) -> int:
-    done = annotate(_job(arguments), ProgressBar("frame", arguments.quiet))
+    done = annotate(_job(arguments), ProgressBar("frame", arguments.quiet), _complain)
     note = " (interrupted)" if done.interrupted else ""
     say(f"{done.frames} frames{note} → {', '.join(map(str, done.written)) or 'nothing written'}")
     if done.no_labels is not None:
         say(f"no labels: {done.no_labels}")
     if done.problem is not None:
-        print(f"actoscope: {done.problem}; the files hold what came before", file=sys.stderr)
+        _complain(f"{done.problem}; the files hold what came before")
         return EXIT_FAILED
     return EXIT_INTERRUPTED if done.interrupted else 0
 
 
+def _complain(what: str) -> None:
+    print(f"actoscope: {what}", file=sys.stderr)
+
+
 def _job(arguments: argparse.Namespace) -> AnnotateJob:
-    video: Path = arguments.video
-    output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     settings = load_settings()
+    source = source_of(arguments.video, settings)
+    output = arguments.output or default_output(source, arguments.video)
     engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
+    stages = replace(stages, adaptive=source.is_live or source.options.pace == "realtime")
+    options = SourceOptions(max_pixels=settings.max_pixels)
+    job = AnnotateJob(source, output, arguments.events, engine, stages, seconds=arguments.seconds, options=options)
     if not light:
-        return AnnotateJob(video, output, arguments.events, engine, stages)
+        return job
     stages = stages.lighter()
-    return AnnotateJob(video, output, arguments.events, replace(engine, model=stages.model), stages, QUICK_FILE)
+    return replace(job, engine=replace(engine, model=stages.model), stages=stages, plan=QUICK_FILE)
+
+
+def source_of(text: str, settings: Settings) -> SourceUrl:
+    """What a person at this machine names: a file wherever it lies, or a URL. Raises SourceUrlError."""
+    if Path(text).exists() or ("://" not in text and text.partition(":")[0].lower() not in ALLOWED_SCHEMES):
+        return SourceUrl.from_path(text)
+    hosts = frozenset(settings.hls_hosts)
+    return SourceUrl.parse(text, SourcePolicy((Path("/"),), hosts, settings.max_pixels))
+
+
+def default_output(source: SourceUrl, named: str) -> Path:
+    """Beside a file, under the name by which it was given; in the present folder for a camera."""
+    if source.scheme == "file" and source.path is not None:
+        video = source.path if named.lower().startswith("file:") else Path(named)
+        return video.with_name(f"{video.stem}.actoscope.mp4")
+    camera = source.place if source.path is None else source.path.name
+    return Path(f"{_NO_FILE_NAME.sub('-', camera).strip('-')}.actoscope.mp4")

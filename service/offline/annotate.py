@@ -1,15 +1,16 @@
-"""``actoscope annotate``: the straight line on a file, in one process, every frame, into a video and messages."""
+"""``actoscope annotate``: the straight line on a file or camera, in one process, into a video and messages."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import json
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -17,7 +18,7 @@ from typing import IO, Any
 from pipeline.entities import ActionEvent, Frame, FrameResult
 from pipeline.errors import SourceError
 from pipeline.sources.url import SourceUrl
-from pipeline.sources.video_source import SourceOptions, VideoSource
+from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
 from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference
@@ -29,6 +30,7 @@ from service.wire_messages import to_action_message, to_tracks_message
 
 Tell = Callable[[int, int | None], None]  # frames done, frames in all if that is known
 Progress = AbstractContextManager[Tell]
+Notice = Callable[[str], None]  # hears why a camera is away
 
 
 class OutputError(ServiceError, OSError):
@@ -37,14 +39,24 @@ class OutputError(ServiceError, OSError):
 
 @dataclass(frozen=True)
 class AnnotateJob:
-    """One file to annotate, as ``plan`` says. ``output`` and ``events`` may be None; what exists there is replaced."""
+    """One source to annotate, as ``plan`` says. ``output`` and ``events`` may be None; what exists there is replaced.
 
-    video: Path
+    ``seconds``: of media time, then it ends; a camera has no other end than this and Ctrl-C.
+    """
+
+    source: SourceUrl
     output: Path | None
     events: Path | None
     engine: EngineConfig
     stages: StagesConfig
     plan: Plan = EVERYTHING
+    seconds: float = math.inf
+    options: SourceOptions = field(default_factory=SourceOptions)
+
+    @property
+    def name(self) -> str:
+        """What the messages call the stream."""
+        return self.source.place if self.source.path is None else self.source.path.name
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,12 @@ class FileSink:
     def __init__(self, job: AnnotateJob, buffer_size: int) -> None:
         self._job = job
         self._buffer_size = buffer_size
-        self._stream_id = job.video.name
+        self._stream_id = job.name
         self._video: OverlayWriter | None = None
         self._events: IO[str] | None = None
         self.frames = 0
         self._targets = [path for path in (job.output, job.events) if path is not None]
-        check_targets(job.video, self._targets)
+        check_targets(job.source.path, self._targets)
         try:
             for path in self._targets:
                 _reserve(path)
@@ -133,9 +145,9 @@ class FileSink:
             _part(path).unlink(missing_ok=True)
 
 
-def check_targets(video: Path, targets: Sequence[Path]) -> None:
+def check_targets(video: Path | None, targets: Sequence[Path]) -> None:
     """Raises OutputError where a target is a folder, the video itself or another target, or has no folder."""
-    taken = {video.resolve()}
+    taken: set[Path] = set() if video is None else {video.resolve()}
     for path in targets:
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
@@ -158,22 +170,44 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
-    """Runs the whole file, or up to Ctrl-C or the place where it is damaged: the files hold what came before.
+class _Watch:
+    """Hears of the source's state: what is wrong before a first picture ends the job, later losses are waited out."""
+
+    def __init__(self, notice: Notice) -> None:
+        self._notice = notice
+        self._has_run = False
+        self.failure: SourceError | None = None
+        self.give_up: Callable[[], None] = lambda: None
+
+    def __call__(self, state: SourceState, code: str | None, reason: str) -> None:
+        if state is SourceState.RUNNING:
+            self._has_run = True
+        elif state is SourceState.FAILED or (state is SourceState.RECONNECTING and not self._has_run):
+            self.failure = SourceError(code or "unreadable", reason, permanent=state is SourceState.FAILED)
+            self.give_up()
+        elif state is SourceState.RECONNECTING:
+            self._notice(f"{reason}; it is tried again")
+
+
+def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice = lambda _: None) -> Annotated:
+    """Runs the whole source, or up to Ctrl-C or the place where it is damaged: the files hold what came before.
 
     ``progress`` is entered once the models are loaded.
-    Raises SourceUrlError or SourceError when no picture can be read, OutputError when a file cannot be written, both
-    before models are loaded; and whatever loading the models raises. No file is written then.
+    Raises SourceError when no picture can be read, OutputError when a file cannot be written, both before models are
+    loaded; and whatever loading the models raises. No file is written then.
     """
-    source = VideoSource(SourceUrl.from_path(job.video), SourceOptions(), lambda *_: None)
+    watch = _Watch(notice)
+    source = VideoSource(job.source, job.options, watch)
+    watch.give_up = source.stop
     sink = FileSink(job, job.stages.clip.length)
     interrupted = threading.Event()
-    problem = no_labels = None
+    no_labels = None
     try:
-        frames = _begun(source)
+        frames = _begun(source, watch)
         engine = InferenceEngine(job.engine)
         with _stop_on_ctrl_c(source, interrupted), progress or contextlib.nullcontext(_tell_nobody) as tell:
-            told = _telling(frames, source.stats().frame_count, tell)
+            timely = itertools.takewhile(lambda frame: frame.time_s < job.seconds, frames)
+            told = _telling(timely, source.stats().frame_count, tell)
             inference = LocalInference(engine, job.engine.model, job.plan)
             stages = build_stages(job.stages)
             run_stream(told, inference, stages, sink)
@@ -181,19 +215,20 @@ def annotate(job: AnnotateJob, progress: Progress | None = None) -> Annotated:
     except SourceError as error:
         if sink.frames == 0:
             raise
-        problem = error.message
+        watch.failure = error
     finally:
         source.stop()
         written = sink.close()
+    problem = watch.failure.message if watch.failure else None
     return Annotated(sink.frames, written, interrupted.is_set(), problem, no_labels)
 
 
-def _begun(source: VideoSource) -> Iterator[Frame]:
-    """Reads the first frame at once, so that a file that is no video is told of before models are loaded."""
+def _begun(source: VideoSource, watch: _Watch) -> Iterator[Frame]:
+    """Reads the first frame at once, so that a source that is no video is told of before models are loaded."""
     frames = iter(source)
     first = next(frames, None)
     if first is None:
-        raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
+        raise watch.failure or SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
     return itertools.chain([first], frames)
 
 

@@ -162,6 +162,7 @@ class SourceSetup:
     media_roots: tuple[Path, ...]
     hls_hosts: tuple[str, ...]
     max_pixels: int
+    snapshot_s: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,13 @@ def source_url(setup: SourceSetup) -> SourceUrl:
 
 
 def source_options(setup: SourceSetup) -> SourceOptions:
-    return SourceOptions(transport=setup.transport, pace=setup.pace, loop=setup.loop, max_pixels=setup.max_pixels)
+    return SourceOptions(
+        transport=setup.transport,
+        pace=setup.pace,
+        loop=setup.loop,
+        max_pixels=setup.max_pixels,
+        snapshot_s=setup.snapshot_s,
+    )
 
 
 def is_unhurried(url: SourceUrl, setup: SourceSetup) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -93,7 +94,17 @@ class SegmentWriter:
     def _to_yuv(self, image: Image) -> av.VideoFrame:
         height, width = self._size_hw
         if (image.shape[0] & ~1, image.shape[1] & ~1) != self._size_hw:
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(image.dtype)
+            image = _fitted(image, self._size_hw)
         # OpenCV's conversion takes a third of the time of FFmpeg's.
         planes = cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2YUV_I420)  # uint8 (H × 3/2, W)
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def _fitted(image: Image, size_hw: tuple[int, int]) -> Image:
+    """uint8 (H, W, 3) → uint8 (*size_hw, 3), not stretched: black beside or above a picture of another shape."""
+    scale = min(size_hw[0] / image.shape[0], size_hw[1] / image.shape[1])
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    top, left = (size_hw[0] - height) // 2, (size_hw[1] - width) // 2
+    fitted = np.zeros((*size_hw, 3), np.uint8)
+    fitted[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return fitted

@@ -40,6 +40,7 @@ class StreamRecord:
     created_at: float = 0.0  # Unix time
     finished_at: float | None = None
     tier: str = "auto"
+    snapshot_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

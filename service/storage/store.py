@@ -100,7 +100,7 @@ class Store:
         options = {name: getattr(record, name) for name in _OPTIONS}
         options["actions"] = None if record.actions is None else dict(record.actions)
         options["finished_at"] = record.finished_at
-        options["tier"] = record.tier
+        options |= {"tier": record.tier, "snapshot_s": record.snapshot_s}
         return {
             "id": record.id,
             "name": record.name,
@@ -128,8 +128,9 @@ class Store:
             **options,
             enabled=row.enabled,
             created_at=row.created_at,
-            finished_at=row.options.get("finished_at"),  # rows of older versions have none, nor a tier
+            finished_at=row.options.get("finished_at"),  # rows of older versions have neither it nor those
             tier=row.options.get("tier", "auto"),
+            snapshot_s=row.options.get("snapshot_s", 1.0),
         )
 
     # -- messages and events

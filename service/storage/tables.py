@@ -25,7 +25,7 @@ class StreamRow(Base):
     url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox
     url_redacted: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier, snapshot_s
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[float] = mapped_column(Float(53))
 

@@ -11,6 +11,7 @@ import av
 import pytest
 
 from tests.e2e.conftest import CACHE
+from tests.support.http_camera import HttpCamera
 from tests.support.media import write_audio
 from tests.support.places import REPOSITORY
 from tests.support.service import SAMPLE, wait_for
@@ -103,6 +104,48 @@ def test_every_frame_is_in_the_output_at_its_time_and_in_the_messages(tmp_path: 
 def test_output_lies_beside_the_video_when_none_is_named(tmp_path: Path):
     video = excerpt(tmp_path / "street.mp4", frames=3)
     status, _, err = run(tmp_path, video, "--quiet")
+    assert (status, err) == (0, "")
+    assert len(times(tmp_path / "street.actoscope.mp4")) == 3
+
+
+def test_camera_is_annotated_until_the_time_asked_for(tmp_path: Path):
+    events = tmp_path / "out.jsonl"
+    with HttpCamera(tmp_path, pictures_a_second=10) as camera:
+        output = REPOSITORY / f"127.0.0.1-{camera.port}.actoscope.mp4"
+        try:
+            url = camera.url("/mjpeg", "viewer:c4n4ry")
+            status, out, err = run(tmp_path, url, "--events", events, "--seconds", 1.5, "--quiet")
+            assert (status, err) == (0, "")
+            assert output.name in out and "c4n4ry" not in out
+            shown = times(output)
+        finally:
+            output.unlink(missing_ok=True)
+    assert 1 <= len(shown) <= 20
+    assert shown[-1] < 1.5
+    assert len([message for message in messages(events) if message["type"] == "tracks"]) == len(shown)
+    assert "c4n4ry" not in events.read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://viewer:c4n4ry@127.0.0.1:9/cam", "nothing accepts connections at 127.0.0.1:9"),
+        ("usb:219", "there is no /dev/video219"),
+        ("ftp://127.0.0.1/v.mp4", "expected a URL with one of the schemes rtsp"),
+        ("file:///nowhere/v.mp4", "there is none at this path"),
+    ],
+)
+def test_camera_that_cannot_be_read_gives_one_line(tmp_path: Path, url: str, reason: str):
+    status, out, err = run(tmp_path, url, "--output", tmp_path / "out.mp4")
+    assert (status, out) == (1, "")
+    assert err.startswith("actoscope: ") and err.count("\n") == 1, err
+    assert reason in err and "c4n4ry" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_file_url_is_annotated_as_a_file(tmp_path: Path):
+    video = excerpt(tmp_path / "street.mp4", frames=3)
+    status, _, err = run(tmp_path, video.as_uri() + "?pace=fast", "--quiet")
     assert (status, err) == (0, "")
     assert len(times(tmp_path / "street.actoscope.mp4")) == 3
 

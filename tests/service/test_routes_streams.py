@@ -65,6 +65,15 @@ def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(api: RunningApi)
     assert (watched.url.get_secret_value(), watched.pace, watched.loop) == (url.partition("?")[0], "realtime", True)
 
 
+def test_interval_of_snapshots_is_kept_shown_and_changed(api: RunningApi):
+    stream = api.add("http://127.0.0.1:9/snapshot.jpg", snapshot_s=0.5)
+    assert (stream["snapshot_s"], api.supervisor.running[stream["id"]].snapshot_s) == (0.5, 0.5)
+    changed = api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 2}).json()
+    assert (changed["snapshot_s"], api.supervisor.running[stream["id"]].snapshot_s) == (2.0, 2.0)
+    assert api.add("http://127.0.0.1:9/other.jpg")["snapshot_s"] == 1.0
+    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 0}), 422)
+
+
 def test_pace_and_loop_of_a_file_url_can_be_changed(api: RunningApi):
     stream = api.add(file_url(api) + "?pace=realtime&loop=true")
     path = f"/v1/streams/{stream['id']}"

@@ -35,13 +35,22 @@ def write_video(
     b_frames: int = 0,
     gop: int = 10,
     container: str | None = None,
+    pixel_aspect: Fraction | None = None,
+    audio_s: float = 0.0,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """Write ``frames`` pictures at ``rate`` a second, or at ``times_s``. → path."""
-    with av.open(str(path), "w", format=container) as out:
+    """Write ``frames`` pictures at ``rate`` a second, or at ``times_s``; silence of ``audio_s`` beside. → path.
+
+    ``options`` are the muxer's.
+    """
+    with av.open(str(path), "w", format=container, options=options or {}) as out:
         stream = out.add_stream(codec, rate=rate)
+        sound = _sound_track(out, path) if audio_s else None
         stream.width, stream.height = size_hw[1], size_hw[0]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = gop
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if codec == "libx264":
             stream.codec_context.time_base = TIME_BASE
             stream.options = {"preset": "ultrafast", "bf": str(b_frames), "x264-params": f"bframes={b_frames}"}
@@ -54,7 +63,26 @@ def write_video(
             frame.time_base, frame.pts = base, round(Fraction(time_s) / base)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+        if sound is not None:
+            _write_silence(out, sound, audio_s)
     return path
+
+
+def _sound_track(out: av.container.OutputContainer, path: Path) -> av.AudioStream:
+    codec = {".webm": "libopus", ".asf": "mp2"}.get(path.suffix, "aac")
+    track: av.AudioStream = out.add_stream(codec, rate=48000 if codec == "libopus" else 44100, layout="mono")
+    return track
+
+
+def _write_silence(out: av.container.OutputContainer, track: av.AudioStream, seconds: float) -> None:
+    rate, size = track.codec_context.sample_rate, 960
+    kind = track.codec_context.format.name
+    silence = np.zeros((1, size), np.int16 if kind.startswith("s16") else np.float32)
+    for index in range(round(seconds * rate / size)):
+        frame = av.AudioFrame.from_ndarray(silence, format=kind, layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, index * size, Fraction(1, rate)
+        out.mux(track.encode(frame))
+    out.mux(track.encode(None))
 
 
 def write_audio(path: Path, seconds: float = 1.0) -> Path:

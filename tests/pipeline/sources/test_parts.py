@@ -108,7 +108,10 @@ def test_finish_lets_waiting_items_out_first() -> None:
     assert slot.error is error
 
 
-@pytest.mark.parametrize("wrong", [{"transport": "http"}, {"pace": "slow"}, {"open_timeout_s": 0.0}, {"max_pixels": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"transport": "http"}, {"pace": "slow"}, {"open_timeout_s": 0.0}, {"max_pixels": 0}, {"snapshot_s": 0}],
+)
 def test_senseless_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         SourceOptions(**wrong)

@@ -156,6 +156,18 @@ def test_segment_keeps_uneven_times(tmp_path: Path, street: list[Image]) -> None
     assert heard.segments[0].start_s == pytest.approx(7.0)
 
 
+def test_picture_of_another_shape_is_fitted_not_stretched(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "v.mp4", (120, 160))
+    writer.write(np.zeros((120, 160, 3), np.uint8), 0.0)
+    writer.write(np.full((120, 320, 3), 200, np.uint8), 0.04)  # twice as wide: half as high, black above and below
+    writer.close()
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        *_, last = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+    assert last.shape == (120, 160, 3)
+    assert last[60].min() > 150
+    assert max(last[20].max(), last[100].max()) < 60
+
+
 @pytest.mark.parametrize("size_hw", [(241, 321), (240, 321), (241, 320), (16, 16), (3, 2)])
 def test_write_pictures_of_odd_size(tmp_path: Path, size_hw: tuple[int, int]) -> None:
     heard = Heard()

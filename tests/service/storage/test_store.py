@@ -35,6 +35,7 @@ STREAM = StreamRecord(
     model="i3d",
     actions={"squat": 0.5},
     record=True,
+    snapshot_s=2.5,
     created_at=1_777_000_000.25,
 )
 

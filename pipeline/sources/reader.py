@@ -1,0 +1,90 @@
+"""Opens whatever a URL leads to, and what can be asked of it then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from pipeline.errors import SourceError
+from pipeline.sources.decoder import OpenVideo
+from pipeline.sources.http_answer import HttpAnswer, why_no_video
+from pipeline.sources.jpeg_camera import JpegCamera
+from pipeline.sources.options import SourceOptions
+from pipeline.sources.picture import Picture
+from pipeline.sources.url import HLS_SUFFIXES, SourceUrl
+
+
+class Reader(Protocol):
+    """One open source. ``pictures`` and ``close`` are for the thread that opened it; the rest may be read anywhere."""
+
+    @property
+    def live(self) -> bool:
+        """Whether the end of the data is a failure."""
+
+    @property
+    def period_s(self) -> float:
+        """Seconds a picture, as declared."""
+
+    @property
+    def duration_s(self) -> float | None: ...
+
+    @property
+    def frame_count(self) -> int | None: ...
+
+    @property
+    def packet_s(self) -> float:
+        """Monotonic time at which something came last."""
+
+    @property
+    def quiet_s(self) -> float:
+        """How long it may be silent by its nature."""
+
+    @property
+    def corrupt(self) -> int:
+        """Packets and pictures that were thrown away as damaged."""
+
+    def pictures(self) -> Iterator[Picture]:
+        """Raises SourceError."""
+
+    def close(self) -> None: ...
+
+
+def open_reader(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> Reader:
+    """``unwanted`` is asked while nothing happens, and ends the waiting. Raises SourceError."""
+    video = None if _may_be_jpeg(url) else _try_video(url, options)
+    if isinstance(video, SourceError) and not _tells_little(video, url):
+        raise video
+    if isinstance(video, OpenVideo):
+        return video
+    answer = HttpAnswer(url, options)
+    try:
+        if answer.sends_jpeg():
+            return JpegCamera(url, options, answer, unwanted)
+    except BaseException:
+        answer.close()
+        raise
+    answer.close()
+    video = video or _try_video(url, options)
+    if isinstance(video, SourceError):
+        raise why_no_video(url, answer.head, video)
+    return video
+
+
+def _may_be_jpeg(url: SourceUrl) -> bool:
+    """Only then is a look at the first bytes worth a request of its own."""
+    network = url.scheme in ("http", "https") and url.is_live
+    return network and PurePosixPath(urlsplit(url.reveal()).path).suffix.lower() not in HLS_SUFFIXES
+
+
+def _try_video(url: SourceUrl, options: SourceOptions) -> OpenVideo | SourceError:
+    try:
+        return OpenVideo(url, options)
+    except SourceError as error:
+        return error
+
+
+def _tells_little(problem: SourceError, url: SourceUrl) -> bool:
+    """Whether a look at what the server sends can say more than FFmpeg does."""
+    return url.scheme in ("http", "https") and problem.code in ("unreadable", "not_allowed")
