@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 class StartTurns:
     """At most ``most`` processes (default: one a core) are between their start and their first report.
 
-    Of 64 that start at once each would be so late with its first word that it is taken for hung and killed, and
-    started again beside all the others.
+    64 that start at once take the cores from the API itself, which answers nobody until the last of them runs; and on a
+    slower machine the watchdog would take them for hung before their first word.
     """
 
     def __init__(self, most: int | None = None) -> None:

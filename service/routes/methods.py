@@ -13,7 +13,7 @@ def heads(routers: Iterable[APIRouter]) -> APIRouter:
     """→ HEAD for every GET of ``routers`` (RFC 9110, 9.3.2). The server leaves the body out."""
     answers = APIRouter(include_in_schema=False)
     for route in _routes(routers):
-        if "GET" in route.methods:
+        if "GET" in (route.methods or ()):
             answers.add_api_route(route.path, route.endpoint, methods=["HEAD"], response_class=route.response_class)
     return answers
 
@@ -23,7 +23,7 @@ class Methods:
 
     def __init__(self, routers: Iterable[APIRouter]) -> None:
         self._known: list[tuple[re.Pattern[str], set[str]]] = [
-            (route.path_regex, route.methods) for route in _routes(routers)
+            (route.path_regex, route.methods or set()) for route in _routes(routers)
         ]
 
     def at(self, path: str) -> list[str]:

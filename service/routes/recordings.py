@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -57,7 +57,7 @@ async def delete_recording(recording: Found, here: Here) -> None:
     await here.recordings.delete(recording)
 
 
-_VIDEO = {
+_VIDEO: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": {"video/mp4": {}}},
     206: {"description": "the range asked for", "content": {"video/mp4": {}}},
     304: {"description": "the client has this very file"},
@@ -72,7 +72,7 @@ async def video(recording: Found, here: Here, request: Request) -> Response:
     return file_answer(request, path, "video/mp4", path.name)
 
 
-_EVENTS = {
+_EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "one message a line", "content": {"application/jsonl": {}}},
     304: {"description": "the client has this very file"},
     **problems(404, 416),

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from service.settings import SettingsError, load_settings
 from tests.service.conftest import URL, RunningApi
@@ -79,11 +80,12 @@ def test_proxy_publishes_everything_the_page_needs(published: Published):
     assert (video.status_code, video.content) == (206, CONTENT[5:10])
     assert client.get(f"{base}/v1/recordings").json()["items"] == [shown]
     # The websocket.
-    with connect(published.ws, origin=published.origin, proxy=None) as socket:
+    with connect(published.ws, origin=Origin(published.origin), proxy=None) as socket:
         assert json.loads(socket.recv())["type"] == "hello"
-    for url, origin, status in ((published.ws, "http://evil.example", 403), (published.ws + "x", None, 404)):
+    refusals = ((published.ws, "http://evil.example", 403), (published.ws + "x", published.origin, 404))
+    for url, origin, status in refusals:
         with pytest.raises(InvalidStatus) as refused:
-            connect(url, origin=origin, proxy=None)
+            connect(url, origin=Origin(origin), proxy=None)
         assert refused.value.response.status_code == status
     problem(client.get(f"{base}/v1/nothing"), 404)
 

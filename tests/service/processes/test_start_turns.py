@@ -78,7 +78,9 @@ def test_turns_are_not_lost_whoever_stops_waiting(cancelled: int):
                 give_back()
 
     async def scenario() -> None:
-        turns, seen = StartTurns(2), []
+        turns = StartTurns(2)
+        seen: list[bool] = []
+        more: list[bool] = []
         tasks = [asyncio.create_task(take(turns, asyncio.Event(), seen)) for _ in range(6)]
         await asyncio.sleep(0)
         for task in tasks[:cancelled]:
@@ -90,7 +92,7 @@ def test_turns_are_not_lost_whoever_stops_waiting(cancelled: int):
             assert first is not None and second is not None
             async with turns.turn(stopping) as third:
                 assert third is None
-            waiting = asyncio.create_task(take(turns, asyncio.Event(), more := []))
+            waiting = asyncio.create_task(take(turns, asyncio.Event(), more))
             await asyncio.sleep(0.05)
             assert more == []
         await waiting
