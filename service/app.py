@@ -12,10 +12,12 @@ from service import errors
 from service.catalogue import Catalogue
 from service.guard import Guard
 from service.hub import Hub
+from service.proxy import BehindProxy
 from service.recording.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
 from service.registry import StreamRegistry
 from service.routes import events, health, models, page, recordings, streams, websocket
 from service.routes.context import Context
+from service.routes.methods import Methods, heads
 from service.settings import Settings
 from service.storage.database import Database
 from service.storage.secret_box import SecretBox
@@ -51,9 +53,12 @@ def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None 
         responses=errors.problems(500),
     )
     app.add_middleware(Guard)
-    errors.install(app)
-    for module in (streams, events, recordings, models, health, websocket, page):
-        app.include_router(module.router)
+    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)  # the outermost
+    routers = [module.router for module in (streams, events, recordings, models, health, page, websocket)]
+    routers.insert(-1, heads(routers))  # the websocket's takes every path
+    errors.install(app, Methods(routers).at)
+    for router in routers:
+        app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
     return app
 

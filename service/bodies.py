@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
+from unicodedata import category
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from service.storage.records import MAX_PAGE, EventRecord, RecordingRecord, StreamRecord
 from service.supervisor_protocol import StreamStatus
@@ -14,7 +15,17 @@ from service.wire_messages import rfc3339
 T = TypeVar("T")
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+# Letters, numbers, punctuation and symbols leave a trace; of these symbols and letters some do not.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def _visible(name: str) -> str:
+    if not any(category(sign)[0] in "LNPS" and sign not in _BLANK for sign in name):
+        raise ValueError("expected a name with at least one sign that can be seen")
+    return name
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE), AfterValidator(_visible)]
 Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
 SnapshotS = Annotated[float, Field(ge=0.05, le=3600, allow_inf_nan=False)]
@@ -264,8 +275,8 @@ def to_event(record: EventRecord) -> Event:
     return Event(**{**{name: getattr(record, name) for name in EventRecord.__slots__}, **times})
 
 
-def to_recording(record: RecordingRecord) -> Recording:
-    path = f"/v1/recordings/{record.id}"
+def to_recording(record: RecordingRecord, root_path: str = "") -> Recording:
+    path = f"{root_path}/v1/recordings/{record.id}"
     return Recording(
         id=record.id,
         stream_id=record.stream_id,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from http import HTTPStatus
 from typing import Any
@@ -82,16 +82,19 @@ def problem_response(problem: Problem, instance: str | None) -> JSONResponse:
     return JSONResponse(problem_body(problem, instance), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Makes every error of the application a problem."""
-    app.add_exception_handler(HTTPException, _on_error)
-    app.add_exception_handler(RequestValidationError, _on_error)
-    app.add_exception_handler(ServiceError, _on_error)
-    app.add_exception_handler(Exception, _on_error)
+def install(app: FastAPI, methods_at: Callable[[str], Sequence[str]]) -> None:
+    """Makes every error of the application a problem. ``methods_at`` says what a path knows, for 405's ``Allow``."""
 
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        problem = to_problem(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+            allowed = methods_at(path)
+            problem = replace(problem, headers={"Allow": ", ".join(allowed)}) if allowed else problem
+        return problem_response(problem, request.url.path)
 
-async def _on_error(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(to_problem(error), request.url.path)
+    for kind in (HTTPException, RequestValidationError, ServiceError, Exception):
+        app.add_exception_handler(kind, on_error)
 
 
 @singledispatch

@@ -21,6 +21,7 @@ MAX_BODY_BYTES = 64 * 1024
 SEND_BUFFER_BYTES = 128 * 1024  # of a websocket
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
 ABORT = "abort"  # in a websocket's state: drops its connection
+_PORTS = {"http": 80, "https": 443}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Admit = Callable[[HTTPConnection], None]
@@ -40,9 +41,21 @@ def check_origin(connection: HTTPConnection) -> None:
     origin = connection.headers.get("origin")
     if origin is None:
         return
-    host = connection.headers.get("host", "")
-    if urlsplit(origin).netloc.lower() != host.lower() or not host:
+    scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"], connection.scope["scheme"])
+    asking = _place(origin)
+    # Behind a proxy that does not say so, https comes in as http. The other way round the page is another one.
+    own = _place(f"{scheme if scheme == 'https' else asking[0]}://{connection.headers.get('host', '')}")
+    if asking != own or not asking[1]:
         raise Forbidden("requests from other web pages are refused")
+
+
+def _place(origin: str) -> tuple[str, str, int | None]:
+    """→ (scheme, host, port); empty where the text is no origin."""
+    try:
+        parts = urlsplit(origin.lower())
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", "", None
 
 
 class Guard:

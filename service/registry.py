@@ -60,9 +60,18 @@ class StreamRegistry:
 
     async def resume(self) -> None:
         """Starts every stream that was running when the service ended; a file that came to its end is not repeated."""
-        for record in await self._store.all_streams():
+        for stored in await self._store.all_streams():
+            record = await self._renamed(stored)
             if record.enabled and record.finished_at is None and record.url.get_secret_value():
                 await self._supervisor.start(record)
+
+    async def _renamed(self, record: StreamRecord) -> StreamRecord:
+        """Older versions named a stream after the end of its path, also where a password stood there."""
+        tail = _path_name(record.url.get_secret_value())
+        if tail and record.name.endswith(f" {tail}") and tail not in record.url_redacted:
+            record = replace(record, name=record.name.removesuffix(f" {tail}"))
+            await self._store.change_stream(record)
+        return record
 
     async def close(self) -> None:
         """Waits for streams that are still being stopped."""
@@ -93,7 +102,6 @@ class StreamRegistry:
             id=new_id("str"),
             name=asked.name or default_name(source),
             url=_without_options(asked.url),
-            url_redacted=source.redacted,
             model=asked.model or self._settings.model,
             actions=asked.actions,
             record=self._settings.record if asked.record is None else asked.record,
@@ -146,7 +154,7 @@ class StreamRegistry:
         options = {"pace": source.options.pace, "loop": source.options.loop}
         url = _without_options(changes["url"])
         given = {name: value for name, value in options.items() if value is not None}
-        return {**changes, "url": url, "url_redacted": source.redacted, **given}
+        return {**changes, "url": url, **given}
 
     async def _apply(self, old: StreamRecord, new: StreamRecord) -> None:
         if not new.enabled:
@@ -233,10 +241,14 @@ def _without_options(url: str) -> SecretStr:
     return SecretStr(text.partition("?")[0] if text[:5].lower() == "file:" else text)
 
 
+def _path_name(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).name
+
+
 def default_name(source: SourceUrl) -> str:
     """→ the host, file or device that a person would call it by."""
     if source.path is not None:
         return source.path.name
-    tail = PurePosixPath(urlsplit(source.full).path).name
+    tail = _path_name(source.full)
     host = source.host or source.scheme
     return f"{host} {tail}" if tail and tail in source.redacted and len(tail) <= 40 else host

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +20,8 @@ from service.errors_base import ServiceError
 
 PREFIX = "ACTOSCOPE_"
 TEST_PREFIX = "ACTOSCOPE_TEST_"  # read by the test suite, in whose environment commands run too
+# Not where our own paths begin: a proxy may take the root path off or leave it.
+_ROOT_PATH = re.compile(r"(?!/(?:v1|web)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -38,6 +42,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface")
     port: int = Field(8000, ge=1, le=65535, description="TCP port to listen on")
+    root_path: str = Field(
+        "", description="Path below which a reverse proxy publishes the service, such as `/cameras` (docs/proxy.md)"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-Host` and `-Proto` are believed",
+    )
     data_dir: Path = Field(Path("data"), description="All state: database, recordings, caches, the key for source URLs")
     weights_dir: Path = Field(
         default_factory=default_weights_dir, description="Folder of the networks, one sub-folder each"
@@ -111,7 +122,27 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line shown")
 
-    @field_validator("media_roots", "hls_hosts", mode="before")
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not _ROOT_PATH.fullmatch(path):
+            raise ValueError(
+                "expected a path such as /cameras: letters, digits and -._~ between slashes, not /v1 or /web"
+            )
+        return path
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise ValueError(f"expected addresses or networks such as 10.0.0.0/8, got {each}") from None
+        return value
+
+    @field_validator("media_roots", "hls_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -207,8 +238,8 @@ def _shown_default(name: str, default: Any) -> str:
     if name == "weights_dir":
         return "weights"
     words = {"detector": "auto", "appearance": "auto", "database_url": "sqlite"}
-    if default is None:
+    if default is None or default == "":
         return words.get(name, "none")
-    if default == ():
-        return "[]"
+    if isinstance(default, tuple):
+        return ",".join(default) or "[]"
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -32,6 +32,7 @@ from service.processes.messages import (
     Trouble,
     unexpected,
 )
+from service.processes.start_turns import StartTurns
 from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
 from service.processes.transport import unix_address
 from service.prometheus import CounterKeeper, Measured, exposition
@@ -64,6 +65,7 @@ class ProcessSupervisor:
         self._runners: dict[str, StreamRunner] = {}
         self._keepers: dict[str, CounterKeeper] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._turns = StartTurns()
         self._unindexed: deque[Segment] = deque(maxlen=MAX_UNINDEXED)
         # A path of a local socket has at most 107 bytes, which a data folder may exceed.
         self._run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
@@ -93,6 +95,7 @@ class ProcessSupervisor:
                 lambda: stream_setup(self._settings, self._records[stream.id], self._address),
                 lambda report: self._on_report(stream.id, report),
                 first,
+                self._turns,
             )
             self._runners[stream.id] = runner
             runner.start()

@@ -1,7 +1,8 @@
 """Where frames come from, as text: parse, check against the operator's policy, and never show a password.
 
 A source URL is user input and holds secrets. ``SourceUrl`` is the only carrier of one: printing it in any way gives
-the redacted form, ``reveal()`` is the one way to the full text. ``redact`` cleans foreign text (log lines, exceptions).
+the redacted form, ``reveal()`` is the one way to the full text. ``redact`` cleans foreign text (log lines, exceptions),
+``shown_url`` a URL that was accepted before.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pipeline.errors import SourceUrlError
+from pipeline.sources.masking import MASK, mask_place
 
-MASK = "***"
 MAX_LENGTH = 2048
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 ALLOWED_SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2", "usb")
@@ -22,12 +23,15 @@ DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 FILE_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 HLS_SUFFIXES = (".m3u8", ".m3u")
 
-# Greedy up to the last "@" of the word: an unescaped "@" or "/" inside a password must not save the rest of it.
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s\"'<>]*@")
-# Cameras also take the password as a query field or inside the path (``/user=admin_password=…``).
-_SECRET_FIELD = re.compile(
-    r"(?i)((?:pass(?:word|wd|phrase)?|pwd|token|secret|auth|signature|sig|api_?key)=)[^\s&\"'<>]+"
+# A URL in any text is the whole word, quotes and all: an unescaped "@", "/" or "'" inside a password must not save the
+# rest of it. Outside of URLs (FFmpeg repeats paths) only fields with telling names can be told from other text.
+_SECRETS = re.compile(
+    r"(?i)(?P<scheme>[a-z][a-z0-9+.-]{0,20}://)(?P<rest>[^\s\"<>]*)"
+    r"|(?P<field>(?:pass(?:word|wd|phrase)?|loginpas|p(?:ass?)?wd?|psw|token|secret|auth[a-z]{0,9}|signature|sig"
+    r"|(?:api|access)?_?key)=)[^\s&\"'<>]+"
 )
+_USER = re.compile(r"[\w.%+-]{0,64}", re.ASCII)
+_PUNCTUATION = "'),.:;!?]}"  # of the text around a URL, where it stands at the end of one
 _DEVICE = re.compile(r"/dev/(?:video\d{1,3}|v4l/by-(?:id|path)/[\w.:+-]+)")
 _USB = re.compile(r"usb:(?://)?(\d{1,3})")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\<>\"]")
@@ -93,15 +97,8 @@ class SourceUrl:
 
     @property
     def redacted(self) -> str:
-        """For people: the user name stays, the password and secret-looking fields become ``***``."""
-        if self.scheme not in NETWORK_SCHEMES:
-            return self.full
-        parts = urlsplit(self.full)
-        userinfo, at, host = parts.netloc.rpartition("@")
-        user, colon, _ = userinfo.partition(":")
-        shown_login = f"{user}:{MASK}" if colon else MASK * bool(at)  # a lone word before the @ may be a token
-        shown = parts._replace(netloc=f"{shown_login}{at}{host}")
-        return _SECRET_FIELD.sub(rf"\1{MASK}", shown.geturl())
+        """For people: the user name stays; the password, and every field not known to be harmless, become ``***``."""
+        return shown_url(self.full)
 
     @property
     def is_live(self) -> bool:
@@ -132,9 +129,34 @@ class SourceUrl:
         return self.redacted
 
 
+def shown_url(text: str) -> str:
+    """A source URL that was accepted before (empty: none is known any more) → what may be shown of it."""
+    scheme, _, rest = text.strip().partition("://")
+    if scheme.lower() not in NETWORK_SCHEMES:
+        return text.strip().partition("?")[0] or MASK  # a file or a device, without what a file URL's query asks for
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    # A lone word before the @ may be a token, and what is no plain word may be anything.
+    shown_login = f"{user if _USER.fullmatch(user) else MASK}:{MASK}" if colon else MASK * bool(at)
+    return f"{scheme.lower()}://{shown_login}{at}{mask_place(place)}"
+
+
 def redact(text: str) -> str:
-    """Any text → the same with the userinfo of every URL and every ``password=…`` field replaced by ``***``."""
-    return _SECRET_FIELD.sub(rf"\1{MASK}", _USERINFO.sub(rf"\1{MASK}@", text))
+    """Any text → the same with ``***`` for the logins and the fields of every URL in it, and for ``password=…``."""
+    return _SECRETS.sub(_redacted, text)
+
+
+def _redacted(match: re.Match[str]) -> str:
+    if match["field"]:
+        return match["field"] + MASK
+    login, at, place = match["rest"].rpartition("@")
+    if "/" in login or "?" in login:  # no login, but a secret with an unescaped @ in it
+        return f"{match['scheme']}{MASK}"
+    address = place.rstrip(_PUNCTUATION)
+    shown = address if match["scheme"].lower() == "file://" else mask_place(address)
+    # Behind a secret nobody knows what is punctuation and what its end.
+    after = "" if shown.endswith(MASK) else place[len(address) :]
+    return f"{match['scheme']}{MASK * bool(at)}{at}{shown}{after}"
 
 
 def _split(text: str) -> SplitResult:

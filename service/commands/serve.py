@@ -54,6 +54,7 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # service/proxy.py believes them, by our setting
         ws_ping_interval=5,
         ws_ping_timeout=4,
         timeout_graceful_shutdown=SHUTDOWN_S,

@@ -11,12 +11,13 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from service.processes.child_process import ChildProcess, RestartPolicy
 from service.processes.messages import ChildSetup, Stop
+from service.processes.start_turns import StartTurns
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,9 @@ class ManagedChild(ABC):
     module: ClassVar[str]  # run as ``python -m module FD``
     stop_grace_s: ClassVar[float]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, turns: StartTurns | None = None) -> None:
         self.name = name
+        self._turns = turns or StartTurns(1)  # one of its own is always free
         self.restarts = 0
         self.pid: int | None = None
         self._policy = RestartPolicy()
@@ -121,6 +123,14 @@ class ManagedChild(ABC):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     async def _run_once(self) -> Ended:
+        async with self._turns.turn(self._stopping) as give_back:
+            return Ended(0) if give_back is None else await self._run_child(give_back)
+
+    async def _run_child(self, give_back: Callable[[], None]) -> Ended:
+        async def hear(report: Any) -> None:
+            give_back()
+            await self.handle(report)
+
         try:
             child = self._child = await ChildProcess.start(self.module, self.setup())
         except OSError as error:
@@ -131,7 +141,7 @@ class ManagedChild(ABC):
             child.command(Stop())
         watchdog = asyncio.create_task(self._watch(child), name=f"{self.name} watchdog")
         try:
-            await child.messages(self.handle)
+            await child.messages(hear)
             return Ended(await child.reap())
         except Exception:  # a report that cannot be dealt with: never leave a process that nobody listens to or stops
             log.exception("a report of %s (process %d) failed; the process is ended", self.name, child.pid)

@@ -12,6 +12,7 @@ from pipeline.sources.timestamps import BELIEVED, Clock
 from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
 from service.processes.messages import Picture, StateReport, StatsReport, StreamSetup, Watch
+from service.processes.start_turns import StartTurns
 from service.stream_state import StreamState, check_move
 
 SILENCE_S = 10.0  # no report for so long: the process hangs
@@ -51,8 +52,14 @@ class StreamRunner(ManagedChild):
     module = "service.processes.stream_process"
     stop_grace_s = 4.2
 
-    def __init__(self, setup: Callable[[], StreamSetup], report: Report, first_track_id: int) -> None:
-        super().__init__("a stream's process")
+    def __init__(
+        self,
+        setup: Callable[[], StreamSetup],
+        report: Report,
+        first_track_id: int,
+        turns: StartTurns | None = None,
+    ) -> None:
+        super().__init__("a stream's process", turns)
         self._setup = setup
         self._report = report
         self.view = StreamView(next_track_id=first_track_id)

@@ -35,4 +35,10 @@ def get_context(connection: HTTPConnection) -> Context:
     return context
 
 
+def root_path(connection: HTTPConnection) -> str:
+    """What stands before every path of the service as the client sees it; empty without a proxy that adds one."""
+    path: str = connection.scope.get("root_path", "")
+    return path
+
+
 Here = Annotated[Context, Depends(get_context)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+
+from service.routes.files import file_answer
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,26 +22,26 @@ _HEADERS = {
 }
 
 
-def _file(name: str, media_type: str) -> FileResponse:
-    return FileResponse(_WEB / name, media_type=media_type, headers=_HEADERS)
+def _file(request: Request, name: str, media_type: str) -> Response:
+    return file_answer(request, _WEB / name, media_type, headers=_HEADERS)
 
 
 @router.get("/")
-async def index() -> FileResponse:
-    return _file("index.html", "text/html")
+async def index(request: Request) -> Response:
+    return _file(request, "index.html", "text/html")
 
 
 @router.get("/web/page.js")
-async def script() -> FileResponse:
-    return _file("page.js", "text/javascript")
+async def script(request: Request) -> Response:
+    return _file(request, "page.js", "text/javascript")
 
 
 @router.get("/web/page.css")
-async def style() -> FileResponse:
-    return _file("page.css", "text/css")
+async def style(request: Request) -> Response:
+    return _file(request, "page.css", "text/css")
 
 
 @router.get("/favicon.ico")
 @router.get("/web/icon.svg")
-async def icon() -> FileResponse:
-    return _file("icon.svg", "image/svg+xml")
+async def icon(request: Request) -> Response:
+    return _file(request, "icon.svg", "image/svg+xml")

@@ -6,19 +6,21 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.bodies import Items, PageQuery, Stream, StreamCreate, StreamPatch
 from service.errors import problems
 from service.errors_base import invalid, not_found
-from service.routes.context import Here
+from service.routes.context import Here, root_path
 from service.storage.records import Cursor
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 SNAPSHOT_TIMEOUT_S = 5.0
 _BOUNDARY = "actoscope-frame"
+# A proxy that collects or packs pictures before it hands them on shows none; nginx asks by the second header.
+_LIVE = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 _ID = re.compile(r"str_[0-9a-f]{16}")
 
 
@@ -41,10 +43,10 @@ def parse_cursor(text: str | None) -> Cursor | None:
 
 
 @router.post("", status_code=201, responses=problems(409, 422))
-async def add_stream(body: StreamCreate, here: Here, response: Response) -> Stream:
+async def add_stream(body: StreamCreate, here: Here, request: Request, response: Response) -> Stream:
     """Starts to watch a camera or a file. It is remembered and goes on after a restart of the service."""
     record = await here.registry.add(body)
-    response.headers["Location"] = f"/v1/streams/{record.id}"
+    response.headers["Location"] = f"{root_path(request)}/v1/streams/{record.id}"
     return here.registry.describe(record)
 
 
@@ -98,14 +100,16 @@ async def snapshot(stream_id: StreamId, here: Here) -> Response:
         **problems(404, 503),
     },
 )
-async def live(stream_id: StreamId, here: Here) -> StreamingResponse:
+async def live(stream_id: StreamId, here: Here, request: Request) -> Response:
     """Pictures with boxes and labels as they come, for an ``<img>``."""
     await here.registry.get(stream_id)
     # The first one is waited for here, so that its absence is an error and no empty answer.
     first = await here.supervisor.snapshot(stream_id, SNAPSHOT_TIMEOUT_S)
     media_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+    if request.method == "HEAD":
+        return Response(media_type=media_type, headers=_LIVE)
     pictures = _parts(first, here.supervisor.watch(stream_id))
-    return StreamingResponse(pictures, media_type=media_type, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(pictures, media_type=media_type, headers=_LIVE)
 
 
 async def _parts(first: bytes, pictures: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.errors import problem_response, to_problem
-from service.errors_base import InvalidRequest, Unavailable, invalid
+from service.errors_base import InvalidRequest, NotFound, Unavailable, invalid
 from service.guard import ABORT
 from service.hub import Hub
 from service.routes.context import Context, get_context
@@ -114,6 +114,19 @@ async def _serve(websocket: WebSocket, here: Context, subscription: Subscription
         if close[0] == TRY_AGAIN:
             here.hub.note("subscribers_cut_total")
         await _close(websocket, *close)
+
+
+@router.get("/v1/ws", include_in_schema=False)
+async def not_upgraded() -> None:
+    """What comes here is most often a websocket whose proxy dropped the two headers that made it one."""
+    expected = "expected a websocket: a proxy in front has to hand on the headers Upgrade and Connection"
+    raise HTTPException(426, expected, {"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
+@router.websocket("/{path:path}")
+async def nothing_here(websocket: WebSocket) -> None:
+    problem = to_problem(NotFound("there is no websocket at this path"))
+    await websocket.send_denial_response(problem_response(problem, websocket.url.path))
 
 
 def _close_code(error: BaseException | None) -> tuple[int, str] | None:

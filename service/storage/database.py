@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import alembic.command
 import alembic.config
+from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -59,6 +60,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = FAST")  # what is changed or deleted leaves no copy in its page
     cursor.close()
 
 
@@ -68,7 +70,22 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        before = MigrationContext.configure(connection).get_current_revision()
         alembic.command.upgrade(config, "head")
+        after = MigrationContext.configure(connection).get_current_revision()
+    if before not in (None, after):
+        _forget(engine)
+
+
+def _forget(engine: Engine) -> None:
+    """What a migration took away (passwords that older versions stored in clear) still stands in pages not in use."""
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)") if sqlite else ("VACUUM FULL streams",):
+            try:
+                connection.exec_driver_sql(statement)
+            except SQLAlchemyError as error:  # most likely a full disk, which must not keep cameras from being watched
+                log.warning("the database's old pages could not be cleaned: %s", getattr(error, "orig", None) or error)
 
 
 class Database:

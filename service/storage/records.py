@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import SecretStr
 
+from pipeline.sources.url import shown_url
+
 T = TypeVar("T")
 
 MAX_PAGE = 500
@@ -20,16 +22,15 @@ MAX_PAGE = 500
 class StreamRecord:
     """One stream as it is stored: what somebody asked for, not how it goes.
 
-    ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more), ``url_redacted`` is
-    what may be shown. ``actions`` maps labels to thresholds in 0..1; None watches for every label. ``finished_at`` is
-    Unix time when a file had been read to its end; it is not played again until somebody asks for it. ``tier``: which
-    of the model's networks, auto, full or light.
+    ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more). ``actions`` maps
+    labels to thresholds in 0..1; None watches for every label. ``finished_at`` is Unix time when a file had been read
+    to its end; it is not played again until somebody asks for it. ``tier``: which of the model's networks, auto, full
+    or light.
     """
 
     id: str
     name: str
     url: SecretStr
-    url_redacted: str
     model: str
     actions: Mapping[str, float] | None = None
     record: bool = False
@@ -41,6 +42,11 @@ class StreamRecord:
     finished_at: float | None = None
     tier: str = "auto"
     snapshot_s: float = 1.0
+
+    @property
+    def url_redacted(self) -> str:
+        """What may be shown of the URL; ``***`` where it cannot be decrypted."""
+        return shown_url(self.url.get_secret_value())
 
 
 @dataclass(frozen=True, slots=True)

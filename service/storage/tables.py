@@ -22,8 +22,7 @@ class StreamRow(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
-    url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox
-    url_redacted: Mapped[str] = mapped_column(Text)
+    url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox; nothing of the URL stands beside it
     model: Mapped[str] = mapped_column(Text)
     options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier, snapshot_s
     enabled: Mapped[bool] = mapped_column(Boolean)

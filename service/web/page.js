@@ -47,7 +47,7 @@ async function refreshStreams() {
   const found = [];
   let cursor = "";
   do {
-    const page = await ask("GET", `/v1/streams?limit=200${cursor}`);
+    const page = await ask("GET", `v1/streams?limit=200${cursor}`);
     found.push(...page.items);
     cursor = page.next_cursor ? `&cursor=${encodeURIComponent(page.next_cursor)}` : "";
   } while (cursor);
@@ -79,7 +79,7 @@ function drawStreams() {
 
 /** Made once a stream and then updated, so that focus and clicks survive the polling. */
 function makeCard(id) {
-  const path = `/v1/streams/${encodeURIComponent(id)}`;
+  const path = `v1/streams/${encodeURIComponent(id)}`;
   const name = make("button", { type: "button", className: "name", onclick: () => choose(id) });
   const state = make("span", { className: "chip" });
   const reason = make("p", { className: "soft" });
@@ -190,7 +190,7 @@ function drawPicture() {
   }
   note("waiting for a picture…");
   live.alt = `Live picture of ${stream.name} with people, their boxes and actions`;
-  live.src = `/v1/streams/${encodeURIComponent(stream.id)}/live.mjpeg?${Date.now()}`;
+  live.src = `v1/streams/${encodeURIComponent(stream.id)}/live.mjpeg?${Date.now()}`;
   live.hidden = false;
 }
 
@@ -217,7 +217,7 @@ $("add").onsubmit = async (submit) => {
   problem.hidden = true;
   for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
   try {
-    const stream = await ask("POST", "/v1/streams", body);
+    const stream = await ask("POST", "v1/streams", body);
     form.reset();
     chosen = stream.id;
     await refreshStreams();
@@ -239,7 +239,7 @@ function noteAction(message) {
 }
 
 async function loadEvents() {
-  const page = await ask("GET", `/v1/events?limit=${MAX_EVENTS}`);
+  const page = await ask("GET", `v1/events?limit=${MAX_EVENTS}`);
   for (const { id, started_at, updated_at, ...event } of page.items.reverse()) {
     noteAction({ ...event, event_id: id, first: started_at, captured_at: updated_at });
   }
@@ -268,9 +268,10 @@ let lastSeq = null;
 let waitMs = 500;
 
 function connect() {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const since = lastSeq === null ? "" : `?since_seq=${lastSeq}`;
-  const socket = new WebSocket(`${scheme}//${location.host}/v1/ws${since}`);
+  const url = new URL("v1/ws", document.baseURI); // relative like every path here: a proxy may put the page below one
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  if (lastSeq !== null) url.searchParams.set("since_seq", lastSeq);
+  const socket = new WebSocket(url);
   const ping = setInterval(() => socket.readyState === WebSocket.OPEN && socket.send('{"type":"ping"}'), 25_000);
   socket.onmessage = ({ data }) => onMessage(JSON.parse(data));
   socket.onclose = () => {
@@ -310,7 +311,7 @@ async function refreshRecordings() {
   const items = [];
   let cursor = "";
   for (let page = 0; page < recordingPages; page += 1) {
-    const answer = await ask("GET", `/v1/recordings?limit=${PAGE}${cursor}`);
+    const answer = await ask("GET", `v1/recordings?limit=${PAGE}${cursor}`);
     items.push(...answer.items);
     cursor = answer.next_cursor ? `&cursor=${encodeURIComponent(answer.next_cursor)}` : "";
     if (!cursor) break;
@@ -325,7 +326,7 @@ function recordingRow(recording) {
   const label = `${began}, ${nameOf(recording.stream_id)}`;
   const remove = async () => {
     if (!window.confirm(`Delete the recording of ${label}?`)) return;
-    await quietly(() => ask("DELETE", `/v1/recordings/${encodeURIComponent(recording.id)}`))();
+    await quietly(() => ask("DELETE", `v1/recordings/${encodeURIComponent(recording.id)}`))();
     await quietly(refreshRecordings)();
   };
   return make(
@@ -366,7 +367,7 @@ function say(text, kind) {
 }
 
 async function refreshService() {
-  const answer = await fetch("/readyz");
+  const answer = await fetch("readyz");
   const content = await answer.json();
   if (!answer.ok) return say(content.detail ?? "models are loading…", "warn");
   const parts = Object.entries(content.inference?.parts ?? {});

@@ -16,12 +16,16 @@ def test_password_in_a_source_url_appears_nowhere(own_service: Service):
         good = own_service.add_stream(camera.url(), record=True)
         bad = own_service.add_stream(camera.url(credentials=f"viewer:{CANARY}x"))
         gone = own_service.add_stream(f"rtsp://viewer:{CANARY}@127.0.0.1:9/cam")
+        # The same password where cameras take it besides: in the query, and in the path.
+        in_query = own_service.add_stream(f"http://127.0.0.1:9/snap.cgi?loginuse=viewer&loginpas={CANARY}")
+        in_path = own_service.add_stream(f"rtsp://127.0.0.1:9/user=viewer_psw={CANARY}_channel=1.sdp", name="Yard")
         refused = own_service.client.post("/v1/streams", json={"url": f"gopher://viewer:{CANARY}@127.0.0.1/cam"})
         assert refused.status_code == 422
         own_service.wait_state(good["id"], "running", 30)
         own_service.wait_state(bad["id"], "failed", 30)
-        own_service.wait_state(gone["id"], "reconnecting", 30)
-        answers += [good, bad, gone, refused.text, command_lines(own_service)]
+        for stream in (gone, in_query, in_path):
+            own_service.wait_state(stream["id"], "reconnecting", 30)
+        answers += [good, bad, gone, in_query, in_path, refused.text, command_lines(own_service)]
         for path in ("/v1/streams", f"/v1/streams/{good['id']}", "/v1/events", "/metrics", "/readyz", "/v1/recordings"):
             answers.append(own_service.client.get(path).text)
         camera.kill()

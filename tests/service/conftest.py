@@ -60,7 +60,13 @@ class RunningApi:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/v1/ws"
         config = uvicorn.Config(
-            self.app, port=self.port, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="on"
+            self.app,
+            port=self.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            lifespan="on",
+            proxy_headers=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

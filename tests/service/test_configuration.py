@@ -90,7 +90,7 @@ def told_by(command: Callable[[], object]) -> Told:
 def by_serve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """What the supervisor tells the processes that it starts."""
     settings = load_settings()
-    record = StreamRecord("str_1", "street", SecretStr("file:///v.mp4"), "file:///v.mp4", settings.model)
+    record = StreamRecord("str_1", "street", SecretStr("file:///v.mp4"), settings.model)
     inference = unpack(pack(inference_setup(settings, "unix:///i")))
     stream = unpack(pack(stream_setup(settings, record, "unix:///i")))
     return Told(inference.engine, stream.stages)

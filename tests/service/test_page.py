@@ -60,8 +60,21 @@ def browser() -> Iterator[Any]:
         instance.close()
 
 
+@pytest.fixture(params=[""])
+def root_path(request: pytest.FixtureRequest) -> str:
+    """Below which the page is; empty but for tests that say otherwise."""
+    path: str = request.param
+    return path
+
+
 @pytest.fixture
-def page(browser: Any, api: RunningApi) -> Iterator[Any]:
+def api(run_api: Any, root_path: str) -> RunningApi:
+    api: RunningApi = run_api(root_path=root_path)
+    return api
+
+
+@pytest.fixture
+def page(browser: Any, api: RunningApi, root_path: str) -> Iterator[Any]:
     """The page of an empty service; the test fails if the browser complains of anything but refused requests."""
     page = browser.new_page()
     complaints: list[str] = []
@@ -69,7 +82,7 @@ def page(browser: Any, api: RunningApi) -> Iterator[Any]:
     page.on(
         "console", lambda m: complaints.append(m.text) if m.type == "error" and "status of 4" not in m.text else None
     )
-    page.goto(api.url)
+    page.goto(api.url + root_path)
     page.get_by_text("ready", exact=True).wait_for()
     yield page
     page.close()
@@ -82,6 +95,7 @@ def jpeg() -> bytes:
     return bytes(data)
 
 
+@pytest.mark.parametrize("root_path", ["", "/a/cameras"], indirect=True)
 def test_person_adds_a_stream_and_sees_it(page: Any, api: RunningApi):
     api.supervisor.pictures = [jpeg()] * 3
     page.get_by_label("Camera or file").fill(URL)
@@ -93,6 +107,10 @@ def test_person_adds_a_stream_and_sees_it(page: Any, api: RunningApi):
     assert "running" in card.inner_text()
     assert "c4n4ry" not in page.content()
     page.wait_for_function("document.getElementById('live').naturalWidth === 64")
+    recording = add_recording(api)
+    page.reload()
+    page.get_by_role("button", name="Play").click()
+    assert page.evaluate("document.getElementById('video').src") == api.url + recording["video"]
     assert page.title() == "Actoscope"
 
 

@@ -164,6 +164,60 @@ def test_openapi_documents_examples_and_error_bodies(api: RunningApi):
     assert "HTTPValidationError" not in json.dumps(document)
 
 
+STREAM = "/v1/streams/str_0123456789abcdef"
+RECORDING = "/v1/recordings/rec_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+        ("/v1/streams", "GET, HEAD, POST"),
+        (STREAM, "DELETE, GET, HEAD, PATCH"),
+        (f"{STREAM}/restart", "POST"),
+        (f"{STREAM}/live.mjpeg", "GET, HEAD"),
+        (RECORDING, "DELETE, GET, HEAD"),
+        (f"{RECORDING}/video.mp4", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/web/page.js", "GET, HEAD"),
+    ],
+)
+def test_allow_lists_the_methods_of_every_route_of_a_path(api: RunningApi, path: str, methods: str):
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} - set(methods.split(", ")):
+        answer = api.client.request(method, path)
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, set(methods.split(", ")))
+
+
+def test_head_is_answered_wherever_get_is(api: RunningApi):
+    from tests.service.test_routes_recordings import add_recording
+
+    stream, recording = f"/v1/streams/{api.add()['id']}", add_recording(api)
+    document = api.client.get("/openapi.json").json()["paths"]
+    paths = [path for path, operations in document.items() if "get" in operations]
+    assert "head" not in {method for operations in document.values() for method in operations}
+    paths += ["/", "/web/page.js", "/web/page.css", "/web/icon.svg", "/favicon.ico", "/openapi.json"]
+    for template in paths:
+        path = template.replace("{stream_id}", stream[12:]).replace("{recording_id}", recording["id"])
+        answer = api.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+        if not path.endswith("live.mjpeg"):
+            whole = api.client.get(path)
+            for name in ("content-type", "content-length", "etag"):
+                assert answer.headers.get(name) == whole.headers.get(name), (path, name)
+        else:
+            assert answer.headers["content-type"].startswith("multipart/x-mixed-replace")
+    api.supervisor.is_ready = False
+    assert api.client.head("/readyz").status_code == 503
+    assert api.client.head(f"/v1/streams/{stream[12:]}x").status_code == 404
+
+
+def test_websocket_that_was_not_upgraded_says_what_a_proxy_has_to_do(api: RunningApi):
+    answer = api.client.get("/v1/ws")
+    assert "Upgrade" in problem(answer, 426)["detail"]
+    assert answer.headers["upgrade"] == "websocket"
+
+
 def test_openapi_refers_only_to_what_it_holds(api: RunningApi):
     document = api.client.get("/openapi.json").json()
 

@@ -1,6 +1,7 @@
 """/v1/recordings: list, look, byte ranges, delete."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,54 @@ def test_browser_goes_on_with_a_download_of_the_same_file_only(api: RunningApi):
     etag = api.client.get(video).headers["etag"]
     assert api.client.get(video, headers={"Range": "bytes=5-", "If-Range": etag}).status_code == 206
     assert api.client.get(video, headers={"Range": "bytes=5-", "If-Range": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("stale", ['"other"', 'W/"other"', "Mon, 04 May 2020 03:02:01 GMT", "nonsense"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_part_of_another_file_gets_the_whole_one_wherever_the_range_begins(api: RunningApi, method: str, stale: str):
+    recording = add_recording(api)
+    for path in (recording["video"], recording["events"]):
+        whole = api.client.get(path)
+        headers = {"Range": "bytes=999999-", "If-Range": stale}
+        answer = api.client.request(method, path, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-length"] == str(len(whole.content))
+        assert answer.content == (whole.content if method == "GET" else b"")
+        tag = whole.headers["etag"]
+        problem(api.client.get(path, headers={"Range": "bytes=999999-", "If-Range": tag}), 416)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"If-None-Match": "TAG"}, 304),
+        ({"If-None-Match": "W/TAG"}, 304),
+        ({"If-None-Match": '"a", TAG'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": "TAG", "Range": "bytes=5-"}, 304),
+        ({"If-None-Match": "TAG", "Range": "bytes=999999-"}, 304),
+        ({"If-Modified-Since": "DATE"}, 304),
+        ({"If-Modified-Since": "Fri, 04 May 2096 03:02:01 GMT"}, 304),
+        ({"If-None-Match": '"a"', "If-Modified-Since": "DATE"}, 200),  # the tag decides
+        ({"If-None-Match": '"a"'}, 200),
+        ({"If-Modified-Since": "Mon, 04 May 2020 03:02:01 GMT"}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Modified-Since": "Mon, 99 May 2020 03:02:01 GMT"}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["video", "events", "/", "/web/page.js"])
+def test_file_that_the_client_has_is_not_sent_again(api: RunningApi, path: str, changes: dict[str, str], status: int):
+    path = path if path.startswith("/") else add_recording(api)[path]
+    whole = api.client.get(path)
+    values = {"TAG": whole.headers["etag"], "DATE": whole.headers["last-modified"]}
+    headers = {}
+    for name, value in changes.items():
+        headers[name] = re.sub("TAG|DATE", lambda match: values[match[0]], value)
+    for method in ("GET", "HEAD"):
+        answer = api.client.request(method, path, headers=headers)
+        assert answer.status_code == status, headers
+        assert answer.content == (whole.content if (status, method) == (200, "GET") else b"")
+        assert answer.headers["etag"] == values["TAG"]
 
 
 def test_deleted_recording_is_gone_with_its_files(api: RunningApi):

@@ -57,6 +57,44 @@ def test_stream_added_is_started_and_shown_without_its_password(api: RunningApi)
     assert api.client.get("/v1/streams").json() == {"items": [stream], "next_cursor": None}
 
 
+@pytest.mark.parametrize("name", [" Gate ", "7", "门", "🏋", "…", "\u0928\u092e", "-"])
+def test_name_with_anything_to_be_seen_is_taken(api: RunningApi, name: str):
+    assert api.add(name=name)["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://10.9.8.7/snap.cgi?loginuse=u&loginpas=c4n4ry", "http://10.9.8.7/snap.cgi?loginuse=u&loginpas=***"),
+        ("rtsp://10.9.8.7/user=u_psw=c4n4ry_channel=1.sdp", "rtsp://10.9.8.7/user=u_psw=***"),
+        ("rtsp://10.9.8.7/0/admin:c4n4ry/main", "rtsp://10.9.8.7/0/admin:***"),
+        ("http://10.9.8.7/v?channel=1&authbasic=c4n4ry", "http://10.9.8.7/v?channel=1&authbasic=***"),
+    ],
+)
+def test_password_in_any_place_of_a_url_is_neither_answered_nor_stored(api: RunningApi, url: str, shown: str):
+    stream = api.add(url, name="Gate")
+    unnamed = api.add(url)
+    moved = api.client.patch(f"/v1/streams/{api.add(name='Door')['id']}", json={"url": url})
+    assert stream["url"] == unnamed["url"] == moved.json()["url"] == shown
+    assert api.supervisor.running[stream["id"]].url.get_secret_value() == url
+    answers = [str(unnamed), moved.text, api.client.get("/v1/streams").text]
+    stored = b"".join(path.read_bytes() for path in api.settings.data_dir.glob("*.db*"))
+    assert "c4n4ry" not in "".join(answers) and b"c4n4ry" not in stored
+
+
+def test_name_that_an_older_version_took_from_a_password_is_given_up(run_api):
+    first = run_api()
+    stream, other = first.add("rtsp://10.9.8.7/user=u_psw=c4n4ry"), first.add("rtsp://10.9.8.7/ch1", name="Hall ch1")
+    record = first.call(first.context.store.get_stream(stream["id"]))
+    first.call(first.context.store.change_stream(replace(record, name="10.9.8.7 user=u_psw=c4n4ry")))
+    first.stop()
+    second = run_api()
+    names = [item["name"] for item in second.client.get("/v1/streams").json()["items"]]
+    assert names == ["10.9.8.7", other["name"]]
+    second.stop()
+    assert b"c4n4ry" not in b"".join(path.read_bytes() for path in second.settings.data_dir.glob("*.db*"))
+
+
 def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(api: RunningApi):
     url = (api.settings.media_roots[0] / "walk.mp4").as_uri() + "?pace=realtime&loop=true"
     stream = api.add(url)
@@ -110,6 +148,11 @@ def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(api: Ru
         ({"url": URL, "actions": {}}, "actions", "at least one label"),
         ({"url": URL, "transport": "quic"}, "transport", "'tcp' or 'udp'"),
         ({"url": URL, "name": "a\x00b"}, "name", "pattern"),
+        ({"url": URL, "name": " "}, "name", "can be seen"),
+        ({"url": URL, "name": "\u00a0\u3000"}, "name", "can be seen"),
+        ({"url": URL, "name": "\u200b\u2060\ufeff\u202e"}, "name", "can be seen"),
+        ({"url": URL, "name": "\u2800\u3164"}, "name", "can be seen"),
+        ({"url": URL, "model": "   "}, "model", "can be seen"),
     ],
 )
 def test_stream_that_cannot_be_watched_is_refused_naming_the_field(api: RunningApi, body, field, expected):
@@ -156,6 +199,38 @@ def test_more_streams_than_the_limit_is_a_conflict(api: RunningApi):
     assert "4 streams" in body["detail"]
 
 
+def post_at_once(api: RunningApi, count: int) -> list[httpx.Response]:
+    """``count`` requests that are all on their way before the first is answered."""
+
+    async def post_all() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=count)
+        async with httpx.AsyncClient(base_url=api.url, timeout=60, trust_env=False, limits=limits) as client:
+            bodies = [{"url": f"rtsp://viewer:c4n4ry@127.0.0.1:9/cam{n}", "name": f"cam {n}"} for n in range(count)]
+            return await asyncio.gather(*(client.post("/v1/streams", json=body) for body in bodies))
+
+    return asyncio.run(post_all())
+
+
+def test_64_streams_posted_at_once_are_64_streams(run_api):
+    api = run_api(max_streams=64)
+    answers = post_at_once(api, 64)
+    assert [answer.status_code for answer in answers] == [201] * 64
+    added = {answer.json()["id"]: answer.json()["name"] for answer in answers}
+    listed = {item["id"]: item["name"] for item in api.client.get("/v1/streams?limit=200").json()["items"]}
+    assert len(added) == 64 and listed == added
+    assert set(api.supervisor.running) == set(added)
+    for stream_id, name in added.items():
+        watched = api.supervisor.running[stream_id]
+        assert watched.name == name and watched.url.get_secret_value().endswith("/cam" + name[4:])
+
+
+def test_of_64_streams_posted_at_once_no_more_are_taken_than_may_be(run_api):
+    api = run_api(max_streams=10)
+    answers = post_at_once(api, 64)
+    assert sorted(answer.status_code for answer in answers) == [201] * 10 + [409] * 54
+    assert len(api.client.get("/v1/streams").json()["items"]) == len(api.supervisor.running) == 10
+
+
 def test_stream_change_from_a_foreign_page_is_refused(api: RunningApi):
     foreign = {"origin": "https://evil.example"}
     problem(api.client.post("/v1/streams", json={"url": URL}, headers=foreign), 403)
@@ -190,7 +265,9 @@ def test_patch_enabled_stops_and_starts_the_stream(api: RunningApi):
     assert [name for name, _ in api.supervisor.calls] == ["start", "stop", "start"]
 
 
-@pytest.mark.parametrize("body", [{"name": None}, {"enabled": "maybe"}, {"model": "x"}, {"url": "x"}, {"id": "x"}, []])
+@pytest.mark.parametrize(
+    "body", [{"name": None}, {"name": "  "}, {"enabled": "maybe"}, {"model": "x"}, {"url": "x"}, {"id": "x"}, []]
+)
 def test_patch_that_cannot_be_changes_nothing(api: RunningApi, body):
     stream = api.add()
     problem(api.client.patch(f"/v1/streams/{stream['id']}", json=body), 422)

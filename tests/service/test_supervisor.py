@@ -68,6 +68,6 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
     assert stages_config(settings, "missing").model == "missing", "its clips are for it when it comes back"
     scene = card.model_copy(update={"input": ModelInput(kind="scene", frames=32, height=112, width=200)})
     (folder / "card.json").write_text(scene.model_dump_json())
-    record = StreamRecord("str_1", "gym", SecretStr("rtsp://h/"), "rtsp://h/", "gym")
+    record = StreamRecord("str_1", "gym", SecretStr("rtsp://h/"), "gym")
     asked = unpack(pack(stream_setup(settings, record, "unix:///i")))  # as it goes to the stream's process
     assert isinstance(clip_buffer(asked.stages.clip), SceneClipBuffer)

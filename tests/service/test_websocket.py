@@ -174,6 +174,17 @@ def test_what_is_not_understood_closes_the_socket(api: RunningApi, text, code):
     assert closed.value.rcvd.code == code
 
 
+@pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1/streams", "/v1/ws/", "/v1/ws/x", "/ws"])
+def test_there_is_no_websocket_at_any_other_path(api: RunningApi, path: str):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://127.0.0.1:{api.port}{path}", proxy=None)
+    response = refused.value.response
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    body = json.loads(response.body or b"")
+    assert (body["status"], body["instance"]) == (404, path)
+
+
 def test_foreign_page_is_refused_and_our_own_is_not(api: RunningApi):
     status, body = refusal(api, origin="https://evil.example")
     assert (status, body["status"]) == (403, 403)

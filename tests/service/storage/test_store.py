@@ -12,12 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import alembic.command
+import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
+from sqlalchemy import Engine, inspect
 
-from service.storage.database import Database, StoreError, make_engine, migrate
+from service.storage.database import MIGRATIONS, Database, StoreError, make_engine, migrate
 from service.storage.records import Cursor, EventFilter, RecordingFilter, StreamRecord
 from service.storage.secret_box import SecretBox, SecretBoxError
 from service.storage.segment import Segment
@@ -31,7 +34,6 @@ STREAM = StreamRecord(
     id="str_0000000000000001",
     name="Gate",
     url=SecretStr(f"rtsp://viewer:{CANARY}@127.0.0.1/cam"),
-    url_redacted="rtsp://viewer:***@127.0.0.1/cam",
     model="i3d",
     actions={"squat": 0.5},
     record=True,
@@ -152,14 +154,48 @@ def test_stream_that_is_gone_can_be_neither_changed_nor_deleted(url: str, tmp_pa
     with_store(url, tmp_path, work)
 
 
-def test_password_is_nowhere_in_the_database_file(tmp_path: Path):
+def stored_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("actoscope.db*"))
+
+
+def test_nothing_of_the_url_is_in_the_database_file(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'actoscope.db'}"
     with_store(url, tmp_path, lambda store: store.add_stream(STREAM))
-    files = list(tmp_path.glob("actoscope.db*"))
-    assert b"viewer" in b"".join(path.read_bytes() for path in files)
-    for path in tmp_path.iterdir():
-        if path.is_file():
-            assert CANARY.encode() not in path.read_bytes()
+    stored = stored_bytes(tmp_path)
+    assert b"Gate" in stored
+    for part in (CANARY, "viewer", "127.0.0.1", "rtsp", "***"):
+        assert part.encode() not in stored, part
+
+
+def as_older_versions_stored_it(engine: Engine, sealed: str) -> None:
+    """Tables of revision 0002, and a stream whose masked URL holds a password that the list of names missed."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    values = (STREAM.id, "Gate", sealed, f"http://10.9.8.7/snap.cgi?loginpas={CANARY}", "i3d", "{}", "1.5")
+    marks = "?, ?, ?, ?, ?, ?, ?" if engine.dialect.name == "sqlite" else "%s, %s, %s, %s, %s, %s, %s"
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0002")
+        columns = "id, name, url_sealed, url_redacted, model, options, created_at, enabled"
+        enabled = "1" if engine.dialect.name == "sqlite" else "true"
+        connection.exec_driver_sql(f"INSERT INTO streams ({columns}) VALUES ({marks}, {enabled})", values)
+        options = '{"actions": null, "record": false, "transport": "tcp", "pace": "fast", "loop": false}'
+        connection.exec_driver_sql(f"UPDATE streams SET options = '{options}'")
+
+
+def test_masked_urls_of_older_versions_are_taken_out_of_the_database(url: str, tmp_path: Path):
+    secret = SecretStr(f"http://10.9.8.7/snap.cgi?loginpas={CANARY}")
+    engine = make_engine(url)
+    as_older_versions_stored_it(engine, SecretBox.open(tmp_path).seal(secret))
+    if engine.dialect.name == "sqlite":
+        assert CANARY.encode() in stored_bytes(tmp_path)
+    stream = with_store(url, tmp_path, lambda store: store.get_stream(STREAM.id))
+    assert stream.url.get_secret_value() == secret.get_secret_value()
+    assert stream.url_redacted == "http://10.9.8.7/snap.cgi?loginpas=***"
+    columns = {column["name"] for column in inspect(engine).get_columns("streams")}
+    assert "url_redacted" not in columns and "url_sealed" in columns
+    engine.dispose()
+    assert CANARY.encode() not in stored_bytes(tmp_path)
 
 
 def test_events_follow_their_messages(url: str, tmp_path: Path):
