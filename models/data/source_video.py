@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from models.data.class_names import unify
 from models.data.clip_file import CLIP_SUFFIXES
 from models.data.manifest import Split
 from models.errors import DatasetError
 
+_LOG = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (*CLIP_SUFFIXES, ".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".3gp", ".gif")
 _UNFIT = re.compile(r"[^\w() +,&'-]+")  # for a file name on any system
 
@@ -65,6 +68,14 @@ def videos_below(root: Path) -> Iterator[Path]:
 def folder_name(label: str) -> str:
     """A class's name as the name of its folder, as a clip's name: what file systems refuse becomes ``_``."""
     return _UNFIT.sub("_", label).strip(" ") or "_"
+
+
+def class_names(labels: Iterable[str]) -> Mapping[str, str]:
+    """Each spelling → the name of its class (``models.data.class_names``); several spellings of one are logged."""
+    unified = unify(labels)
+    for note in unified.notes:
+        _LOG.warning("%s", note)
+    return unified.names
 
 
 def uniquely_named(videos: Iterable[SourceVideo]) -> tuple[SourceVideo, ...]:

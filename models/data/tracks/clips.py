@@ -6,12 +6,14 @@ back and forth. With ``whole`` an example becomes one clip as long as it is, in 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from models.data.balance import refuse_balanced
+from models.data.class_names import unify
 from models.data.clip_file import Clip, ClipFormat, clip_name, write_clip
 from models.data.imports.motchallenge import raise_problems
 from models.data.manifest import (
@@ -32,6 +34,7 @@ from models.weights.cards import ModelInput
 from pipeline.clips import back_and_forth
 from pipeline.files import write_atomically
 
+_LOG = logging.getLogger(__name__)
 DATASET_FOLDER, CLIPS_FOLDER = "dataset", "clips"
 LIST_FILES = {Split.TRAIN: "trainlist.txt", Split.VAL: "vallist.txt", Split.TEST: "testlist.txt"}
 Progress = Callable[[str, int, int | None], None]
@@ -77,6 +80,7 @@ def make_clips(examples: Sequence[LabelledExample], folder: Path, config: ClipsC
     if not examples:
         raise DatasetError("there is no labelled example: fill the table of `actoscope dataset label`, or sort by hand")
     before = _before(folder, config)
+    examples = _one_name_each(examples, config.classes or (before.labels if before else ()))
     info = DatasetInfo(
         class2label=_classes({item.example.label for item in examples}, config, before),
         input=config.input,
@@ -93,6 +97,14 @@ def make_clips(examples: Sequence[LabelledExample], folder: Path, config: ClipsC
     write_lists(dataset)
     _sweep(before, dataset)
     return dataset
+
+
+def _one_name_each(examples: Sequence[LabelledExample], known: Sequence[str]) -> list[LabelledExample]:
+    """The classes have the names ``known`` where they are among these, else one name each (``class_names``)."""
+    unified = unify((item.example.label for item in examples), known)
+    for note in unified.notes:
+        _LOG.warning("%s", note)
+    return [replace(item, example=replace(item.example, label=unified.names[item.example.label])) for item in examples]
 
 
 def _before(folder: Path, config: ClipsConfig) -> Dataset | None:
