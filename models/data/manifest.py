@@ -79,7 +79,7 @@ class DatasetInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1] = 1
-    class2label: Mapping[Annotated[str, Field(min_length=1)], int]
+    class2label: Mapping[Annotated[str, Field(pattern=r"\S")], int]
     input: ModelInput = ModelInput()
     description: str = ""  # origin and licence of the videos, for the model's card
 

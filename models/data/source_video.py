@@ -37,6 +37,7 @@ class LeftOut:
 
     what: str
     reason: str
+    bad: bool = False  # a file that should be one and cannot be read, which whoever runs a tool must hear of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,28 @@ class Layout:
 
 
 def videos_below(root: Path) -> Iterator[Path]:
-    """Every video file under ``root``, sorted by path, hidden ones excepted. Raises DatasetError: no such folder."""
+    """Every video file under ``root``, sorted by path, hidden ones excepted; also links to nothing.
+
+    Links that lead back are not followed, and a warning is logged of folders that cannot be read. Raises DatasetError:
+    no such folder.
+    """
     if not root.is_dir():
         raise DatasetError(f"{root} is no folder; expected one with videos in it")
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(root, onerror=_tell, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        subfolders[:] = [
+            name
+            for name in sorted(subfolders)
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) not in seen
+        ]
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES):
                 yield Path(folder, name)
+
+
+def _tell(error: OSError) -> None:
+    _LOG.warning("a folder is left out: %s", error)
 
 
 def folder_name(label: str) -> str:
@@ -85,7 +100,7 @@ def uniquely_named(videos: Iterable[SourceVideo]) -> tuple[SourceVideo, ...]:
 
 
 def _numbered(video: SourceVideo, taken: Counter[tuple[str, str]]) -> SourceVideo:
-    folder, stem = folder_name(video.label).lower(), folder_name(video.name)
+    folder, stem = video.label, folder_name(video.name)  # each class has a folder of its own
     name, number = stem, 1
     while taken[folder, name.lower()]:
         number += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.budget.plan import QUICK_FILE
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
-from service.commands.options import positive
+from service.commands.options import model_folder, positive
 from service.commands.printing import say
 from service.commands.progress import ProgressBar
 from service.commands.runtime_option import add_runtime
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--output", type=Path, help="overlay video (MP4); default: VIDEO.actoscope.mp4 beside it")
     parser.add_argument("--events", type=Path, help="messages of the websocket, one JSON object a line")
-    parser.add_argument("--model", help="folder name in the weights directory")
+    parser.add_argument("--model", help="folder name in the weights directory, or a folder")
     parser.add_argument(
         "--tier",
         choices=("full", "light"),
@@ -48,10 +48,18 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     video: Path = arguments.video
     output = arguments.output or video.with_name(f"{video.stem}.actoscope.mp4")
     settings = load_settings()
-    engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
+    model = None if arguments.model is None else str(model_folder(settings, arguments.model))
+    engine = EngineConfig.from_settings(settings, model=model, runtime=arguments.runtime)
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
     if not light:
         return AnnotateJob(video, output, arguments.events, engine, stages)
     stages = stages.lighter()
-    return AnnotateJob(video, output, arguments.events, replace(engine, model=stages.model), stages, QUICK_FILE)
+    return AnnotateJob(
+        video,
+        output,
+        arguments.events,
+        replace(engine, model=str(engine.model_dir.parent / stages.model)),
+        stages,
+        QUICK_FILE,
+    )

@@ -28,20 +28,33 @@ from models.weights.cards import ModelInput
 
 @dataclass(frozen=True)
 class Collected:
-    """What was found. ``left_out`` counts examples by reason; ``conflicts`` are told to the person."""
+    """What was found. ``left_out`` counts examples by reason; ``conflicts`` and ``failed`` are told to the person:
+    what contradicts the table, and what cannot be read.
+    """
 
     examples: tuple[LabelledExample, ...]
     left_out: Counter[str] = field(default_factory=Counter)
     conflicts: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
-def read_videos(work: Path, report: Callable[[str, int, int | None], None]) -> tuple[VideoTracks, ...]:
-    """All finished videos of a working folder, without pixels. Raises DatasetError."""
+def read_videos(
+    work: Path, report: Callable[[str, int, int | None], None], failed: list[str]
+) -> tuple[VideoTracks, ...]:
+    """All finished videos of a working folder, without pixels. What is wrong with the others is added to ``failed``.
+
+    Raises DatasetError where there is none.
+    """
     folders = list_videos(work)
     videos = []
     for number, folder in enumerate(folders, 1):
-        videos.append(read_video(folder))
+        try:
+            videos.append(read_video(folder))
+        except DatasetError as error:
+            failed.append(str(error))
         report("reading tracks", number, len(folders))
+    if not videos:
+        raise_problems(failed)
     return tuple(videos)
 
 

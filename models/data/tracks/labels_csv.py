@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from models.data.class_names import same_class, unify
-from models.data.imports.cvat import read_cvat
+from models.data.imports.cvat import ACTION_ATTRIBUTE, read_cvat
 from models.data.imports.motchallenge import raise_problems
 from models.data.manifest import Split, split_named
 from models.data.spreadsheet import TableRow, read_table
@@ -134,10 +134,17 @@ def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
 
 
 def read_actions(path: Path) -> tuple[LabelRow, ...]:
-    """Rows to import: a table as above, or a CVAT XML, whose video is the one that it names or is named after."""
+    """Rows to import: a table as above, or a CVAT XML, whose video is the one that it names or is named after.
+
+    Raises DatasetError.
+    """
     if path.suffix.lower() != ".xml":
         return read_labels(path)
     annotated = read_cvat(path)
+    for note in annotated.notes:
+        _LOG.warning("%s", note)
+    if not annotated.actions:
+        raise DatasetError(f"{path} says of nobody what they do: expected an attribute {ACTION_ATTRIBUTE!r}, chosen")
     clip = Path(annotated.source).stem or path.stem
     rows = (LabelRow(clip, item.track_id, item.start, item.end, item.label) for item in annotated.actions)
     return tuple(rows)

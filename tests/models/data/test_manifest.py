@@ -77,8 +77,8 @@ def test_manifest_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     written = dataset(tmp_path)
     write_dataset(written)
     path = tmp_path / "manifest.csv"
-    text = path.read_text().replace(",", ";").replace("\n", "\r\n").replace("Walking", "walking ")
-    path.write_bytes(f"sep=;\r\n{text};;;\r\n".encode("utf-16"))
+    text = path.read_text().replace("\n", "\r\n").replace("Walking", "walking ")
+    path.write_bytes(f"sep=,\r\n{text},,,\r\n".encode("utf-16"))
     assert read_dataset(tmp_path).records == written.records
 
 

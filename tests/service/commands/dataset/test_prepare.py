@@ -18,8 +18,9 @@ def test_prepare_folders_shows_table_and_what_was_left_out(
 ) -> None:
     folder = tmp_path / "data"
     arguments = ("prepare", "folders", videos, "--output", folder, "--description", "own videos", *SMALL)
-    assert typed("dataset", *arguments) == 0
-    out = capsys.readouterr().out
+    assert typed("dataset", *arguments) == 1
+    out, err = capsys.readouterr()
+    assert "actoscope: cannot be read: 1\n  walk/cam9_0.avi: it cannot be decoded" in err
     assert "left out: 1" in out
     assert "walk/cam9_0.avi: it cannot be decoded" in out
     assert f"12 clips, 2 classes → {folder}" in out
