@@ -129,12 +129,7 @@ def batches(
     repeats = repeat_numbers(records)
 
     def load(index: np.int64) -> tuple[NDArray[Any], ...]:
-        try:
-            return _load(records[int(index)], config, (epoch, repeats[int(index)]))
-        except UnreadableFileError as error:
-            if broken is not None:
-                broken.append(error)
-            raise
+        return _load(records[int(index)], config, (epoch, repeats[int(index)]), broken)
 
     def shaped(index: Any) -> tuple[Any, Any]:
         kinds = _kinds(config)
@@ -230,8 +225,15 @@ def _resized(clip: Clip, size: int) -> Clip:
     return np.stack([cv2.resize(picture, (size, size), interpolation=how) for picture in clip])
 
 
-def _load(record: ClipRecord, config: InputConfig, number: Number) -> tuple[NDArray[Any], ...]:
-    clip, plan = _read_and_plan(record, config, number)
+def _load(
+    record: ClipRecord, config: InputConfig, number: Number, broken: list[UnreadableFileError] | None
+) -> tuple[NDArray[Any], ...]:
+    try:
+        clip, plan = _read_and_plan(record, config, number)
+    except UnreadableFileError as error:
+        if broken is not None:
+            broken.append(error)
+        raise
     if config.stream is Stream.BOTH:
         return _rgb(clip, plan, config), _flow(clip, plan, config)
     return (_rgb(clip, plan, config) if config.stream is Stream.RGB else _flow(clip, plan, config),)

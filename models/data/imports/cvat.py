@@ -69,9 +69,9 @@ def read_cvat(path: Path) -> CvatTracks:
     reading = _Reading()
     try:
         _read(path, reading)
+    except DatasetError:
+        raise
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: an unknown encoding
-        if isinstance(error, DatasetError):
-            raise
         raise DatasetError(f"{path} is no CVAT XML that can be read: {error}") from error
     raise_problems(f"{path}: {text}" for text in reading.problems)
     notes = tuple(f"{path}: left out, {what}: {count}" for what, count in reading.left_out.items())

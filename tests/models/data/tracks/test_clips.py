@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data.clip_file import ClipFormat, read_clip
+from models.data.clip_file import Clip, ClipFormat, read_clip
 from models.data.manifest import Split, read_dataset, write_dataset
 from models.data.tracks.clips import ClipsConfig, LabelledExample, clip_indices, make_clips, refresh_lists
 from models.data.tracks.group import Example, GroupConfig
@@ -161,3 +162,42 @@ def test_input_is_that_of_the_crops_and_must_be_one(tmp_path: Path) -> None:
         input_of([one, other], 64, 25.0)
     with pytest.raises(DatasetError, match="expected one"):
         format_of([one, other])
+
+
+def test_make_clips_gives_each_class_a_folder_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    names = ("Kick left", "Kick (left)", "🥊", "🤸")
+    examples = [numbered(10 + place, name, f"g{place}") for place, name in enumerate(names)]
+    folders = ["Kick_left", "Kick_left-2", "unnamed", "unnamed-2"]
+    before: dict[str, str] = {}
+    for chosen in (examples, examples[::-1]):
+        data = make_clips(chosen, tmp_path, CONFIG, quiet, [])
+        found = {record.label: record.path.parent.name for record in data.records}
+        assert sorted(found.values()) == folders
+        held = json.loads((tmp_path / "clips" / "folders.json").read_text("utf-8"))
+        assert {name: folder for folder, name in held.items()} == found
+        assert before in ({}, found)
+        before = found
+
+
+def test_make_clips_of_an_old_data_set_without_that_file_leaves_its_clips_where_they_are(tmp_path: Path) -> None:
+    before = make_clips([numbered(10, "Kick left")], tmp_path, CONFIG, quiet, []).records
+    (tmp_path / "clips" / "folders.json").unlink()
+    config = replace(CONFIG, classes=("Kick (left)", "Kick left"))
+    after = make_clips([numbered(10, "Kick left"), numbered(11, "Kick (left)", "h")], tmp_path, config, quiet, [])
+    assert [record.path.parent.name for record in after.records] == ["Kick_left", "Kick_left-2"]
+    assert after.records[0].path == before[0].path
+
+
+def test_make_clips_writes_classes_as_the_data_set_does(tmp_path: Path) -> None:
+    make_clips([numbered(10, "Walking")], tmp_path, CONFIG, quiet, [])
+    again = make_clips([numbered(10, "walking "), numbered(12, "WALKING", "h")], tmp_path, CONFIG, quiet, [])
+    assert (again.labels, {record.label for record in again.records}) == (("Walking",), {"Walking"})
+
+
+def test_make_clips_leaves_out_what_cannot_be_read_and_tells(tmp_path: Path) -> None:
+    def damaged() -> Clip:
+        raise DatasetError("000005.jpg is missing")
+
+    failed: list[str] = []
+    data = make_clips([replace(numbered(10), read=damaged), numbered(11, group="h")], tmp_path, CONFIG, quiet, failed)
+    assert ([record.group for record in data.records], failed) == (["h"], ["000005.jpg is missing"])

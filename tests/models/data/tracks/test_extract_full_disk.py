@@ -21,7 +21,7 @@ def test_extract_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path:
     tracks = write_mot(tmp_path / "v.txt", {1: range(1, 41), 2: range(1, 30)})
     config = ExtractConfig(size=224, format=form)
     with small_disk(tmp_path / "disk", 8_000) as disk:
-        rest = fill(disk, leave_kilobytes=48)
+        rest = fill(disk, leave_kilobytes=8)
         with pytest.raises(OSError) as caught:
             extract_given(disk / "work", [video], tracks, config)
         assert caught.value.errno == errno.ENOSPC
