@@ -87,7 +87,7 @@ def test_command_after_an_option_is_not_run(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as left:
         main(["-h", "settings"])
     assert left.value.code == 0
-    assert capsys.readouterr().out.startswith("usage: actoscope [-h] COMMAND")
+    assert capsys.readouterr().out.startswith("usage: actoscope [-h] [--version] COMMAND")
 
 
 def test_parser_of_no_words_in_particular_knows_every_option():

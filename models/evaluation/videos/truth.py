@@ -145,8 +145,8 @@ def _homes(rows: Iterable[TableRow], problems: list[str]) -> dict[str, tuple[str
 
 def _segments(row: TableRow, problems: list[str]) -> list[Segment]:
     try:
-        numbers = [row.whole_number(column) for column in ("track_id", "start_frame", "end_frame")]
-        segment = Segment(*numbers, row.text("label"))
+        track_id, first, last = (row.whole_number(column) for column in ("track_id", "start_frame", "end_frame"))
+        segment = Segment(track_id, first, last, row.text("label"))
     except ValueError as error:
         problems.append(f"{row.where}: {error}")
         return []

@@ -127,7 +127,7 @@ def test_label_takes_the_files_that_can_be_read(tmp_path: Path, work: Path, caps
 
 
 def test_every_step_after_extract_goes_on_over_damaged_crops(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (work / "tracks" / "a" / "00001" / "000005.jpg").write_bytes(b"damaged")
+    (work / "tracks" / "a" / "00001" / "000001.jpg").write_bytes(b"damaged")
     assert run("label", work) == 1
     assert len(list((work / "sheets").glob("*/*.png"))) == 1
     table = (work / "labels.csv").read_text()
@@ -135,7 +135,7 @@ def test_every_step_after_extract_goes_on_over_damaged_crops(work: Path, capsys:
     capsys.readouterr()
     assert run("clips", work, "--output", work / "data", "--whole") == 1
     printed = capsys.readouterr()
-    assert "actoscope: cannot be read: 1" in printed.err and "000005.jpg" in printed.err
+    assert "actoscope: cannot be read: 1" in printed.err and "000001.jpg" in printed.err
     assert [record.video for record in read_dataset(work / "data").records] == ["b"]
     (work / "tracks" / "b" / "manifest.csv").write_text("none of it")
     assert run("group", work) == 1
