@@ -41,6 +41,10 @@ class DatasetError(ModelsError, ValueError):
     """A data set, or a file it is made from, is incomplete or contradicts itself. The message says where and how."""
 
 
+class UnreadableFileError(DatasetError):
+    """One file of many is missing, damaged or not to be opened; a tool that takes many tells of it and goes on."""
+
+
 class TrainingError(ModelsError, ValueError):
     """A training cannot start or go on as configured. The message lists everything that is wrong at once."""
 

@@ -25,6 +25,17 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the disk inside say which file they are about: a failed write alone does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_atomically(path: Path, content: Content) -> None:
     """Write bytes, text (UTF-8) or what ``content(file)`` writes, so that ``path`` holds either its old content or all
     of the new, on disk when this returns. Several threads and processes may write the same path. Raises OSError, and
@@ -32,7 +43,7 @@ def write_atomically(path: Path, content: Content) -> None:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with part.open("wb") as file:
+        with naming(path), part.open("wb") as file:
             if callable(content):
                 content(file)
             else:

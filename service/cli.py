@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 
 from models.errors import ModelsError
 from pipeline.errors import PipelineError
@@ -79,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parses and runs one command. → the exit status: 0 done, 1 failed with a message, 2 usage, 130 interrupted."""
     words = sys.argv[1:] if argv is None else argv
     try:
-        arguments = build_parser(words).parse_args(words)
+        parser = build_parser(words)
+        arguments = parser.parse_args(words)
+        _refuse_blank_paths(parser, arguments)
         return int(arguments.run(arguments))
     except (PipelineError, ModelsError, ServiceError, OSError) as error:
         print(f"actoscope: {error}", file=sys.stderr)
@@ -91,6 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def _refuse_blank_paths(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """A folder called " " would be made, and not be found again by anybody who looks for it."""
+    for option, value in vars(arguments).items():
+        paths = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(path, PurePath) and not str(path).strip() for path in paths):
+            parser.error(f"{option}: expected a file or a folder, got nothing but blanks")
+
+
 def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """→ a parser that knows every command by name, and of the one that ``words`` ask for also the options.
 
@@ -99,8 +111,16 @@ def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="actoscope", description="Says live, for every person in view of many cameras, what that person is doing."
     )
+    parser.add_argument("--version", action="version", version=f"actoscope {_version()}")
     _add_commands(parser, COMMANDS, "COMMAND", words)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("actoscope")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"
 
 
 def _add_commands(

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
+from pipeline.files import naming
 
 Clip = NDArray[np.uint8]  # (T, S, S, 3) RGB
 CLIP_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
@@ -49,25 +50,29 @@ def write_clip(path: Path, clip: Clip, rate_hz: float, form: ClipFormat = ClipFo
         raise DatasetError(f"expected a uint8 (T, H, W, 3) clip with pictures in it, got {clip.dtype} {clip.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
-    if form is ClipFormat.JPEG:
-        _write_pictures(part, clip)
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        _write_video(part, clip, rate_hz, form)
-    part.replace(path)
+    try:
+        if form is ClipFormat.JPEG:
+            _write_pictures(part, clip)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            _write_video(part, clip, rate_hz, form)
+        part.replace(path)
+    except BaseException:  # a full disk is not to be filled with halves
+        shutil.rmtree(part, ignore_errors=True) if form is ClipFormat.JPEG else part.unlink(missing_ok=True)
+        raise
 
 
 def read_clip(path: Path) -> Clip:
     """→ uint8 (T, H, W, 3) RGB, every picture of a video file or of a folder in the order of its numbers.
 
-    Raises DatasetError naming the file when it is missing, damaged or empty.
+    Raises UnreadableFileError naming the file when it is missing, damaged or empty.
     """
     files = sorted(path.glob("*.jpg")) if path.is_dir() else []
     pictures = [_read_picture(file) for file in files] if path.is_dir() else _read_video(path)
     if not pictures:
-        raise DatasetError(f"{path} holds no picture")
+        raise UnreadableFileError(f"{path} holds no picture")
     if len({picture.shape for picture in pictures}) > 1:
-        raise DatasetError(f"{path} holds pictures of different sizes")
+        raise UnreadableFileError(f"{path} holds pictures of different sizes")
     return np.stack(pictures)
 
 
@@ -81,13 +86,13 @@ def _read_video(path: Path) -> list[Clip]:
         with av.open(str(path)) as container:
             return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     except (OSError, ValueError, IndexError) as error:  # PyAV's errors inherit these
-        raise DatasetError(f"{path} cannot be decoded: {error}") from error
+        raise UnreadableFileError(f"{path} cannot be decoded: {error}") from error
 
 
 def _read_picture(path: Path) -> Clip:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if picture is None:
-        raise DatasetError(f"{path} cannot be decoded")
+        raise UnreadableFileError(f"{path} cannot be decoded")
     return np.asarray(picture, np.uint8)
 
 
@@ -99,10 +104,11 @@ def _write_pictures(folder: Path, clip: Clip) -> None:
 
 
 def write_picture(path: Path, picture: Clip) -> None:
-    """Write uint8 (H, W, 3) RGB as JPEG. Raises OSError when it cannot be written."""
+    """Write uint8 (H, W, 3) RGB as JPEG. Raises OSError, which says why, when it cannot be written."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(path), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise OSError(f"cannot write {path}")
+    _, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    with naming(path):
+        path.write_bytes(encoded.tobytes())
 
 
 def _write_video(path: Path, clip: Clip, rate_hz: float, form: ClipFormat) -> None:

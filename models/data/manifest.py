@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -17,10 +18,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from models.data.class_names import unify
+from models.data.spreadsheet import TableRow, read_table
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
 from pipeline.files import write_atomically
 
+_LOG = logging.getLogger(__name__)
 DATASET_FILE, MANIFEST_FILE = "dataset.json", "manifest.csv"
 
 
@@ -31,6 +35,22 @@ class Split(str, Enum):
     VAL = "val"
     TEST = "test"
     NONE = ""
+
+
+_SPLIT_WORDS = {
+    "": Split.NONE,
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.VAL),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
+}
+
+
+def split_named(text: str) -> Split:
+    """The split that people mean by a word, in any case. Raises ValueError for another word."""
+    found = _SPLIT_WORDS.get(text.strip().casefold())
+    if found is None:
+        raise ValueError(f"expected the split train, val or test, got {text!r}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +79,7 @@ class DatasetInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1] = 1
-    class2label: Mapping[Annotated[str, Field(min_length=1)], int]
+    class2label: Mapping[Annotated[str, Field(pattern=r"\S")], int]
     input: ModelInput = ModelInput()
     description: str = ""  # origin and licence of the videos, for the model's card
 
@@ -115,15 +135,9 @@ def read_dataset(folder: Path, manifest_file: str = MANIFEST_FILE) -> Dataset:
     except (OSError, ValidationError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
     manifest = folder / manifest_file
-    try:
-        with manifest.open(newline="", encoding="utf-8") as stream:
-            records = tuple(_record(row, folder, f"{manifest}:{line}") for line, row in _rows(stream, manifest))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{manifest} cannot be read: {error}") from error
-    unknown = sorted({record.label for record in records} - set(info.class2label) - {""})
-    if unknown:
-        raise DatasetError(f"{manifest} has labels that {DATASET_FILE} does not: {', '.join(unknown)}")
-    return Dataset(folder, info, records)
+    required = ("path", "label", "group", "split")
+    records = tuple(_record(row, folder) for row in read_table(manifest, _COLUMNS, required))
+    return Dataset(folder, info, _known_labels(records, info, manifest))
 
 
 def write_dataset(dataset: Dataset) -> None:
@@ -141,30 +155,39 @@ def write_dataset(dataset: Dataset) -> None:
 _COLUMNS = tuple(field.name for field in fields(ClipRecord))
 
 
-def _rows(stream: Iterable[str], path: Path) -> Iterable[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(stream)
-    missing = [name for name in ("path", "label", "group", "split") if name not in (reader.fieldnames or ())]
-    if missing:
-        raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(_COLUMNS)}")
-    for row in reader:
-        yield reader.line_num, {key: value or "" for key, value in row.items() if key is not None}
-
-
-def _record(row: Mapping[str, str], folder: Path, where: str) -> ClipRecord:
-    if not row["path"]:
-        raise DatasetError(f"{where}: path is empty")
+def _record(row: TableRow, folder: Path) -> ClipRecord:
+    """Names of files, videos and groups stay as they are written."""
+    path = row.cells["path"]
+    if not path:
+        raise DatasetError(f"{row.where}: path is empty")
     try:
-        record = ClipRecord(folder / row["path"], row["label"], row["group"], Split(row["split"]))
-        return replace(
-            record,
-            video=row.get("video", ""),
-            track_id=int(row.get("track_id") or 0),
-            start_s=float(row.get("start_s") or 0),
-            end_s=float(row.get("end_s") or 0),
-            filled=int(row.get("filled") or 0),
+        return ClipRecord(
+            folder / path,
+            row.cells.get("label", "").strip(),
+            row.cells.get("group", ""),
+            split_named(row.cells.get("split", "")),
+            row.cells.get("video", ""),
+            row.whole_number("track_id", empty=0),
+            float(row.text("start_s") or 0),
+            float(row.text("end_s") or 0),
+            row.whole_number("filled", empty=0),
         )
     except ValueError as error:
-        raise DatasetError(f"{where}: {error}") from error
+        raise DatasetError(f"{row.where}: {error}") from error
+
+
+def _known_labels(records: tuple[ClipRecord, ...], info: DatasetInfo, manifest: Path) -> tuple[ClipRecord, ...]:
+    """The labels as ``info`` writes them. Raises DatasetError for those that it has not."""
+    foreign = [record.label for record in records if record.label and record.label not in info.class2label]
+    if not foreign:
+        return records
+    unified = unify(foreign, info.labels)
+    unknown = sorted(set(unified.names.values()) - set(info.class2label))
+    if unknown:
+        raise DatasetError(f"{manifest} has labels that {DATASET_FILE} does not: {', '.join(unknown)}")
+    for note in unified.notes:
+        _LOG.warning("%s: %s", manifest, note)
+    return tuple(replace(record, label=unified.names.get(record.label, record.label)) for record in records)
 
 
 def _row(record: ClipRecord, folder: Path) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from PIL import Image
 from models.data.clip_file import Clip, read_clip
 from models.data.journal import Journal, stamp_of
 from models.data.manifest import ClipRecord, Split
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from pipeline.files import write_atomically
 
 JOURNAL_FILE, REPORT_FILE = "near_duplicates.jsonl", "near_duplicates.csv"
@@ -64,14 +64,19 @@ class NearDuplicate:
 
 
 def near_duplicates(
-    records: Sequence[ClipRecord], folder: Path, config: HashConfig, progress: Progress, across_splits: bool = True
+    records: Sequence[ClipRecord],
+    folder: Path,
+    config: HashConfig,
+    progress: Progress,
+    across_splits: bool = True,
+    failed: list[str] | None = None,
 ) -> list[NearDuplicate]:
     """Pairs in different splits, the most alike first; with ``across_splits=False`` in different groups, split or not.
 
-    Raises DatasetError when a clip cannot be read.
+    Raises UnreadableFileError for a clip that cannot be read, unless it can be added to ``failed``.
     """
     keyed = _distinct(records, across_splits)
-    hashes = _hash_all([record for _, record in keyed], folder, config, progress)
+    hashes = _hash_all([record for _, record in keyed], folder, config, progress, failed)
     usable = [index for index, found in enumerate(hashes) if len(found)]
     pairs = _compare([keyed[index] for index in usable], [hashes[index] for index in usable], config)
     return sorted(pairs, key=lambda pair: (-pair.share, pair.bits, str(pair.first.path), str(pair.second.path)))
@@ -95,12 +100,20 @@ def _distinct(records: Iterable[ClipRecord], across_splits: bool) -> list[tuple[
     return sorted(keyed, key=lambda pair: pair[0])
 
 
-def _hash_all(clips: Sequence[ClipRecord], folder: Path, config: HashConfig, progress: Progress) -> list[Hashes]:
+def _hash_all(
+    clips: Sequence[ClipRecord], folder: Path, config: HashConfig, progress: Progress, failed: list[str] | None
+) -> list[Hashes]:
     found: list[Hashes] = []
     progress(0, len(clips))
     with Journal(folder / JOURNAL_FILE, {"pictures": config.pictures}, restart=True) as journal:
         for number, record in enumerate(clips, 1):
-            found.append(_hashes(record.path, folder, journal, config.pictures))
+            try:
+                found.append(_hashes(record.path, folder, journal, config.pictures))
+            except UnreadableFileError as error:
+                if failed is None:
+                    raise
+                failed.append(str(error))
+                found.append(np.zeros(0, np.uint64))
             progress(number, len(clips))
     return found
 

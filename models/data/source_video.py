@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from models.data.class_names import unify
 from models.data.clip_file import CLIP_SUFFIXES
 from models.data.manifest import Split
 from models.errors import DatasetError
 
+_LOG = logging.getLogger(__name__)
 VIDEO_SUFFIXES = (*CLIP_SUFFIXES, ".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".3gp", ".gif")
 _UNFIT = re.compile(r"[^\w() +,&'-]+")  # for a file name on any system
 
@@ -34,6 +37,7 @@ class LeftOut:
 
     what: str
     reason: str
+    bad: bool = False  # a file that should be one and cannot be read, which whoever runs a tool must hear of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,41 @@ class Layout:
 
 
 def videos_below(root: Path) -> Iterator[Path]:
-    """Every video file under ``root``, sorted by path, hidden ones excepted. Raises DatasetError: no such folder."""
+    """Every video file under ``root``, sorted by path, hidden ones excepted; also links to nothing.
+
+    Links that lead back are not followed, and a warning is logged of folders that cannot be read. Raises DatasetError:
+    no such folder.
+    """
     if not root.is_dir():
         raise DatasetError(f"{root} is no folder; expected one with videos in it")
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(root, onerror=_tell, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        subfolders[:] = [
+            name
+            for name in sorted(subfolders)
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) not in seen
+        ]
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES):
                 yield Path(folder, name)
 
 
+def _tell(error: OSError) -> None:
+    _LOG.warning("a folder is left out: %s", error)
+
+
 def folder_name(label: str) -> str:
     """A class's name as the name of its folder, as a clip's name: what file systems refuse becomes ``_``."""
     return _UNFIT.sub("_", label).strip(" ") or "_"
+
+
+def class_names(labels: Iterable[str]) -> Mapping[str, str]:
+    """Each spelling → the name of its class (``models.data.class_names``); several spellings of one are logged."""
+    unified = unify(labels)
+    for note in unified.notes:
+        _LOG.warning("%s", note)
+    return unified.names
 
 
 def uniquely_named(videos: Iterable[SourceVideo]) -> tuple[SourceVideo, ...]:
@@ -74,7 +100,7 @@ def uniquely_named(videos: Iterable[SourceVideo]) -> tuple[SourceVideo, ...]:
 
 
 def _numbered(video: SourceVideo, taken: Counter[tuple[str, str]]) -> SourceVideo:
-    folder, stem = folder_name(video.label).lower(), folder_name(video.name)
+    folder, stem = video.label, folder_name(video.name)  # each class has a folder of its own
     name, number = stem, 1
     while taken[folder, name.lower()]:
         number += 1

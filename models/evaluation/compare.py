@@ -36,7 +36,7 @@ class ComparisonRow(Value):
     macro_f1: Interval
     top1: Interval
     ece: float  # with the temperature of the model's card
-    f1: tuple[float, ...]  # of each class
+    f1: tuple[float | None, ...]  # of each class; None where there is no clip of it
     difference: Interval | None = None
     best: bool = False
 
@@ -44,6 +44,11 @@ class ComparisonRow(Value):
 class ComparisonTable(Value):
     labels: tuple[str, ...]
     rows: tuple[ComparisonRow, ...]
+
+    @property
+    def without_clips(self) -> tuple[str, ...]:
+        """Classes that the macro F1 says nothing of."""
+        return tuple(label for label, value in zip(self.labels, self.rows[0].f1, strict=True) if value is None)
 
 
 class Comparison(Value):
@@ -124,7 +129,7 @@ def _row(candidate: Candidate, part: Part, difference: Interval | None, best: fl
         macro_f1=part.intervals["macro_f1"],
         top1=part.intervals["top1"],
         ece=expected_calibration_error(chances, candidate.predictions.targets),
-        f1=tuple(item.f1 for item in part.metrics.classes),
+        f1=tuple(item.f1 if item.support else None for item in part.metrics.classes),
         difference=difference,
         best=part.metrics.macro_f1 == best,
     )

@@ -77,6 +77,11 @@ class Part(Value):
     metrics: Metrics
     intervals: dict[str, Interval]
 
+    @property
+    def without_clips(self) -> tuple[str, ...]:
+        """Classes that the macro F1 says nothing of."""
+        return tuple(item.label for item in self.metrics.classes if not item.support)
+
 
 class CalibrationPart(Value):
     """``raw``: T = 1; ``scaled``: the temperature of all; ``held_out``: fitted without the clip's own group."""

@@ -7,7 +7,6 @@ are used only where the caller adds them.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.data.manifest import Split
+from models.data.manifest import Split, split_named
+from models.data.spreadsheet import read_table
 from models.errors import DatasetError
 from pipeline.entities import Floats, Image
 from pipeline.files import write_atomically
@@ -24,7 +24,7 @@ from pipeline.geometry import ltwh_to_xyxy
 CLIPS_FILE = "clips.csv"
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm"})
 JPEG_QUALITY = 95
-_COLUMNS = {"clip", "source_group", "split"}
+_COLUMNS = ("clip", "source_group", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def find_videos(data: Path, extra: Sequence[Path] = ()) -> list[TrainingVideo]:
     """
     tables = sorted(data.rglob(CLIPS_FILE))
     if not tables:
-        raise DatasetError(f"no {CLIPS_FILE} under {data}: expected columns {', '.join(sorted(_COLUMNS))}")
+        raise DatasetError(f"no {CLIPS_FILE} under {data}: expected columns {', '.join(_COLUMNS)}")
     problems: list[str] = []
     videos = [video for table in tables for video in _read_table(table, problems)]
     problems += [f"{path} is missing" for path in extra if not path.is_file()]
@@ -72,22 +72,19 @@ def find_videos(data: Path, extra: Sequence[Path] = ()) -> list[TrainingVideo]:
 
 def _read_table(table: Path, problems: list[str]) -> Iterator[TrainingVideo]:
     paths = {path.stem: path for path in sorted(table.parent.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES}
-    with table.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = _COLUMNS - set(reader.fieldnames or ())
-        if missing:
-            problems.append(f"{table} has no column {', '.join(sorted(missing))}")
-            return
-        for row in reader:
-            if row["split"] not in (Split.TRAIN.value, Split.VAL.value):
+    try:
+        for row in read_table(table, _COLUMNS, _COLUMNS, {"group": "source_group"}):
+            clip, split = row.cells["clip"].strip(), split_named(row.text("split"))
+            if split not in (Split.TRAIN, Split.VAL):
                 continue
-            if row["clip"] not in paths:
-                problems.append(f"{table}: no video {row['clip']} under {table.parent}")
+            if clip not in paths:
+                problems.append(f"{row.where}: no video {clip} under {table.parent}")
                 continue
-            tracks = table.parent / "mot" / f"{row['clip']}.txt"
-            group = f"{table.parent.name}/{row['source_group']}"
-            known = tracks if tracks.is_file() else None
-            yield TrainingVideo(paths[row["clip"]], group, Split(row["split"]), known)
+            tracks = table.parent / "mot" / f"{clip}.txt"
+            group = f"{table.parent.name}/{row.text('source_group')}"
+            yield TrainingVideo(paths[clip], group, split, tracks if tracks.is_file() else None)
+    except ValueError as error:  # a DatasetError, or a word that is no split
+        problems.append(str(error) if isinstance(error, DatasetError) else f"{row.where}: {error}")
 
 
 def _leaks(videos: Sequence[TrainingVideo]) -> list[str]:

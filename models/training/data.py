@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.batches.input_pipeline import InputConfig, Stream, batches
+from models.data.batches.input_pipeline import InputConfig, Stream, iterate
 from models.data.batches.sequences import Keep, pad
 from models.data.manifest import ClipRecord, Split
 from models.training.config import Mode, TrainConfig
-from models.training.feature_cache import FeatureSet
+from models.training.feature_cache import FeatureSet, read_features
 
 Inputs = Any  # float32 (B, …), or a dict of such by stream
 Batch = tuple[Inputs, NDArray[np.float32]]  # inputs and one-hot (or mixed) targets (B, C)
@@ -73,7 +73,7 @@ class FeatureSource:
     def _load(features: FeatureSet, picked: NDArray[np.int64], draws: NDArray[Any]) -> NDArray[np.float32]:
         batch = np.empty((len(picked), *features.shape), np.float32)
         for place, index in enumerate(picked):
-            batch[place] = np.load(features.files[index][draws[index]], mmap_mode="r")
+            batch[place] = read_features(features.files[index][draws[index]])
         return batch
 
 
@@ -83,7 +83,7 @@ class SequenceSource(FeatureSource):
 
     def _inputs(self, picked: NDArray[np.int64], draws: NDArray[Any]) -> Inputs:
         (features,) = self.features.values()
-        rows = [np.load(features.files[index][draws[index]]) for index in picked]
+        rows = [read_features(features.files[index][draws[index]]) for index in picked]
         padded = pad(rows, features.shape[0], Keep.FIRST)
         return {"features": padded.features, "mask": padded.mask}
 
@@ -97,7 +97,7 @@ class ClipSource:
     config: InputConfig
 
     def batches(self, epoch: int | None) -> Iterator[Batch]:
-        yield from batches(self.records, self.targets, self._of(epoch), epoch or 0).as_numpy_iterator()
+        return iterate(self.records, self.targets, self._of(epoch), epoch or 0)
 
     def _of(self, epoch: int | None) -> InputConfig:
         if epoch is None:

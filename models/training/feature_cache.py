@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.manifest import ClipRecord
+from models.errors import UnreadableFileError
 from models.training.config import Mode
 from models.training.frozen_front import Features, load_front
 from pipeline.files import write_atomically
@@ -98,7 +99,7 @@ def features_of(
         _compute(frozen, list(tasks.values()), reader, progress)
     if frozen.pictures:
         return FeatureSet(files, tuple(frozen.model.output_shape[1:]))
-    return FeatureSet(files, np.load(files[0][0], mmap_mode="r").shape)
+    return FeatureSet(files, read_features(files[0][0]).shape)
 
 
 def _compute(frozen: Frozen, tasks: list[_Task], reader: ClipReader, progress: Progress) -> None:
@@ -130,6 +131,14 @@ def _read_ahead(tasks: list[_Task], reader: ClipReader) -> Iterator[tuple[_Task,
 def save_features(file: Path, features: Features) -> None:
     """Write the whole file or nothing."""
     write_atomically(file, lambda stream: np.save(stream, features))
+
+
+def read_features(file: Path) -> Features:
+    """→ float16 as ``save_features`` wrote them. Raises UnreadableFileError."""
+    try:
+        return cast("Features", np.load(file, mmap_mode="r"))
+    except (OSError, ValueError, EOFError) as error:
+        raise UnreadableFileError(f"{file} cannot be read: {error}; remove it to have it computed again") from error
 
 
 def short_key(*parts: str) -> str:

@@ -26,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 Form = TypeVar("Form", bound=BaseModel)
 
 ClipShape = tuple[int, int, int, int]  # (T, H, W, 3), or other channels where a network is given flow
+Words = Annotated[str, Field(pattern=r"\S")]  # something that can be seen
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -82,8 +83,8 @@ class ModelCard(_Value):
     """
 
     format_version: Literal[1] = FORMAT_VERSION
-    name: str = Field(min_length=1)
-    kind: str = Field(min_length=1)  # a name in models.networks.registry
+    name: Words
+    kind: Words  # a name in models.networks.registry
     num_classes: int = Field(ge=1)
     input: ModelInput = ModelInput()
     light: str = ""
@@ -92,8 +93,8 @@ class ModelCard(_Value):
     )  # what runs it unless asked otherwise: a name in models.runtimes.runner
     metrics: Mapping[str, float] = {}  # measured by this project only
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
-    provenance: str = Field(min_length=1)
-    licence: str = Field(min_length=1)
+    provenance: Words
+    licence: Words
     data: str = ""  # what the network was trained and measured on, and under which licence
     command: str = ""  # how it was made
     seed: int | None = None

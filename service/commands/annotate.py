@@ -12,7 +12,7 @@ from pipeline.sources.url import ALLOWED_SCHEMES, SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions
 from service.budget.plan import QUICK_FILE
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
-from service.commands.options import positive
+from service.commands.options import model_folder, positive
 from service.commands.printing import say
 from service.commands.progress import ProgressBar
 from service.commands.runtime_option import add_runtime
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=positive_seconds, default=float("inf"), help="end after so much of the video (default: all)"
     )
-    parser.add_argument("--model", help="folder name in the weights directory")
+    parser.add_argument("--model", help="folder name in the weights directory, or a folder")
     parser.add_argument(
         "--tier",
         choices=("full", "light"),
@@ -73,7 +73,8 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     settings = load_settings()
     source = source_of(arguments.video, settings)
     output = arguments.output or default_output(source, arguments.video)
-    engine = EngineConfig.from_settings(settings, model=arguments.model, runtime=arguments.runtime)
+    model = None if arguments.model is None else str(model_folder(settings, arguments.model))
+    engine = EngineConfig.from_settings(settings, model=model, runtime=arguments.runtime)
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
     stages = replace(stages, adaptive=source.is_live or source.options.pace == "realtime")
@@ -82,7 +83,7 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     if not light:
         return job
     stages = stages.lighter()
-    return replace(job, engine=replace(engine, model=stages.model), stages=stages, plan=QUICK_FILE)
+    return replace(job, engine=replace(engine, model=str(engine.model_dir.parent / stages.model)), stages=stages, plan=QUICK_FILE)
 
 
 def source_of(text: str, settings: Settings) -> SourceUrl:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.classifier import ActionClassifier
@@ -11,6 +12,7 @@ from models.evaluation.clips_and_videos import ClipsJob
 from models.evaluation.figures.predictions import Views
 from models.evaluation.judge import JudgeConfig
 from service.commands.options import SPLITS, names
+from service.commands.printing import say
 from service.commands.runtime_option import add_runtime
 from service.configuration import EngineConfig
 from service.engine import load_classifier
@@ -41,6 +43,12 @@ def clips_job(arguments: argparse.Namespace, output: Path, worst: int = 0) -> Cl
     views = Views(arguments.windows, arguments.flip, arguments.real)
     judging = JudgeConfig(tuple(arguments.classes), worst, seed=arguments.seed)
     return ClipsJob(read_dataset(arguments.data), output, Split(arguments.split), views, judging)
+
+
+def tell_missing(labels: Sequence[str], split: str) -> None:
+    """Says which classes no figure is about: the macro F1 is over the others."""
+    if labels:
+        say(f"no clip of {', '.join(labels)} in the split {split}: not in the macro F1")
 
 
 def loaded(folder: Path, arguments: argparse.Namespace) -> ActionClassifier:

@@ -9,7 +9,7 @@ from pathlib import Path
 from models.evaluation.clips_and_videos import ClipsJob, answers
 from models.evaluation.compare import Candidate, Comparison, compare, write_comparison
 from models.weights.cards import ModelCard, read_card
-from service.commands.clip_options import add_clip_options, clips_job, loaded
+from service.commands.clip_options import add_clip_options, clips_job, loaded, tell_missing
 from service.commands.options import model_folder
 from service.commands.printing import say, show_table
 from service.commands.progress import ProgressBar
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     candidates = [_candidate(card, job, arguments) for card in cards]
     comparison = compare(candidates, job.split.value, job.judging, job.dataset.folder.name)
     report = write_comparison(comparison, output)
+    tell_missing(comparison.tables[0].without_clips, arguments.split)
     _show(comparison)
     say(report)
     return 0

@@ -22,7 +22,7 @@ from models.evaluation.videos.judgement import VideoJudgeConfig, VideoJudgement,
 from models.evaluation.videos.run import read_video_run
 from models.evaluation.videos.truth import VideoTruth, find_videos, read_video_truths
 from models.weights.cards import read_card
-from service.commands.clip_options import add_clip_options, clips_job, loaded
+from service.commands.clip_options import add_clip_options, clips_job, loaded, tell_missing
 from service.commands.options import model_folder
 from service.commands.printing import say, show_table
 from service.commands.progress import ProgressBar
@@ -83,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             _write_card(folder, evaluation)
     rate_hz = job.dataset.info.input.rate_hz if job is not None else 25.0
     report = write_evaluation(evaluation, output, job.dataset.folder if job is not None else None, rate_hz)
+    if evaluation.clips is not None:
+        tell_missing(evaluation.clips.whole.without_clips, arguments.split)
     show_table([(f"{value:8.4f}", name) for name, value in summary(evaluation).items()], heading=False)
     say(report)
     return 0

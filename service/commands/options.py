@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from models.errors import CardError
 from models.weights.cards import CARD_FILE
 from service.settings import Settings
 
@@ -24,6 +25,15 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def model_folder(settings: Settings, name: str) -> Path:
-    """``name`` as people type it, of a folder with a card or of one in the weights directory → the folder, absolute."""
+    """``name`` as people type it, of a folder with a card or of one in the weights directory → the folder, absolute.
+
+    Raises CardError for a name without letters, and for a folder that is none of the two.
+    """
+    if not name.strip():
+        raise CardError(f"expected the name of a model, or its folder, got {name!r}")
     path = Path(name)
-    return path.resolve() if (path / CARD_FILE).is_file() else settings.weights_dir.resolve() / name
+    if (path / CARD_FILE).is_file():
+        return path.resolve()
+    if len(path.parts) > 1 and not (settings.weights_dir / path).is_dir():
+        raise CardError(f"{path / CARD_FILE} does not exist: expected the name of a model, or its folder, got {name!r}")
+    return settings.weights_dir.resolve() / name

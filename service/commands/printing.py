@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Sequence
 
+from service.commands.exit_status import EXIT_FAILED
+
 SHOWN = 20  # lines of a long list
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
@@ -35,6 +37,16 @@ def show_table(
 
 def _are_numbers(cells: Sequence[str]) -> bool:
     return bool(cells) and all(_NUMBER.fullmatch(cell) for cell in cells if cell)
+
+
+def show_failures(what: str, lines: Sequence[str]) -> int:
+    """To standard error: how many of many could not be done, and every one of them → the exit status."""
+    if not lines:
+        return 0
+    print(f"actoscope: {what}: {len(lines)}", file=sys.stderr)
+    for line in lines:
+        print(f"  {line}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def show_list(title: str, lines: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from service.cli import COMMANDS, Command, Family, build_parser, main
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
+from service.routes.health import service_version
 from tests.service.commands.command_line import REPOSITORY, run
 
 TRAINING = ("tensorflow", "keras", "jax", "torch", "albumentations", "sklearn", "matplotlib", "nncf", "imagehash")
@@ -86,7 +87,7 @@ def test_command_after_an_option_is_not_run(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as left:
         main(["-h", "settings"])
     assert left.value.code == 0
-    assert capsys.readouterr().out.startswith("usage: actoscope [-h] COMMAND")
+    assert capsys.readouterr().out.startswith("usage: actoscope [-h] [--version] COMMAND")
 
 
 def test_parser_of_no_words_in_particular_knows_every_option():
@@ -143,3 +144,18 @@ def test_ctrl_c_gives_the_status_that_shells_expect(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("service.commands.settings.run", interrupted)
     assert main(["settings"]) == EXIT_INTERRUPTED
+
+
+def test_version_is_told_without_a_command(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"actoscope {service_version()}\n"
+
+
+@pytest.mark.parametrize("line", ["dataset clips WORK --output", "dataset extract VIDEO --work", "dataset stats"])
+def test_path_of_blanks_is_a_usage_error(line: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as left:
+        main([*line.split(), "  "])
+    assert left.value.code == 2
+    assert "expected a file or a folder, got nothing but blanks" in capsys.readouterr().err

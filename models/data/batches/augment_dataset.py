@@ -53,8 +53,8 @@ class _Copy:
 def augment_dataset(dataset: Dataset, config: OfflineConfig, progress: Progress) -> Dataset:
     """Write the copies that are missing, then the manifest → the data set with them at its end.
 
-    Raises DatasetError before any work for classes without a clip to copy, and at the end for clips that cannot be
-    read (all at once; the manifest then stays as it was).
+    Raises DatasetError before any work for classes without a clip to copy, and at the end, when the copies of all the
+    others are in the data set, for clips that cannot be read.
     """
     if (dataset.folder / WHOLE_FILE).exists():
         raise DatasetError(f"{dataset.folder} is balanced: undo that first (`actoscope dataset balance --undo`)")
@@ -67,10 +67,10 @@ def augment_dataset(dataset: Dataset, config: OfflineConfig, progress: Progress)
         except DatasetError as error:
             failed.append(str(error))
         progress(done, len(copies))
-    if failed:
-        raise DatasetError(f"{len(set(failed))} clips cannot be copied: {'; '.join(sorted(set(failed)))}")
     augmented = replace(dataset, records=(*dataset.records, *made))
     write_dataset(augmented)
+    if failed:
+        raise DatasetError(f"{len(set(failed))} clips cannot be copied: {'; '.join(sorted(set(failed)))}")
     return augmented
 
 

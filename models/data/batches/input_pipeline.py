@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -27,7 +27,7 @@ from models.data.batches.flow import Flow, FlowMethod, flow_fields, pick_fields
 from models.data.batches.flow_cache import FlowCache, FlowPrecision
 from models.data.clip_file import read_clip
 from models.data.manifest import ClipRecord, Split
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 
 Clip = NDArray[np.uint8]  # (T, S, S, 3) RGB
 Number = tuple[int | None, int]  # of the draw, of the repetition
@@ -96,12 +96,32 @@ def read_flow(record: ClipRecord, config: InputConfig, draw: int | None = None, 
     return _flow(clip, plan, config)
 
 
-def batches(records: Sequence[ClipRecord], targets: Sequence[int], config: InputConfig, epoch: int = 0) -> Any:
+def iterate(
+    records: Sequence[ClipRecord], targets: Sequence[int], config: InputConfig, epoch: int = 0
+) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    """The batches of ``batches`` as arrays. Raises UnreadableFileError for a clip that cannot be read."""
+    broken: list[UnreadableFileError] = []
+    arrays = batches(records, targets, config, epoch, broken).as_numpy_iterator()
+    try:
+        yield from arrays
+    except import_tensorflow().errors.OpError as error:
+        if not broken:
+            raise
+        raise broken[0] from error
+
+
+def batches(
+    records: Sequence[ClipRecord],
+    targets: Sequence[int],
+    config: InputConfig,
+    epoch: int = 0,
+    broken: list[UnreadableFileError] | None = None,
+) -> Any:
     """One epoch as a ``tf.data.Dataset`` of (inputs, float32 one-hot (B, C)); the last batch may be smaller.
 
     Inputs are float32 in [-1, 1]: (B, T, S, S, 3), for FLOW (B, T, S, S, 2), for BOTH a dict of these called ``rgb``
     and ``flow``. Draw number ``epoch`` of every clip is used. Raises DatasetError for targets that do not fit; a clip
-    that cannot be read ends the iteration with TensorFlow's error holding our message.
+    that cannot be read ends the iteration with TensorFlow's error holding our message, and is noted in ``broken``.
     """
     _check(records, targets, config)
     tf = import_tensorflow()
@@ -109,7 +129,7 @@ def batches(records: Sequence[ClipRecord], targets: Sequence[int], config: Input
     repeats = repeat_numbers(records)
 
     def load(index: np.int64) -> tuple[NDArray[Any], ...]:
-        return _load(records[int(index)], config, (epoch, repeats[int(index)]))
+        return _load(records[int(index)], config, (epoch, repeats[int(index)]), broken)
 
     def shaped(index: Any) -> tuple[Any, Any]:
         kinds = _kinds(config)
@@ -205,8 +225,15 @@ def _resized(clip: Clip, size: int) -> Clip:
     return np.stack([cv2.resize(picture, (size, size), interpolation=how) for picture in clip])
 
 
-def _load(record: ClipRecord, config: InputConfig, number: Number) -> tuple[NDArray[Any], ...]:
-    clip, plan = _read_and_plan(record, config, number)
+def _load(
+    record: ClipRecord, config: InputConfig, number: Number, broken: list[UnreadableFileError] | None
+) -> tuple[NDArray[Any], ...]:
+    try:
+        clip, plan = _read_and_plan(record, config, number)
+    except UnreadableFileError as error:
+        if broken is not None:
+            broken.append(error)
+        raise
     if config.stream is Stream.BOTH:
         return _rgb(clip, plan, config), _flow(clip, plan, config)
     return (_rgb(clip, plan, config) if config.stream is Stream.RGB else _flow(clip, plan, config),)

@@ -8,7 +8,6 @@ considered"; in files with a class (9 columns) only people count: 1 pedestrian, 
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ from pipeline.geometry import ltwh_to_xyxy
 
 PEOPLE_CLASSES = frozenset({-1, 1, 2, 7})
 _SHOWN_PROBLEMS = 20
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,11 @@ def read_mot(path: Path) -> tuple[BoxTrack, ...]:
 def _add_row(cells: list[str], boxes: dict[int, dict[int, Floats]], problems: list[str], where: str) -> None:
     try:
         numbers = [float(cell) for cell in cells]
-        if len(numbers) < 6 or not all(map(math.isfinite, numbers)):
+        if len(numbers) < 6 or not all(abs(number) <= _LARGEST for number in numbers):  # nor what is no number
             raise ValueError("expected frame, id, left, top, width, height, … as numbers")
         frame, track_id = int(numbers[0]), int(numbers[1])
+        if (frame, track_id) != tuple(numbers[:2]):
+            raise ValueError("expected whole numbers as frame and id")
         if frame < 1 or track_id < 0 or min(numbers[4:6]) <= 0:
             raise ValueError("expected frame >= 1, id >= 0, width and height > 0")
     except ValueError as error:

@@ -6,19 +6,28 @@ paths or a CSV says otherwise. Videos of one camera in two splits make results t
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from models.data.manifest import Split
-from models.data.source_video import Layout, LeftOut, SourceVideo, no_videos, uniquely_named, videos_below
+from models.data.imports.motchallenge import raise_problems
+from models.data.manifest import Split, split_named
+from models.data.source_video import (
+    Layout,
+    LeftOut,
+    SourceVideo,
+    class_names,
+    no_videos,
+    uniquely_named,
+    videos_below,
+)
+from models.data.spreadsheet import read_table
 from models.errors import DatasetError
 
 _SPLITS = {"train": Split.TRAIN, "val": Split.VAL, "validation": Split.VAL, "valid": Split.VAL, "test": Split.TEST}
 _EXPECTED = "class/….mp4 or train|val|test/class/….mp4"
-_GROUP_COLUMNS = ("group", "source_group")
+_OTHER_NAMES = {"source_group": "group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,10 @@ def read_folders(root: Path, grouping: Grouping = Grouping()) -> Layout:
         raise DatasetError(f"{len(reading.ungrouped)} videos get no group by {where}: {', '.join(reading.ungrouped)}")
     if not reading.videos:
         raise no_videos(root, _EXPECTED, reading.left_out)
-    labels = tuple(sorted({video.label for video in reading.videos}))
-    return Layout(root, labels, uniquely_named(reading.videos), tuple(reading.left_out))
+    names = class_names(video.label for video in reading.videos)
+    videos = [replace(video, label=names[video.label]) for video in reading.videos]
+    labels = tuple(sorted({video.label for video in videos}))
+    return Layout(root, labels, uniquely_named(videos), tuple(reading.left_out))
 
 
 def _has_splits(root: Path) -> bool:
@@ -101,15 +112,15 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 
 
 def _grouped(
-    video: SourceVideo, relative: Path, named: re.Pattern[str] | None, rows: Mapping[str, Mapping[str, str]] | None
+    video: SourceVideo,
+    relative: Path,
+    named: re.Pattern[str] | None,
+    rows: Mapping[str, tuple[str, Split | None]] | None,
 ) -> SourceVideo | None:
     """→ the video with its group (and split) by CSV or pattern; None where they do not know it."""
     if rows is not None:
         row = rows.get(relative.as_posix()) or rows.get(relative.name) or rows.get(relative.stem)
-        if row is None:
-            return None
-        split = _SPLITS.get(row["split"].lower(), video.split)
-        return replace(video, group=row["group"], split=split)
+        return None if row is None else replace(video, group=row[0], split=video.split if row[1] is None else row[1])
     if named is not None:
         match = named.search(relative.as_posix())
         group = (match[1] if named.groups else match[0]) if match is not None else None
@@ -117,25 +128,20 @@ def _grouped(
     return video
 
 
-def _read_groups(path: Path) -> dict[str, dict[str, str]]:
-    """→ {clip: {"group", "split"}}. Raises DatasetError with all bad rows."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(line for line in stream if not line.startswith("#"))
-            names = reader.fieldnames or ()
-            column = next((name for name in _GROUP_COLUMNS if name in names), None)
-            if "clip" not in names or column is None:
-                raise DatasetError(f"{path}: expected the columns clip and group, got {', '.join(names)}")
-            cells = [(row["clip"], row[column] or "", row.get("split") or "") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    problems = [f"{clip!r} has no group" for clip, group, _ in cells if not group]
-    problems += [f"{clip!r} has the split {part!r}" for clip, _, part in cells if part and part.lower() not in _SPLITS]
-    rows: dict[str, dict[str, str]] = {}
-    for clip, group, part in cells:
-        row = {"group": group, "split": part}
-        if rows.setdefault(clip, row) != row:
-            problems.append(f"{clip!r} is listed twice with different groups or splits")
-    if problems:
-        raise DatasetError(f"{path}: {'; '.join(problems)}")
+def _read_groups(path: Path) -> dict[str, tuple[str, Split | None]]:
+    """→ {clip: (group, split; None where the row says none)}. Raises DatasetError with all bad rows."""
+    rows: dict[str, tuple[str, Split | None]] = {}
+    problems: list[str] = []
+    for row in read_table(path, ("clip", "group", "split"), ("clip", "group"), _OTHER_NAMES, comments=True):
+        try:
+            clip, group = row.cells["clip"].strip(), row.text("group")
+            split = split_named(row.text("split")) if row.text("split") else None
+        except ValueError as error:
+            problems.append(f"{row.where}: {error}")
+            continue
+        if not group:
+            problems.append(f"{row.where}: {clip!r} has no group")
+        elif rows.setdefault(clip, (group, split)) != (group, split):
+            problems.append(f"{row.where}: {clip!r} is listed twice with different groups or splits")
+    raise_problems(problems)
     return rows

@@ -6,26 +6,25 @@ The CSV has the columns ``label, youtube_id, time_start, time_end, split`` (more
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.data.manifest import Split
-from models.data.source_video import Layout, LeftOut, SourceVideo, no_videos, uniquely_named, videos_below
+from models.data.class_names import same_class
+from models.data.manifest import Split, split_named
+from models.data.source_video import (
+    Layout,
+    LeftOut,
+    SourceVideo,
+    class_names,
+    no_videos,
+    uniquely_named,
+    videos_below,
+)
+from models.data.spreadsheet import TableRow, read_table
 from models.errors import DatasetError
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-_SPLITS = {
-    "train": Split.TRAIN,
-    "training": Split.TRAIN,
-    "val": Split.VAL,
-    "validate": Split.VAL,
-    "validation": Split.VAL,
-    "test": Split.TEST,
-    "testing": Split.TEST,
-    "": Split.NONE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ def _read_rows(csv_files: Iterable[Path]) -> tuple[list[_Row], list[LeftOut]]:
     rows: dict[str, _Row] = {}
     left_out: list[LeftOut] = []
     problems: list[str] = []
-    for where, cells in _cells(csv_files):
+    for cells in (row for path in csv_files for row in read_table(path, _COLUMNS, _COLUMNS[1:4])):
+        where = Path(cells.where).name
         try:
             row = _row(where, cells)
         except ValueError as error:
@@ -74,44 +74,29 @@ def _read_rows(csv_files: Iterable[Path]) -> tuple[list[_Row], list[LeftOut]]:
             left_out.append(LeftOut(f"{row.stem}.mp4", f"{where} has no label"))
             continue
         before = rows.setdefault(row.stem, row)
-        if (before.label, before.split) != (row.label, row.split):
+        if (same_class(before.label), before.split) != (same_class(row.label), row.split):
             problems.append(f"{where}: {row.stem} is {_shown(row)}, but {_shown(before)} in {before.where}")
     if problems:
         raise DatasetError("; ".join(problems))
-    return list(rows.values()), left_out
+    names = class_names(row.label for row in rows.values())
+    return [replace(row, label=names[row.label]) for row in rows.values()], left_out
 
 
 def _shown(row: _Row) -> str:
     return f"{row.label!r} in {row.split.value or 'no split'}"
 
 
-def _cells(csv_files: Iterable[Path]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for path in csv_files:
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream)
-                missing = [name for name in _COLUMNS[1:4] if name not in (reader.fieldnames or ())]
-                if missing:
-                    raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(_COLUMNS)}")
-                for row in reader:
-                    yield f"{path.name}:{reader.line_num}", row
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{path} cannot be read: {error}") from error
-
-
-def _row(where: str, cells: Mapping[str, str | None]) -> _Row:
+def _row(where: str, row: TableRow) -> _Row:
     """Raises ValueError that says what is wrong with the row."""
-    text = {name: (cells.get(name) or "").strip() for name in _COLUMNS}
+    text = {name: row.text(name) for name in _COLUMNS}
     try:
         start, end = int(float(text["time_start"])), int(float(text["time_end"]))
     except (ValueError, OverflowError):
         raise ValueError(f"expected times in seconds, got {text['time_start']!r} and {text['time_end']!r}") from None
     if not text["youtube_id"]:
         raise ValueError("youtube_id is empty")
-    if text["split"].lower() not in _SPLITS:
-        raise ValueError(f"expected the split train, validate or test, got {text['split']!r}")
     stem = f"{text['youtube_id']}_{start:06d}_{end:06d}"
-    return _Row(where, text["label"], text["youtube_id"], stem, _SPLITS[text["split"].lower()])
+    return _Row(where, text["label"], text["youtube_id"], stem, split_named(text["split"]))
 
 
 def _index(root: Path) -> dict[str, list[Path]]:

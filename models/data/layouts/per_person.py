@@ -18,7 +18,7 @@ from models.data.tracks.extract import ExtractConfig, extract
 from models.data.tracks.group import Example, GroupConfig, plan_examples
 from models.data.tracks.people import PeopleSource
 from models.data.tracks.track_folders import TRACKS_FOLDER, VideoTracks, read_crops, read_video
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 
 _SHORTEST = 8  # samples; as in models.data.tracks.group
@@ -64,13 +64,13 @@ class PerPersonCutter:
         return f"{stamp_of(path)} {self.people.describe(path.resolve())}"
 
     def cut(self, path: Path) -> Iterator[Piece]:
-        """One clip at a time. Raises DatasetError: the video cannot be decoded to its end, or nobody is in it."""
+        """One clip at a time. Raises DatasetError: nobody is in it; UnreadableFileError: it cannot be decoded."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         config = ExtractConfig(self.margin, self.size)
         with TemporaryDirectory(dir=self.scratch) as folder:
             (done,) = extract([path.resolve()], Path(folder), self.people, config, lambda *_: None)
             if done.failed or done.note:
-                raise DatasetError(f"it cannot be decoded: {done.note}")
+                raise UnreadableFileError(f"it cannot be decoded: {done.note}")
             video = read_video(Path(folder, TRACKS_FOLDER, done.video)) if done.people else None
             examples = plan_examples(self._chosen(video), None, self._grouping).examples if video else ()
             if video is None or not examples:

@@ -11,7 +11,7 @@ import io
 import itertools
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from models.data.balance import refuse_balanced
 from models.data.clip_file import ClipFormat, clip_name, write_clip
+from models.data.folder_names import FolderNames
 from models.data.journal import Journal
 from models.data.layouts.whole_frame import Piece
 from models.data.leaks import LeakError, leaking
@@ -33,7 +34,7 @@ from models.data.manifest import (
     write_dataset,
 )
 from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, no_videos
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 from pipeline.files import write_atomically
 
@@ -90,7 +91,7 @@ def prepare(layout: Layout, folder: Path, cutter: Cutter, config: PrepareConfig,
     videos, dropped = _without_leaks(layout.videos, config.drop_leaks)
     options = {**cutter.describe(), "format": config.form.value}
     with Journal(folder / JOURNAL_FILE, options) as journal:
-        work = _Work(layout.root, folder, cutter, config.form, journal)
+        work = _Work(layout.root, folder, cutter, config.form, journal, _folders(layout, folder))
         outcomes = list(_in_parallel(work.outcome, videos, config.jobs, progress))
         records = tuple(record for outcome in outcomes if not isinstance(outcome, LeftOut) for record in outcome)
         left_out = (*layout.left_out, *dropped, *(item for item in outcomes if isinstance(item, LeftOut)))
@@ -116,6 +117,17 @@ def _without_leaks(videos: Sequence[SourceVideo], drop: bool) -> tuple[list[Sour
     return keep, [LeftOut(f"{video.label}/{video.path.name}", reason) for video in videos if video not in kept]
 
 
+def _folders(layout: Layout, folder: Path) -> dict[str, str]:
+    """Class → the folder of its clips, one for each; kept beside them."""
+    held: dict[str, str] = {}
+    if (folder / MANIFEST_FILE).exists() and (folder / DATASET_FILE).exists():
+        held = {record.path.parent.name: record.label for record in read_dataset(folder).records}
+    names = FolderNames(folder / CLIPS_FOLDER, folder_name, held)
+    found = {label: names.folder_of(label) for label in sorted({video.label for video in layout.videos})}
+    names.save()
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Cuts one video; called from several threads at the same time."""
@@ -125,11 +137,14 @@ class _Work:
     cutter: Cutter
     form: ClipFormat
     journal: Journal
+    folders: Mapping[str, str]  # class → its folder
 
     def outcome(self, video: SourceVideo) -> tuple[ClipRecord, ...] | LeftOut:
         """→ the records of its clips, or why there are none. Raises OSError when a clip cannot be written."""
         key = f"{video.label}/{video.name}"
         try:
+            if not video.path.is_file():  # a link to nothing, or what a read would wait for without end
+                return LeftOut(self._shown(video.path), "it is not there, or no file", bad=True)
             stamp = self.cutter.stamp(video.path)
             clips = self._known(key, stamp)
             if clips is None:
@@ -137,9 +152,9 @@ class _Work:
                 clips = self._write(video)
                 self.journal.note(key, stamp, clips=clips)
         except DatasetError as error:
-            return LeftOut(self._shown(video.path), str(error))
+            return LeftOut(self._shown(video.path), str(error), isinstance(error, UnreadableFileError))
         except FileNotFoundError:
-            return LeftOut(self._shown(video.path), "it is not there")
+            return LeftOut(self._shown(video.path), "it is not there", bad=True)
         return tuple(self._record(video, clip) for clip in clips)
 
     def _known(self, key: str, stamp: str) -> list[dict[str, Any]] | None:
@@ -155,7 +170,7 @@ class _Work:
             for number, piece in enumerate(self.cutter.cut(video.path), 1):
                 # No name holds a dot, so the second piece of one video cannot be another video's first.
                 stem = video.name if number == 1 else f"{video.name}.{number}"
-                path = Path(CLIPS_FOLDER, folder_name(video.label), clip_name(stem, self.form))
+                path = Path(CLIPS_FOLDER, self.folders[video.label], clip_name(stem, self.form))
                 write_clip(self.folder / path, piece.clip, self.cutter.input.rate_hz, self.form)
                 times = {"start_s": piece.start_s, "end_s": piece.end_s}
                 clips.append({"path": path.as_posix(), "track_id": piece.track_id, **times, "filled": len(piece.clip)})

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.data.clip_file import Clip
 from models.data.journal import stamp_of
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 from pipeline.clips import due_samples
 from pipeline.crops import crop_person
@@ -71,7 +71,7 @@ class WholeFrameCutter:
         return stamp_of(path)
 
     def cut(self, path: Path) -> Iterator[Piece]:
-        """One piece at a time. Raises DatasetError when the video is too short or cannot be decoded to its end."""
+        """One piece at a time. Raises DatasetError: too short; UnreadableFileError: it cannot be decoded to its end."""
         length = _Length()
         pieces = _pieces(_samples(path, self, length), self)
         try:
@@ -82,7 +82,7 @@ class WholeFrameCutter:
             yield first
             yield from pieces
         except PipelineError as error:
-            raise DatasetError(f"it cannot be decoded: {error}") from error
+            raise UnreadableFileError(f"it cannot be decoded: {error}") from error
 
 
 @dataclass

@@ -6,13 +6,16 @@ back and forth. With ``whole`` an example becomes one clip as long as it is, in 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from models.data.balance import refuse_balanced
+from models.data.class_names import unify
 from models.data.clip_file import Clip, ClipFormat, clip_name, write_clip
+from models.data.folder_names import FolderNames
 from models.data.imports.motchallenge import raise_problems
 from models.data.manifest import (
     DATASET_FILE,
@@ -32,6 +35,7 @@ from models.weights.cards import ModelInput
 from pipeline.clips import back_and_forth
 from pipeline.files import write_atomically
 
+_LOG = logging.getLogger(__name__)
 DATASET_FOLDER, CLIPS_FOLDER = "dataset", "clips"
 LIST_FILES = {Split.TRAIN: "trainlist.txt", Split.VAL: "vallist.txt", Split.TEST: "testlist.txt"}
 Progress = Callable[[str, int, int | None], None]
@@ -69,30 +73,49 @@ class _Part:
     record: ClipRecord
 
 
-def make_clips(examples: Sequence[LabelledExample], folder: Path, config: ClipsConfig, report: Progress) -> Dataset:
+def make_clips(
+    examples: Sequence[LabelledExample], folder: Path, config: ClipsConfig, report: Progress, failed: list[str]
+) -> Dataset:
     """Write the clips that are not there yet, then the lists and both files of the data set → the data set.
 
+    Examples that cannot be read are left out, and added to ``failed``.
     Raises DatasetError listing what does not fit: classes in another order than before, a group in two splits.
     """
     if not examples:
         raise DatasetError("there is no labelled example: fill the table of `actoscope dataset label`, or sort by hand")
     before = _before(folder, config)
+    examples = _one_name_each(examples, config.classes or (before.labels if before else ()))
     info = DatasetInfo(
         class2label=_classes({item.example.label for item in examples}, config, before),
         input=config.input,
         description=config.description or (before.info.description if before else ""),
     )
-    parts = _with_old_splits([part for item in examples for part in _parts(item, folder, config)], before)
+    folders = _folders(folder, before)
+    parts = _with_old_splits([part for item in examples for part in _parts(item, folders, folder, config)], before)
     raise_problems(_problems(parts))
+    folders.save()
+    records = []
     for number, part in enumerate(parts):
         report("clips", number, len(parts))
-        _write(part, config)
+        try:
+            _write(part, config)
+            records.append(part.record)
+        except DatasetError as error:
+            failed.append(str(error))
     report("clips", len(parts), len(parts))
-    dataset = Dataset(folder, info, tuple(part.record for part in parts))
+    dataset = Dataset(folder, info, tuple(records))
     write_dataset(dataset)
     write_lists(dataset)
     _sweep(before, dataset)
     return dataset
+
+
+def _one_name_each(examples: Sequence[LabelledExample], known: Sequence[str]) -> list[LabelledExample]:
+    """The classes have the names ``known`` where they are among these, else one name each (``class_names``)."""
+    unified = unify((item.example.label for item in examples), known)
+    for note in unified.notes:
+        _LOG.warning("%s", note)
+    return [replace(item, example=replace(item.example, label=unified.names[item.example.label])) for item in examples]
 
 
 def _before(folder: Path, config: ClipsConfig) -> Dataset | None:
@@ -142,11 +165,17 @@ def _check_known(labels: set[str], classes: Sequence[str]) -> None:
     )
 
 
-def _parts(item: LabelledExample, folder: Path, config: ClipsConfig) -> Iterator[_Part]:
+def _folders(folder: Path, before: Dataset | None) -> FolderNames:
+    """The classes' folders; without a file that names them, those where the clips of an earlier run lie."""
+    held = {record.path.parent.name: record.label for record in before.records} if before else {}
+    return FolderNames(folder / CLIPS_FOLDER, safe_name, held)
+
+
+def _parts(item: LabelledExample, folders: FolderNames, folder: Path, config: ClipsConfig) -> Iterator[_Part]:
     for suffix, indices in clip_indices(item.samples, config.input.frames, whole=config.whole):
         example = item.example
         name = clip_name(example.name + suffix, config.format)
-        path = folder / CLIPS_FOLDER / safe_name(example.label) / name
+        path = folder / CLIPS_FOLDER / folders.folder_of(example.label) / name
         filled = min(item.filled, len(indices))
         record = ClipRecord(
             path,

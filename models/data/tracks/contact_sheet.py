@@ -11,6 +11,7 @@ import numpy as np
 from models.data.clip_file import Clip
 from models.data.tracks.labels_csv import LabelRow
 from models.data.tracks.track_folders import MANIFEST_FILE, PersonTrack, VideoTracks, read_crops, track_stem
+from models.errors import DatasetError
 from pipeline.entities import Image
 from pipeline.files import write_atomically
 
@@ -53,10 +54,11 @@ def write_sheets(
     folder: Path,
     pictures: int,
     report: Callable[[str, int, int | None], None],
+    failed: list[str],
 ) -> tuple[Path, ...]:
     """A sheet for each row's range of its track, ``<video>/<id>_<start>-<end>.png`` → all of them.
 
-    Those that are there and newer than the video's crops are kept. Raises DatasetError when crops are missing.
+    Those that are there and newer than the video's crops are kept. Crops that cannot be read are added to ``failed``.
     """
     by_name = {video.name: video for video in videos}
     sheets: list[Path] = []
@@ -65,9 +67,12 @@ def write_sheets(
         track = video.track(row.track)
         if track is not None:
             path = folder / video.name / f"{track_stem(row.track)}_{row.start:06d}-{row.end:06d}.png"
-            if not _is_fresh(path, video):
-                _write_sheet(path, video, track, row, pictures)
-            sheets.append(path)
+            try:
+                if not _is_fresh(path, video):
+                    _write_sheet(path, video, track, row, pictures)
+                sheets.append(path)
+            except DatasetError as error:
+                failed.append(str(error))
         report("contact sheets", number, len(rows))
     return tuple(sheets)
 

@@ -2,6 +2,7 @@
 
     WORK/examples/<example>/000001.jpg …    or <example>.mp4, .mkv, as the tracks are: one picture a sample
     WORK/examples/<Class>/<example>…        sorted by hand (or by `group --sort`): the folder is the label
+    WORK/examples/folders.json              which class a folder stands for, where `group --sort` made it
     WORK/examples/manifest.csv, group.json  which person and frames each example shows, and how they were cut
 
 An example's name says where it comes from; it may be moved and deleted, not renamed.
@@ -12,14 +13,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import av
 
+from models.data.class_names import same_class
 from models.data.clip_file import CLIP_SUFFIXES, ClipFormat, clip_name, read_clip, write_clip
+from models.data.folder_names import FolderNames
 from models.data.imports.motchallenge import raise_problems
 from models.data.tracks.clips import LabelledExample
 from models.data.tracks.example_manifest import (
@@ -60,11 +63,17 @@ class Placed:
 
 
 def write_examples(
-    root: Path, plans: Sequence[tuple[VideoTracks, Example]], facts: GroupFacts, sort: bool, report: Progress
+    root: Path,
+    plans: Sequence[tuple[VideoTracks, Example]],
+    facts: GroupFacts,
+    sort: bool,
+    report: Progress,
+    failed: list[str],
 ) -> Grouped:
     """Write the examples that are not there, wherever a person put them; ``sort``: labelled ones into class folders.
 
-    Raises DatasetError when examples are there that were cut in another way.
+    Those whose crops cannot be read are added to ``failed``. Raises DatasetError when examples are there that were cut
+    in another way.
     """
     _check_facts(root, facts)
     root.mkdir(parents=True, exist_ok=True)
@@ -72,14 +81,19 @@ def write_examples(
     before = read_rows(root) if (root / MANIFEST_FILE).is_file() else ()
     rows = [_row(example) for _, example in plans]
     placed = locate(root, {row.name for row in (*before, *rows)})
+    folders = _class_folders(root, [example.label for _, example in plans] if sort else ())
     written = 0
     for number, (video, example) in enumerate(plans):
         report("examples", number, len(plans))
-        folder = root / safe_name(example.label) if sort and example.label else root
+        folder = root / folders.get(example.label, "")
         place = placed.get(example.name)
         if place is None or _is_older(place.path, video):
-            _write_example(folder if place is None else place.path.parent, video, example, facts)
-            written += 1
+            try:
+                _write_example(folder if place is None else place.path.parent, video, example, facts)
+                written += 1
+            except DatasetError as error:
+                failed.append(str(error))
+                rows = [row for row in rows if row.name != example.name]
     report("examples", len(plans), len(plans))
     wanted = {row.name for row in rows}
     stale = [name for name, place in placed.items() if name not in wanted and not place.folder]
@@ -88,6 +102,14 @@ def write_examples(
     sorted_before = [row for row in before if row.name not in wanted and row.name in placed and row.name not in stale]
     write_rows(root, [*rows, *sorted_before])
     return Grouped((*rows, *sorted_before), written, len(stale))
+
+
+def _class_folders(root: Path, labels: Iterable[str]) -> dict[str, str]:
+    """Class → its folder. They are written down before there is anything in one."""
+    names = FolderNames(root, safe_name)
+    found = {label: names.folder_of(label) for label in sorted(set(labels)) if label}
+    names.save()
+    return found
 
 
 def _is_older(path: Path, video: VideoTracks) -> bool:
@@ -200,16 +222,22 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def oversample(root: Path, length: int, report: Progress) -> tuple[int, int]:
-    """Play every shorter example back and forth until it has ``length`` samples → (extended, all there are)."""
+def oversample(root: Path, length: int, report: Progress, failed: list[str]) -> tuple[int, int]:
+    """Play every shorter example back and forth until it has ``length`` samples → (extended, all there are).
+
+    Those that cannot be read are added to ``failed``.
+    """
     facts, rows = read_group_facts(root), read_rows(root)
     placed = locate(root, {row.name for row in rows})
     extended = 0
     for number, place in enumerate(placed.values(), 1):
-        count = count_samples(place.path)
-        if count < length:
-            _extend(place.path, back_and_forth(count, length), facts)
-            extended += 1
+        try:
+            count = count_samples(place.path)
+            if count < length:
+                _extend(place.path, back_and_forth(count, length), facts)
+                extended += 1
+        except DatasetError as error:
+            failed.append(str(error))
         report("oversampling", number, len(placed))
     return extended, len(placed)
 
@@ -241,24 +269,29 @@ def from_folders(root: Path, rows: Sequence[LabelRow], exclude: Collection[str])
     """The examples as they lie there → with labels. A class folder wins over the table; contradictions are listed."""
     entries = {row.name: row for row in read_rows(root)}
     placed = locate(root, entries)
-    by_clip = rows_by_clip(rows)
-    labels = {safe_name(row.label): row.label for row in rows if row.label}
+    by_clip, excluded = rows_by_clip(rows), {same_class(label) for label in exclude}
+    folders, labels = FolderNames(root, safe_name), {row.label for row in rows if row.label}
+    names = {place.folder: folders.name_of(place.folder, labels) for place in placed.values() if place.folder}
     left_out, conflicts = Counter({"removed by hand": len(entries) - len(placed)}), list[str]()
     found: list[LabelledExample] = []
+    failed: list[str] = []
     for name, place in placed.items():
         example = _example(entries[name])
         row = label_of(example, by_clip.get(example.video, ()))
-        by_hand = labels.get(place.folder, place.folder)
+        by_hand = names.get(place.folder, "")
         label = by_hand or (row.label if row else "")
-        if by_hand and row and by_hand != row.label:
+        if by_hand and row and same_class(by_hand) != same_class(row.label):
             conflicts.append(f"{name}: sorted as {by_hand}, the table says {row.label}")
-        if not label or label in exclude:
+        if not label or same_class(label) in excluded:
             left_out[f"excluded: {label}" if label else "no label"] += 1
             continue
         if row is not None:
             example = replace(example, group=row.group or example.video, split=row.split)
-        found.append(_from_folder(replace(example, label=label), place.path, entries[name].filled))
-    return Collected(tuple(found), +left_out, tuple(conflicts))
+        try:
+            found.append(_from_folder(replace(example, label=label), place.path, entries[name].filled))
+        except DatasetError as error:
+            failed.append(str(error))
+    return Collected(tuple(found), +left_out, tuple(conflicts), tuple(failed))
 
 
 def _example(row: ExampleRow) -> Example:

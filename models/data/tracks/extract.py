@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from models.data.tracks.track_writer import TrackWriter
 from models.errors import DatasetError
 from pipeline.crops import crop_person
 from pipeline.entities import Frame
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, SourceUrlError
 from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, VideoSource
 
@@ -55,8 +55,16 @@ class Extracted:
     failed: bool = False
 
 
-def find_videos(paths: Iterable[Path], work: Path | None = None) -> tuple[Path, ...]:
-    """Files, and every video below folders, each once → absolute paths. Raises DatasetError listing what is missing.
+@dataclass(frozen=True, slots=True)
+class FoundVideos:
+    """``videos``: absolute paths, each once. ``problems``: a line for each that is not there."""
+
+    videos: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+
+def find_videos(paths: Iterable[Path], work: Path | None = None) -> FoundVideos:
+    """Files, and every video below folders. Raises DatasetError listing what is missing where there is no video at all.
 
     What lies in the working folder ``work`` is left out: crops may be stored there as clip files.
     """
@@ -65,12 +73,20 @@ def find_videos(paths: Iterable[Path], work: Path | None = None) -> tuple[Path, 
     problems: list[str] = []
     for path in paths:
         below = list(videos_below(path)) if path.is_dir() else [path] if path.is_file() else []
-        absolute = [video.resolve() for video in below]
+        problems += [f"{video}: {_no_file(video)}" for video in below if not video.is_file()]
+        absolute = [video.resolve() for video in below if video.is_file()]
         found.extend(video for video in absolute if own is None or not video.is_relative_to(own))
         if not below:
-            problems.append(f"{path}: " + ("a folder without videos" if path.is_dir() else "there is no such file"))
-    raise_problems(problems)
-    return tuple(dict.fromkeys(found))
+            problems.append(f"{path}: {'a folder without videos' if path.is_dir() else _no_file(path)}")
+    if not found:
+        raise_problems(problems)
+    return FoundVideos(tuple(dict.fromkeys(found)), tuple(problems))
+
+
+def _no_file(path: Path) -> str:
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which is not there"
+    return "it is no file" if path.exists() else "there is no such file"
 
 
 def name_videos(work: Path, videos: Sequence[Path]) -> dict[Path, str]:
@@ -102,7 +118,14 @@ def _is_same(video: Path, facts: VideoFacts) -> bool:
     source = Path(facts.source)
     if video == source:
         return True
-    return source.name == video.name and facts.size_bytes == video.stat().st_size and not source.exists()
+    return source.name == video.name and not source.exists() and facts.size_bytes == _size(video)
+
+
+def _size(video: Path) -> int | None:
+    """None for one that is gone, which ``extract`` tells of."""
+    with suppress(OSError):
+        return video.stat().st_size
+    return None
 
 
 def _distinct(videos: Sequence[Path], used: set[str]) -> list[str]:
@@ -135,22 +158,25 @@ def extract(
 ) -> Iterator[Extracted]:
     """Extract each video that is not finished yet → what came of it, one after the other.
 
-    Raises DatasetError at once when finished videos were cut in another way than asked for now (unless
-    ``config.overwrite``), and OSError when the disk fails.
+    Those that cannot be read, or have no tracks, come as failed ones, the known ones first. Raises DatasetError at once
+    when finished videos were cut in another way than asked for now (unless ``config.overwrite``), and OSError when the
+    disk fails.
     """
     names = name_videos(work, videos)
-    wanted = {video: _facts(video, people, config) for video in videos}
-    finished = {} if config.overwrite else _finished(work, names, wanted)
-    return _extract_all(
-        names, work, finished, lambda video, folder: _extract(video, folder, people.open(video), wanted[video], report)
-    )
-
-
-def _extract_all(
-    names: dict[Path, str], work: Path, finished: dict[Path, Extracted], run: Callable[[Path, Path], Extracted]
-) -> Iterator[Extracted]:
+    failed: dict[Path, Extracted] = {}
+    wanted: dict[Path, VideoFacts] = {}
     for video, name in names.items():
-        yield finished[video] if video in finished else run(video, work / TRACKS_FOLDER / name)
+        try:
+            wanted[video] = _facts(video, people, config)
+        except (OSError, DatasetError) as error:
+            failed[video] = Extracted(name, 0, 0, 0, str(error), failed=True)
+    usable = {video: name for video, name in names.items() if video in wanted}
+    done = {} if config.overwrite else _finished(work, usable, wanted)
+    runs = (
+        done[video] if video in done else _extract(video, work / TRACKS_FOLDER / name, people, wanted[video], report)
+        for video, name in usable.items()
+    )
+    return itertools.chain(failed.values(), runs)
 
 
 def _facts(video: Path, people: PeopleSource, config: ExtractConfig) -> VideoFacts:
@@ -195,9 +221,13 @@ def _summary(folder: Path) -> Extracted:
     return Extracted(folder.name, tracks.facts.frames, len(tracks.tracks), crops, note)
 
 
-def _extract(video: Path, folder: Path, people: People, facts: VideoFacts, report: Report) -> Extracted:
+def _extract(video: Path, folder: Path, given: PeopleSource, facts: VideoFacts, report: Report) -> Extracted:
     """One video from its first frame to its last, or to where it is damaged: the folder holds what came before."""
-    source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
+    try:  # it may have vanished since it was found
+        source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
+        people = given.open(video)
+    except (SourceUrlError, DatasetError) as error:
+        return Extracted(folder.name, 0, 0, 0, str(error), failed=True)
     frames, problem = 0, ""
     report(folder.name, 0, None)
     with closing(iter(source)) as pictures:  # type: ignore[type-var]  # a generator

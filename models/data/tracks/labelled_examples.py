@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from models.data.class_names import same_class
 from models.data.clip_file import Clip, ClipFormat
 from models.data.imports.motchallenge import raise_problems
 from models.data.tracks.clips import LabelledExample
@@ -27,20 +28,33 @@ from models.weights.cards import ModelInput
 
 @dataclass(frozen=True)
 class Collected:
-    """What was found. ``left_out`` counts examples by reason; ``conflicts`` are told to the person."""
+    """What was found. ``left_out`` counts examples by reason; ``conflicts`` and ``failed`` are told to the person:
+    what contradicts the table, and what cannot be read.
+    """
 
     examples: tuple[LabelledExample, ...]
     left_out: Counter[str] = field(default_factory=Counter)
     conflicts: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
-def read_videos(work: Path, report: Callable[[str, int, int | None], None]) -> tuple[VideoTracks, ...]:
-    """All finished videos of a working folder, without pixels. Raises DatasetError."""
+def read_videos(
+    work: Path, report: Callable[[str, int, int | None], None], failed: list[str]
+) -> tuple[VideoTracks, ...]:
+    """All finished videos of a working folder, without pixels. What is wrong with the others is added to ``failed``.
+
+    Raises DatasetError where there is none.
+    """
     folders = list_videos(work)
     videos = []
     for number, folder in enumerate(folders, 1):
-        videos.append(read_video(folder))
+        try:
+            videos.append(read_video(folder))
+        except DatasetError as error:
+            failed.append(str(error))
         report("reading tracks", number, len(folders))
+    if not videos:
+        raise_problems(failed)
     return tuple(videos)
 
 
@@ -53,12 +67,16 @@ def from_tracks(
             "no labels: make a table with `actoscope dataset label`, or sort examples into class folders"
         )
     left_out: Counter[str] = Counter()
-    chosen = [row for row in rows if row.label and row.label not in exclude]
-    left_out.update(f"excluded: {row.label}" for row in rows if row.label in exclude)
+    excluded = {same_class(label) for label in exclude}
+    chosen = [row for row in rows if row.label and same_class(row.label) not in excluded]
+    left_out.update(f"excluded: {row.label}" for row in rows if row.label and same_class(row.label) in excluded)
     left_out["no label"] = sum(not row.label for row in rows)
     found: list[LabelledExample] = []
     by_clip = rows_by_clip(chosen)
-    for video in videos:
+    known = list(videos)
+    for clip in sorted(by_clip.keys() - {video.name for video in known}):
+        left_out[f"{clip} is no extracted video"] += len(by_clip[clip])
+    for video in known:
         plan = plan_examples(video, by_clip.get(video.name, ()), config)
         found += [_from_track(video, example) for example in plan.examples]
         left_out["too short"] += plan.too_short

@@ -2,13 +2,14 @@
 
 ``clip`` is a video of the working folder, ``start`` and ``end`` are frames from 1, both included; empty ones mean the
 track's first and last. A row without a label waits for a person to fill it. Tables with the columns ``track_id``,
-``start_frame``, ``end_frame`` and ``source_group`` are read as well, and files that a spreadsheet has saved.
+``start_frame``, ``end_frame`` and ``source_group`` are read as well, and whatever ``models.data.spreadsheet`` reads.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +17,17 @@ from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from models.data.imports.cvat import read_cvat
+from models.data.class_names import same_class, unify
+from models.data.imports.cvat import ACTION_ATTRIBUTE, read_cvat
 from models.data.imports.motchallenge import raise_problems
-from models.data.manifest import Split
+from models.data.manifest import Split, split_named
+from models.data.spreadsheet import TableRow, read_table
 from models.data.tracks.track_folders import VideoTracks, safe_name
 from models.errors import DatasetError
 from pipeline.files import write_atomically
 
 LABELS_FILE = "labels.csv"
+_LOG = logging.getLogger(__name__)
 COLUMNS = ("clip", "track", "start", "end", "label", "group", "split")
 _OTHER_NAMES = {"track_id": "track", "start_frame": "start", "end_frame": "end", "source_group": "group"}
 _LAST_FRAME = 2**31
@@ -65,45 +69,52 @@ class Merged:
 
 
 def read_labels(path: Path) -> tuple[LabelRow, ...]:
-    """Raises DatasetError listing every line that is wrong, and rows of one track that overlap."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in header and "," not in header else ",")
-    names = [_OTHER_NAMES.get(name.strip(), name.strip()) for name in reader.fieldnames or ()]
-    missing = [name for name in ("clip", "track", "label") if name not in names]
-    if missing:
-        raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-    reader.fieldnames = names
+    """Raises DatasetError listing every line that is wrong, and rows of one track that overlap.
+
+    Labels that are one class (``models.data.class_names``) get one name, and a warning is logged.
+    """
     rows: list[LabelRow] = []
+    written: list[str] = []
+    places: list[str] = []
     problems: list[str] = []
-    for cells in reader:
+    for row in read_table(path, COLUMNS, ("clip", "track", "label"), _OTHER_NAMES):
         try:
-            rows.append(_row(cells))
+            rows.append(_row(row))
         except ValueError as error:
-            problems.append(f"{path}:{reader.line_num}: {error}")
-    raise_problems([*problems, *(f"{path}: {text}" for text in _overlaps(rows))])
-    return tuple(rows)
+            problems.append(f"{row.where}, {error}")
+        else:
+            written.append(row.cells.get("label", ""))
+            places.append(row.where)
+    raise_problems([*problems, *_overlaps(list(zip(rows, places, strict=True)))])
+    unified = unify(written)
+    for note in unified.notes:
+        _LOG.warning("%s: %s", path, note)
+    names = (unified.names.get(text, "") for text in written)
+    return tuple(replace(row, label=name) for row, name in zip(rows, names, strict=True))
 
 
-def _row(cells: Mapping[str, str | None]) -> LabelRow:
-    clip, track = (cells.get("clip") or "").strip(), (cells.get("track") or "").strip()
-    if not clip or not track:
-        raise ValueError("clip and track must not be empty")
-    start, end = (int((cells.get(name) or "").strip() or 0) for name in ("start", "end"))
-    if start < 0 or end < 0 or 0 < end < start:
-        raise ValueError(f"expected frames from 1 with start <= end, got {start} and {end}")
-    label, group, split = ((cells.get(name) or "").strip() for name in ("label", "group", "split"))
-    return LabelRow(clip, int(track), start, end, label, group, Split(split))
+def _row(cells: TableRow) -> LabelRow:
+    clip = cells.text("clip")
+    if not clip:
+        raise ValueError("column clip: expected the name of a video, got an empty cell")
+    track = cells.whole_number("track")
+    start, end = (cells.whole_number(name, empty=0) for name in ("start", "end"))
+    if 0 < end < start:
+        raise ValueError(f"column end: expected a frame from start ({start}) on, got {end}")
+    try:
+        split = split_named(cells.text("split"))
+    except ValueError as error:
+        raise ValueError(f"column split: {error}") from None
+    return LabelRow(clip, track, start, end, cells.text("label"), cells.text("group"), split)
 
 
-def _overlaps(rows: Iterable[LabelRow]) -> list[str]:
-    ordered = sorted(rows, key=lambda row: (row.clip, row.track, row.start))
+def _overlaps(rows: Iterable[tuple[LabelRow, str]]) -> list[str]:
+    """``rows`` with file and line."""
+    ordered = sorted(rows, key=lambda pair: (pair[0].clip, pair[0].track, pair[0].start))
     return [
-        f"rows of {first.clip}, track {first.track} overlap: {_shown(first)} and {_shown(second)}"
-        for first, second in pairwise(ordered)
+        f"{where}, columns start and end: rows of {first.clip}, track {first.track} overlap: "
+        f"{_shown(first)} and {_shown(second)}"
+        for (first, _), (second, where) in pairwise(ordered)
         if first.overlaps(second)
     ]
 
@@ -123,10 +134,17 @@ def write_labels(path: Path, rows: Iterable[LabelRow]) -> None:
 
 
 def read_actions(path: Path) -> tuple[LabelRow, ...]:
-    """Rows to import: a table as above, or a CVAT XML, whose video is the one that it names or is named after."""
+    """Rows to import: a table as above, or a CVAT XML, whose video is the one that it names or is named after.
+
+    Raises DatasetError.
+    """
     if path.suffix.lower() != ".xml":
         return read_labels(path)
     annotated = read_cvat(path)
+    for note in annotated.notes:
+        _LOG.warning("%s", note)
+    if not annotated.actions:
+        raise DatasetError(f"{path} says of nobody what they do: expected an attribute {ACTION_ATTRIBUTE!r}, chosen")
     clip = Path(annotated.source).stem or path.stem
     rows = (LabelRow(clip, item.track_id, item.start, item.end, item.label) for item in annotated.actions)
     return tuple(rows)
@@ -174,14 +192,15 @@ def add_missing(rows: Sequence[LabelRow], proposed: Iterable[LabelRow]) -> tuple
 def merge_actions(rows: Sequence[LabelRow], imported: Iterable[LabelRow], videos: Iterable[VideoTracks]) -> Merged:
     """Bring imported rows into the table: they replace rows without a label; rows with one stay and win.
 
-    An imported row that equals one that is there is taken as agreed; one that differs is a conflict.
+    An imported row that equals one that is there is taken as agreed; one that differs is a conflict. Imported labels
+    are written as the table writes them; where that changes one, a warning is logged.
     """
     known = {video.name: video for video in videos}
     kept: dict[tuple[str, int], list[LabelRow]] = defaultdict(list)
     for row in rows:
         kept[row.clip, row.track].append(row)
     taken, left_out, conflicts = 0, list[str](), list[str]()
-    for row in (_on_video(row, known) for row in imported):
+    for row in (_on_video(row, known) for row in _in_words_of(rows, imported)):
         reason = _misfit(row, known)
         if reason:
             left_out.append(f"{row.clip}, track {row.track}, frames {_shown(row)}: {reason}")
@@ -197,6 +216,14 @@ def merge_actions(rows: Sequence[LabelRow], imported: Iterable[LabelRow], videos
     return Merged(tuple(row for some in kept.values() for row in some), taken, tuple(left_out), tuple(conflicts))
 
 
+def _in_words_of(rows: Iterable[LabelRow], imported: Iterable[LabelRow]) -> list[LabelRow]:
+    found = list(imported)
+    unified = unify((row.label for row in found), known=dict.fromkeys(row.label for row in rows if row.label))
+    for note in unified.notes:
+        _LOG.warning("imported label: %s", note)
+    return [replace(row, label=unified.names.get(row.label, "")) for row in found]
+
+
 def _agree(row: LabelRow, other: LabelRow) -> bool:
     return (row.start, row.end, row.label) == (other.start, other.end, other.label)
 
@@ -204,8 +231,13 @@ def _agree(row: LabelRow, other: LabelRow) -> bool:
 def _on_video(row: LabelRow, known: Mapping[str, VideoTracks]) -> LabelRow:
     """The row with the working folder's name of its video, and the video as its group where it has none."""
     name = next(
-        (name for name in (row.clip, safe_name(row.clip), safe_name(Path(row.clip).stem)) if name in known), row.clip
+        (name for name in (row.clip, safe_name(row.clip), safe_name(Path(row.clip).stem)) if name in known),
+        None,
     )
+    if name is None:  # a system without case, and accents composed in another way
+        wanted = {same_class(row.clip), same_class(safe_name(Path(row.clip).stem))}
+        alike = [name for name in known if same_class(name) in wanted]
+        name = alike[0] if len(alike) == 1 else row.clip
     return replace(row, clip=name, group=row.group or name)
 
 

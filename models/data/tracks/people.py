@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from models.data.imports.cvat import read_cvat
 from models.data.imports.motchallenge import BoxTrack, fill_holes, raise_problems, read_mot
+from models.errors import DatasetError, UnreadableFileError
 from pipeline.appearance import AppearanceEncoder, with_features
 from pipeline.clips import LATE, ClipConfig
 from pipeline.detector import PersonDetector
@@ -18,6 +20,7 @@ from pipeline.pace import Pace
 from pipeline.tracker import PersonTracker, TrackerConfig
 from pipeline.tracker_clock import MISSED
 
+_LOG = logging.getLogger(__name__)
 TRACKING = TrackerConfig()
 
 
@@ -111,22 +114,39 @@ def given_people(tracks: Path, videos: Sequence[Path], fill_frames: int) -> Peop
     """Tracks from files: ``tracks`` is a MOTChallenge or CVAT file for the one video, or a folder of them.
 
     In a folder, ``<video>.txt``, ``<video>.xml`` or ``<video>/gt/gt.txt`` belongs to a video. Holes of up to
-    ``fill_frames`` frames in MOTChallenge tracks are filled. Raises DatasetError listing every video without a file,
-    and every file that cannot be read.
+    ``fill_frames`` frames in MOTChallenge tracks are filled. All files are read at once, before any work: for a video
+    without one, or with one that cannot be read, ``describe`` and ``open`` raise UnreadableFileError; the others can be
+    used. Raises DatasetError with all of it where none can.
     """
     files = {video: tracks if tracks.is_file() and len(videos) == 1 else _file_for(video, tracks) for video in videos}
-    missing = [
-        f"no tracks for {video}: expected {tracks / video.stem}.txt or .xml" for video in videos if not files[video]
-    ]
-    raise_problems(missing)
-    found = {video: file for video, file in files.items() if file is not None}
+    problems = {video: _problem(video, file, tracks, fill_frames) for video, file in files.items()}
+    if all(problems.values()):
+        raise_problems(problems.values())
 
-    def open_people(video: Path) -> People:
-        return GivenPeople(read_boxes(found[video], fill_frames))
+    def file_of(video: Path) -> Path:
+        file = files[video]
+        if file is None or problems[video]:
+            raise UnreadableFileError(problems[video])
+        return file
 
-    for video in videos:
-        open_people(video)  # a bad file is told of before any work
-    return PeopleSource(open_people, lambda video: f"{found[video].name} sha256:{file_sha256(found[video])[:16]}")
+    return PeopleSource(
+        lambda video: GivenPeople(read_boxes(file_of(video), fill_frames)),
+        lambda video: f"{file_of(video).name} sha256:{file_sha256(file_of(video))[:16]}",
+    )
+
+
+def _problem(video: Path, file: Path | None, tracks: Path, fill_frames: int) -> str:
+    """Empty where there is none; what a file leaves out is logged."""
+    if file is None:
+        return f"no tracks for {video}: expected {tracks / video.stem}.txt or .xml"
+    try:
+        notes = read_cvat(file).notes if file.suffix.lower() == ".xml" else ()
+        read_boxes(file, fill_frames)
+    except DatasetError as error:
+        return str(error)
+    for note in notes:
+        _LOG.warning("%s", note)
+    return ""
 
 
 def _file_for(video: Path, folder: Path) -> Path | None:

@@ -25,7 +25,7 @@ from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2
 from models.data.tracks.labels_csv import LABELS_FILE, LabelRow, read_labels, rows_by_clip
 from models.data.tracks.scene_examples import SceneExample, examples_of
 from models.data.tracks.track_folders import MANIFEST_FILE, list_videos, read_facts, track_stem
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 from pipeline.entities import Image
 
@@ -47,12 +47,14 @@ class SceneRecord(ClipRecord):
     box: tuple[float, ...] = ()  # x1 y1 x2 y2 in 0..1 of picture T // 2
 
     def read(self) -> NDArray[np.uint8]:
-        """→ uint8 (T, H, W, 3) RGB. Raises DatasetError where the file is gone or too short."""
+        """→ uint8 (T, H, W, 3) RGB. Raises UnreadableFileError where the file is gone or too short."""
         try:
             held = np.memmap(self.file, np.uint8, "r").reshape(-1, *self.size_hw, 3)
             return np.asarray(held[list(self.pictures)])
         except (OSError, ValueError, IndexError) as error:
-            raise DatasetError(f"{self.file} cannot be read: {error}; remove its folder to have it cut anew") from error
+            raise UnreadableFileError(
+                f"{self.file} cannot be read: {error}; remove its folder to have it cut anew"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

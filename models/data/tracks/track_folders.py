@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class VideoTracks:
 
 def safe_name(text: str) -> str:
     """``text`` as a name for folders and for lists whose columns are parted by blanks."""
-    return _UNSAFE.sub("_", text).strip("._-") or "unnamed"
+    return _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).strip("._-") or "unnamed"
 
 
 def track_stem(track_id: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -14,6 +15,7 @@ import numpy as np
 from models.data.clip_file import Clip, ClipFormat, clip_name, encoder_settings, write_picture
 from models.data.tracks.track_folders import CLIP_RATE_HZ, COLUMNS, MANIFEST_FILE, VIDEO_FILE, VideoFacts, track_stem
 from pipeline.entities import Floats
+from pipeline.files import naming
 
 
 class TrackWriter:
@@ -78,15 +80,16 @@ class TrackWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_manifest()
-        for sink in self._open.values():
-            sink.abandon()
+        for close in (self._close_manifest, *(sink.abandon for sink in self._open.values())):
+            with suppress(OSError):  # on a full disk closing fails as well, and the first error counts
+                close()
         shutil.rmtree(self._part, ignore_errors=True)
 
     def _close_manifest(self) -> None:
-        if self._manifest is not None:
-            self._manifest.close()
-            self._manifest = None
+        manifest, self._manifest = self._manifest, None
+        if manifest is not None:
+            with naming(self._part / MANIFEST_FILE):
+                manifest.close()
 
     def _sink(self, track_id: int) -> _CropSink:
         path = self._part / clip_name(track_stem(track_id), self._form)

@@ -6,23 +6,27 @@ A folder holds any of ``actions.csv`` (clip, track_id, start_frame, end_frame, l
 
 from __future__ import annotations
 
-import csv
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data.class_names import unify
 from models.data.clip_file import CLIP_SUFFIXES
-from models.data.manifest import Split
-from models.errors import EvaluationError
+from models.data.manifest import Split, split_named
+from models.data.spreadsheet import TableRow, read_table
+from models.errors import DatasetError, EvaluationError
 from pipeline.geometry import Boxes, ltwh_to_xyxy
 
+_LOG = logging.getLogger(__name__)
 ACTIONS_FILE, CLIPS_FILE, TRACKS_FOLDER = "actions.csv", "clips.csv", "mot"
 _ACTION_COLUMNS = ("clip", "track_id", "start_frame", "end_frame", "label", "source_group", "split")
 _CLIP_COLUMNS = ("clip", "label", "source_group", "split")
+_OTHER_NAMES = {"track": "track_id", "start": "start_frame", "end": "end_frame", "group": "source_group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,18 @@ def read_video_truths(folders: Sequence[Path]) -> dict[str, VideoTruth]:
     if not actions and not clips and not problems:
         problems.append(f"no {ACTIONS_FILE} or {CLIPS_FILE} in {', '.join(map(str, folders)) or 'no folder'}")
     homes = _homes([*actions, *clips], problems)
-    segments: dict[str, list[Segment]] = defaultdict(list)
+    read: dict[str, list[Segment]] = defaultdict(list)
     for row in actions:
-        segments[row["clip"]] += _segments(row, problems)
-    shown = {row["clip"]: row["label"] for row in clips}
+        read[row.cells["clip"].strip()] += _segments(row, problems)
+    segments = _one_name_each(read)
+    shown = _labels(clips, problems)
     boxes = {name: _boxes(folders, name, problems) for name in homes}
     for name, found in segments.items():
         _check_people(name, found, boxes.get(name, {}), problems)
     if problems:
         raise EvaluationError("; ".join(problems))
     return {
-        name: VideoTruth(name, group, split, shown.get(name, ""), boxes[name], tuple(segments[name]))
+        name: VideoTruth(name, group, split, shown.get(name, ""), boxes[name], tuple(segments.get(name, ())))
         for name, (group, split) in homes.items()
     }
 
@@ -93,40 +98,60 @@ def find_videos(folders: Sequence[Path], names: Iterable[str]) -> dict[str, Path
     return {name: next(iter(found[name])) for name in sorted(found)}
 
 
-def _rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[dict[str, str]]:
-    if not path.is_file():
+def _rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[TableRow]:
+    try:
+        return list(read_table(path, columns, columns, _OTHER_NAMES)) if path.is_file() else []
+    except DatasetError as error:
+        problems.append(str(error))
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            problems.append(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(columns)}")
-            return []
-        return [{name: row[name] or "" for name in columns} | {"where": f"{path}:{reader.line_num}"} for row in reader]
 
 
-def _homes(rows: Iterable[Mapping[str, str]], problems: list[str]) -> dict[str, tuple[str, Split]]:
+def _one_name_each(segments: Mapping[str, list[Segment]]) -> dict[str, list[Segment]]:
+    """Labels that are one class get one name, and a warning is logged."""
+    unified = unify(segment.label for found in segments.values() for segment in found)
+    for note in unified.notes:
+        _LOG.warning("annotated label: %s", note)
+    return {
+        video: [replace(segment, label=unified.names.get(segment.label, "")) for segment in found]
+        for video, found in segments.items()
+    }
+
+
+def _labels(rows: Iterable[TableRow], problems: list[str]) -> dict[str, str]:
+    """Video → what it shows as a whole."""
+    labels: dict[str, str] = {}
+    for row in rows:
+        try:
+            labels[row.cells["clip"].strip()] = row.text("label")
+        except ValueError as error:
+            problems.append(f"{row.where}: {error}")
+    return labels
+
+
+def _homes(rows: Iterable[TableRow], problems: list[str]) -> dict[str, tuple[str, Split]]:
     """Video → its group and split, of which it must have one each."""
     homes: dict[str, tuple[str, Split]] = {}
     for row in rows:
+        clip = row.cells["clip"].strip()
         try:
-            home = (row["source_group"], Split(row["split"]))
+            home = (row.text("source_group"), split_named(row.text("split")))
         except ValueError as error:
-            problems.append(f"{row['where']}: {error}")
+            problems.append(f"{row.where}: {error}")
             continue
-        if homes.setdefault(row["clip"], home) != home:
-            problems.append(f"{row['where']}: {row['clip']} is in group and split {homes[row['clip']]} and in {home}")
+        if homes.setdefault(clip, home) != home:
+            problems.append(f"{row.where}: {clip} is in group and split {homes[clip]} and in {home}")
     return homes
 
 
-def _segments(row: Mapping[str, str], problems: list[str]) -> list[Segment]:
+def _segments(row: TableRow, problems: list[str]) -> list[Segment]:
     try:
-        segment = Segment(int(row["track_id"]), int(row["start_frame"]), int(row["end_frame"]), row["label"])
+        track_id, first, last = (row.whole_number(column) for column in ("track_id", "start_frame", "end_frame"))
+        segment = Segment(track_id, first, last, row.text("label"))
     except ValueError as error:
-        problems.append(f"{row['where']}: {error}")
+        problems.append(f"{row.where}: {error}")
         return []
     if not 1 <= segment.first <= segment.last:
-        problems.append(f"{row['where']}: expected 1 <= start_frame <= end_frame, got {segment.first}, {segment.last}")
+        problems.append(f"{row.where}: expected 1 <= start_frame <= end_frame, got {segment.first}, {segment.last}")
         return []
     return [segment]
 

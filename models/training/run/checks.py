@@ -67,6 +67,8 @@ def config_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
     for name, (value, known) in choices.items():
         if value not in known:
             yield f"{name} must be one of {', '.join(known)}; got {value!r}"
+    if not config.name.strip():
+        yield f"name must hold something that can be seen, got {config.name!r}"
     if min(config.epochs, config.batch_size, config.transfer.draws, config.optimizer.accumulate) < 1:
         yield "epochs, batch_size, transfer.draws and optimizer.accumulate must be at least 1"
     if not 0 <= config.weight_average < 1 or config.mixup < 0 or config.folds == 1 or config.folds < 0:

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.data.manifest import ClipRecord, Dataset, Split
 from models.data.tracks.scene_store import LabelledScenes
-from models.errors import TrainingError
+from models.errors import TrainingError, UnreadableFileError
 from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.data import FeatureSource, Source
 from models.training.feature_cache import features_of
@@ -158,7 +158,18 @@ class Job:
         return Network(model, streams), Splits(source.part(0, len(learnt)), held_out, weights, self.keep_last)
 
     def fit(self, network: Network, splits: Splits) -> Checkpoint:
-        """Train from wherever the run folder is, with logs and curves."""
+        """Train from wherever the run folder is, with logs and curves.
+
+        Raises TrainingError for a clip that has become unreadable and for a disk that fails: both can be mended.
+        """
+        try:
+            return self._fit(network, splits)
+        except (UnreadableFileError, OSError) as error:
+            raise TrainingError(
+                f"{error}; the training stopped: once that is mended, --resume goes on after its last whole epoch"
+            ) from error
+
+    def _fit(self, network: Network, splits: Splits) -> Checkpoint:
         log = TrainingLog(self.folder)
 
         def epoch(history: Sequence[Row]) -> None:

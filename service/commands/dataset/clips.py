@@ -16,7 +16,7 @@ from models.data.tracks.labelled_examples import Collected, from_tracks, input_o
 from models.weights.cards import ModelInput
 from service.commands.dataset.working_folder import add_grouping, add_work, grouping_of, labels_table
 from service.commands.options import names
-from service.commands.printing import show_list, show_table
+from service.commands.printing import show_failures, show_list, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -36,19 +36,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    failed: list[str] = []
     with ProgressBar("clip", arguments.quiet, stays=False) as bar:
-        found, form = _collect(arguments, bar)
+        found, form = _collect(arguments, bar, failed)
+        failed.extend(found.failed)
         form_of_clips = ClipFormat(arguments.format)
         config = ClipsConfig(
             form, arguments.whole, form_of_clips, arguments.classes, arguments.description, arguments.overwrite
         )
         _show_left_out(found)
-        data = make_clips(found.examples, arguments.output or arguments.work / DATASET_FOLDER, config, bar.step)
+        data = make_clips(found.examples, arguments.output or arguments.work / DATASET_FOLDER, config, bar.step, failed)
     _show_splits(data)
-    return 0
+    return show_failures("cannot be read", failed)
 
 
-def _collect(arguments: argparse.Namespace, bar: ProgressBar) -> tuple[Collected, ModelInput]:
+def _collect(arguments: argparse.Namespace, bar: ProgressBar, failed: list[str]) -> tuple[Collected, ModelInput]:
     """The labelled examples, and the form of clips made of them."""
     rows, root = labels_table(arguments.work), arguments.work / EXAMPLES_FOLDER
     origin = arguments.origin or ("examples" if root.is_dir() else "tracks")
@@ -57,7 +59,7 @@ def _collect(arguments: argparse.Namespace, bar: ProgressBar) -> tuple[Collected
         form = read_group_facts(root).input.model_copy(update={"frames": arguments.length})
         return from_folders(root, rows or (), arguments.exclude), form
     grouping = grouping_of(arguments, whole=arguments.whole)
-    videos = read_videos(arguments.work, bar.step)
+    videos = read_videos(arguments.work, bar.step, failed)
     form = input_of(videos, grouping.full, grouping.rate_hz)
     return from_tracks(videos, rows, arguments.exclude, grouping), form
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from models.data.manifest import Dataset, read_dataset
 from models.data.near_duplicates import HashConfig, near_duplicates, write_pairs
+from models.errors import DatasetError
 from service.commands.options import positive
-from service.commands.printing import SHOWN
+from service.commands.printing import SHOWN, show_failures
 from service.commands.progress import ProgressBar
 
 
@@ -25,16 +27,27 @@ def add_hashing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def check_hashing() -> None:
+    """Raises DatasetError where the library for it is missing, which is an extra."""
+    if find_spec("imagehash") is None:
+        raise DatasetError(
+            "looking for near-duplicates needs the package imagehash: pip install -e '.[train]', or --no-duplicates"
+        )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    report_duplicates(read_dataset(arguments.data), arguments, across_splits=not arguments.groups)
-    return 0
+    return report_duplicates(read_dataset(arguments.data), arguments, across_splits=not arguments.groups)
 
 
-def report_duplicates(data: Dataset, arguments: argparse.Namespace, *, across_splits: bool) -> None:
-    """Looks for them with the options of ``add_hashing``, between splits or between groups; all go into a file."""
+def report_duplicates(data: Dataset, arguments: argparse.Namespace, *, across_splits: bool) -> int:
+    """Looks for them with the options of ``add_hashing``, between splits or between groups; all go into a file.
+
+    → the exit status: clips that cannot be read are told of.
+    """
+    failed: list[str] = []
     config = HashConfig(arguments.pictures, arguments.max_bits, arguments.min_share)
     with ProgressBar("clip", arguments.quiet) as bar:
-        pairs = near_duplicates(data.records, data.folder, config, bar, across_splits)
+        pairs = near_duplicates(data.records, data.folder, config, bar, across_splits, failed)
     path = write_pairs(data.folder, pairs)
     between = "splits" if across_splits else "groups"
     print(f"near-duplicates in different {between}: {len(pairs)} pairs" + (f" (all in {path})" if pairs else ""))
@@ -44,3 +57,4 @@ def report_duplicates(data: Dataset, arguments: argparse.Namespace, *, across_sp
             for side in (pair.first, pair.second)
         )
         print(f"  {' ~ '.join(sides)} ({pair.share:.0%} of the pictures, {pair.bits} bits)")
+    return show_failures("cannot be read", failed)

@@ -9,8 +9,7 @@ from pathlib import Path
 from models.data.clip_file import ClipFormat
 from models.data.tracks.extract import ExtractConfig, Extracted, extract, find_videos
 from service.commands.dataset.people import people_source
-from service.commands.exit_status import EXIT_FAILED
-from service.commands.printing import SHOWN, show_table
+from service.commands.printing import SHOWN, show_failures, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -28,7 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     config = ExtractConfig(arguments.margin, arguments.size, ClipFormat(arguments.format), arguments.overwrite)
-    videos = find_videos(arguments.videos, arguments.work)
+    found = find_videos(arguments.videos, arguments.work)
+    videos = found.videos
     done: list[Extracted] = []
     try:
         with ProgressBar("frame", arguments.quiet, stays=False) as bar:
@@ -37,15 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if done:
             _show(done, len(videos), arguments.work)
-    return EXIT_FAILED if any(item.failed for item in done) else 0
+    failed = [f"{item.video}: {item.note}" for item in done if item.failed]
+    return show_failures("not extracted", [*found.problems, *failed])
 
 
 def _show(done: Sequence[Extracted], wanted: int, work: Path) -> None:
     rows: list[tuple[object, ...]] = [("video", "frames", "people", "crops", "")]
-    noted = [item for item in done if item.note not in ("", "already there")]
-    rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in (noted or done)[:SHOWN]]
-    if len(noted or done) > SHOWN:
-        rows.append((f"… and {len(noted or done) - SHOWN} more", "", "", "", ""))
+    noted = [item for item in done if item.note not in ("", "already there") and not item.failed]
+    whole = [item for item in done if not item.failed]
+    rows += [(item.video, item.frames, item.people, item.crops, item.note) for item in (noted or whole)[:SHOWN]]
+    if len(noted or whole) > SHOWN:
+        rows.append((f"… and {len(noted or whole) - SHOWN} more", "", "", "", ""))
     rows.append(("all", *(sum(getattr(item, name) for item in done) for name in ("frames", "people", "crops")), ""))
     show_table(rows)
     already = sum(item.note.startswith("already there") for item in done)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.data.tracks.contact_sheet import SHEETS_FOLDER, write_sheets
 from models.data.tracks.labelled_examples import read_videos
 from models.data.tracks.labels_csv import (
     LABELS_FILE,
+    LabelRow,
     add_missing,
     empty_rows,
     merge_actions,
     read_actions,
     write_labels,
 )
+from models.errors import DatasetError
 from service.commands.dataset.working_folder import add_work, labels_table
-from service.commands.printing import show_list, show_table
+from service.commands.printing import show_failures, show_list, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -32,18 +35,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     table = arguments.work / LABELS_FILE
-    imported = [row for path in arguments.imports for row in read_actions(path)]
+    imported, failed = _read_all(arguments.imports)
     with ProgressBar("sheet", arguments.quiet, stays=False) as bar:
-        videos = read_videos(arguments.work, bar.step)
+        videos = read_videos(arguments.work, bar.step, failed)
         merged = merge_actions(labels_table(arguments.work) or (), imported, videos)
         proposed = empty_rows(videos, arguments.every)
         rows = add_missing(merged.rows, proposed)
         write_labels(table, rows)
         if arguments.pictures:
-            write_sheets(videos, proposed, arguments.work / SHEETS_FOLDER, arguments.pictures, bar.step)
+            write_sheets(videos, proposed, arguments.work / SHEETS_FOLDER, arguments.pictures, bar.step, failed)
     show_list("conflicts, the table's label stays", merged.conflicts)
     show_list("not taken over", merged.left_out)
     counts = Counter(row.label or "(no label yet)" for row in rows)
     show_table([("label", "rows"), *sorted(counts.items()), ("all", len(rows))])
     print(f"{len(imported)} rows imported, {merged.taken} taken → {table}")
-    return 0
+    return show_failures("cannot be read", failed)
+
+
+def _read_all(paths: Sequence[Path]) -> tuple[list[LabelRow], list[str]]:
+    """→ rows of all files that can be read, and what is wrong with the others. Raises DatasetError where none can."""
+    rows: list[LabelRow] = []
+    failed: list[str] = []
+    for path in paths:
+        try:
+            rows.extend(read_actions(path))
+        except DatasetError as error:
+            failed.append(str(error))
+    if failed and len(failed) == len(paths):
+        raise DatasetError("\n".join(failed))
+    return rows, failed

@@ -6,7 +6,7 @@ import argparse
 
 from models.data.tracks.example_folders import EXAMPLES_FOLDER, oversample
 from service.commands.dataset.working_folder import add_work
-from service.commands.printing import show_table
+from service.commands.printing import show_failures, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -17,7 +17,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    failed: list[str] = []
     with ProgressBar("example", arguments.quiet, stays=False) as bar:
-        extended, count = oversample(arguments.work / EXAMPLES_FOLDER, arguments.length, bar.step)
+        extended, count = oversample(arguments.work / EXAMPLES_FOLDER, arguments.length, bar.step, failed)
     show_table([("examples", "extended", "long enough"), (count, extended, count - extended)])
-    return 0
+    return show_failures("cannot be read", failed)

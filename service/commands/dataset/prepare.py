@@ -20,7 +20,7 @@ from models.data.source_video import Layout, LeftOut
 from service.commands.dataset.people import people_source
 from service.commands.dataset.stats import show_stats
 from service.commands.options import positive
-from service.commands.printing import SHOWN
+from service.commands.printing import SHOWN, show_failures
 from service.commands.progress import ProgressBar
 
 
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ProgressBar("video", arguments.quiet) as bar:
         done = prepare(layout, arguments.output, cutter, config, bar)
     _show(done, layout, arguments.output / LEFT_OUT_FILE)
-    return 0
+    return show_failures("cannot be read", [f"{item.what}: {item.reason}" for item in done.left_out if item.bad])
 
 
 def _frame_cutter(arguments: argparse.Namespace) -> Cutter:

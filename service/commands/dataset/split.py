@@ -13,7 +13,7 @@ from models.data.manifest import ClipRecord, Split, read_dataset, write_dataset
 from models.data.split import GroupBy, SplitConfig, missing_classes, split, take_fold
 from models.data.tracks.clips import refresh_lists
 from models.errors import DatasetError
-from service.commands.dataset.duplicates import add_hashing, report_duplicates
+from service.commands.dataset.duplicates import add_hashing, check_hashing, report_duplicates
 from service.commands.dataset.stats import show_stats
 from service.commands.options import SPLITS, positive
 
@@ -33,6 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if not arguments.no_duplicates:
+        check_hashing()  # before anything is written
     data = read_dataset(arguments.data)
     if arguments.check:
         check_leaks(data.records)
@@ -45,9 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     used = [each for each in Split if each is not Split.NONE and data.of(each)]
     for line in missing_classes(data.records, used):
         print(line)
-    if not arguments.no_duplicates:
-        report_duplicates(data, arguments, across_splits=True)
-    return 0
+    return 0 if arguments.no_duplicates else report_duplicates(data, arguments, across_splits=True)
 
 
 def _new_splits(records: Sequence[ClipRecord], arguments: argparse.Namespace) -> tuple[ClipRecord, ...]:

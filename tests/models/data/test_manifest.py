@@ -58,7 +58,7 @@ def test_class_numbers_with_a_gap_are_refused(numbers: dict[str, int], tmp_path:
     ("old", "new", "message"),
     [
         ("Walking", "Running", "labels that dataset.json does not: Running"),
-        ("train", "training", r"manifest\.csv:2: 'training' is not a valid Split"),
+        ("train", "trained", r"manifest\.csv:2: expected the split train, val or test, got 'trained'"),
         ("2.125", "two", r"manifest\.csv:2: could not convert string to float"),
         ("clips/c.mkv", "", r"manifest\.csv:3: path is empty"),
         ("path,label", "file,label", "lacks the columns path"),
@@ -71,6 +71,15 @@ def test_manifest_with_a_mistake_is_refused_with_its_place(old: str, new: str, m
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DatasetError, match=message):
         read_dataset(tmp_path)
+
+
+def test_manifest_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    written = dataset(tmp_path)
+    write_dataset(written)
+    path = tmp_path / "manifest.csv"
+    text = path.read_text().replace("\n", "\r\n").replace("Walking", "walking ")
+    path.write_bytes(f"sep=,\r\n{text},,,\r\n".encode("utf-16"))
+    assert read_dataset(tmp_path).records == written.records
 
 
 def test_folder_without_a_data_set_says_what_makes_one(tmp_path: Path) -> None:

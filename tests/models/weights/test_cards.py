@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.errors import CardError
 from models.weights.cards import ModelCard, ModelInput, list_models, read_card, verify
@@ -122,3 +125,55 @@ def test_clip_config_of_a_network_for_scenes_asks_for_whole_pictures_of_any_shap
     )
     assert (config.length, config.scene_hw, config.rate_hz, config.provisional_from) == (16, (112, 200), 12.5, 16)
     assert ModelInput().clip_config(hop=8).scene_hw is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from([*ModelCard.model_fields, *ModelInput.model_fields])
+
+
+@given(
+    st.dictionaries(FIELDS | st.text(max_size=5), VALUES, max_size=8),
+    st.binary(max_size=60) | st.sampled_from([b"a\nb\n", b"\xff\xfe", b"a\na\n"]),
+)
+def test_read_of_any_card_gives_a_card_or_a_card_error(changes: dict[str, Any], labels: bytes) -> None:
+    whole = {
+        "name": "m",
+        "kind": "se_i3d",
+        "num_classes": 2,
+        "provenance": "p",
+        "licence": "l",
+        "sha256": {"labels.txt": "0" * 64, "model.keras": "0" * 64},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "labels.txt").write_bytes(labels)
+        for content in (json.dumps({**whole, **changes}), json.dumps(changes), json.dumps(list(changes.items()))):
+            (Path(folder) / "card.json").write_text(content, "utf-8", "surrogatepass")
+            try:
+                card = read_card(Path(folder))
+            except CardError as error:
+                assert "card.json" in str(error) or "labels.txt" in str(error)
+            else:
+                assert len(card.labels) == card.num_classes
+
+
+@given(st.binary(max_size=120))
+def test_read_of_any_bytes_as_a_card_gives_a_card_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "card.json").write_bytes(content)
+        with pytest.raises(CardError, match=r"card\.json"):
+            read_card(Path(folder))
+        (Path(folder) / "inner").mkdir()
+        (Path(folder) / "inner" / "card.json").write_bytes(content)
+        assert list_models(Path(folder)) == []
+
+
+@pytest.mark.parametrize("field", ["name", "kind", "provenance", "licence"])
+def test_card_with_nothing_but_blanks_in_a_field_is_refused(folder: Path, field: str) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, field: " \u00a0"}))
+    with pytest.raises(CardError, match=rf"card\.json: {field}"):
+        read_card(folder)

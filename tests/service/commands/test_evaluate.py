@@ -107,3 +107,31 @@ def test_evaluate_says_in_one_line_what_is_wrong(model: Path, tmp_path: Path, ca
         assert main(arguments) == 1
         error = capsys.readouterr().err
         assert part in error and error.count("\n") == 1
+
+
+def test_class_without_clips_is_told_and_is_no_part_of_the_figures(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, output = write_data(tmp_path / "data"), tmp_path / "out"
+    manifest = data / "manifest.csv"
+    kept = [line for line in manifest.read_text().splitlines(keepends=True) if f",{LABELS[2]}," not in line]
+    manifest.write_text("".join(kept))
+    options = ["--runtime", "openvino", "--quiet", "--classes", f"{LABELS[0]},{LABELS[2]}"]
+    assert main(["evaluate", "tiny", str(data), "--output", str(output), *options]) == 0
+    said = f"no clip of {LABELS[2]} in the split val: not in the macro F1"
+    assert said in capsys.readouterr().out
+    report = (output / "report.html").read_text()
+    assert f"No clip of {LABELS[2]}: not in the macro F1" in report
+    classes = json.loads((output / "evaluation.json").read_text())["clips"]["whole"]["metrics"]["classes"]
+    assert [item["support"] for item in classes] == [2, 2, 0]
+    other = shutil.copytree(model, model.with_name("another"))
+    asked = ["compare", "tiny", str(other), str(data), "--output", str(output / "both"), *options]
+    assert main(asked) == 0
+    assert said in capsys.readouterr().out
+    row = json.loads((output / "both" / "comparison.json").read_text())["tables"][0]["rows"][0]
+    assert row["f1"][2] is None and None not in row["f1"][:2]
+    assert "No clip of" in (output / "both" / "comparison.html").read_text()
+    assert main(["evaluate", "tiny", str(data), "--split", "test", "--output", str(output), *options]) == 1
+    assert "no labelled clip in this split" in capsys.readouterr().err
+    assert main(["evaluate", "tiny", str(data), "--output", str(output), *options[:-1], LABELS[2]]) == 1
+    assert f"no clip is labelled {LABELS[2]}" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import models.exports.export as export_module
+from models.conversion.convert import convert as convert_in_a_child
 from models.conversion.formats import FORMATS
 from models.data.clip_file import write_clip
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label, write_dataset
@@ -16,9 +17,10 @@ from models.runtimes.runner import Clips, Floats
 from models.weights.cards import ModelInput
 from models.weights.export_record import ExportFormat, ExportRecord, read_export
 from service.cli import main
-from service.commands.exit_status import EXIT_NOT_CLOSE
+from service.commands.exit_status import EXIT_FAILED, EXIT_NOT_CLOSE
 from tests.models.small_network import SMALL_CLIP, SMALL_LABELS, small_folder
 from tests.models.street_clips import street_clips
+from tests.support.small_disk import fill, small_disk
 
 
 @pytest.fixture
@@ -116,3 +118,15 @@ def test_export_used_wrongly_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["export", "small", *arguments])
     assert stop.value.code == 2
+
+
+def test_export_on_a_full_disk_says_so_and_leaves_nothing(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export_module, "convert", convert_in_a_child)
+    with small_disk(tmp_path / "disk", 1_000) as disk:
+        fill(disk)
+        asked = ["export", "small", "--format", "onnx", "--data", str(data), "--clips", "3", "--quiet"]
+        assert main([*asked, "--output", str(disk)]) == EXIT_FAILED
+        assert "No space left on device" in capsys.readouterr().err
+        assert [path.name for path in disk.iterdir()] == ["everything-else"]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.data.imports.motchallenge import BoxTrack, fill_holes, read_mot
 from models.errors import DatasetError
@@ -49,3 +52,25 @@ def test_fill_holes_draws_straight_lines_over_short_ones_only() -> None:
     assert track.filled == {2, 3, 4}
     assert track.boxes[3].tolist() == [4, 0, 14, 10]
     assert sorted(track.boxes) == [1, 2, 3, 4, 5, 20]
+
+
+def test_read_frame_between_two_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"v\.txt:1: expected whole numbers as frame and id"):
+        read_mot(mot(tmp_path, "1.5,1,0,0,5,5,1\n"))
+
+
+CELLS = st.sampled_from(["1", "2", "3.0", "-1", "0", "1e308", "nan", "inf", "", " 7 ", "1_0", "x", '"', "\u0663"])
+
+
+@given(st.lists(st.lists(CELLS, max_size=10).map(",".join), max_size=8).map("\n".join) | st.text(max_size=80))
+def test_read_of_anything_gives_finite_boxes_or_a_data_set_error(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.txt"
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        try:
+            tracks = read_mot(path)
+        except DatasetError as error:
+            assert str(error)
+            return
+    for track in tracks:
+        assert all(frame >= 1 and np.isfinite(box).all() for frame, box in track.boxes.items())

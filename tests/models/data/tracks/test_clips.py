@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data.clip_file import ClipFormat, read_clip
+from models.data.clip_file import Clip, ClipFormat, read_clip
 from models.data.manifest import Split, read_dataset, write_dataset
 from models.data.tracks.clips import ClipsConfig, LabelledExample, clip_indices, make_clips, refresh_lists
 from models.data.tracks.group import Example, GroupConfig
@@ -45,7 +46,7 @@ def test_clip_indices_of_a_short_example_go_back_and_forth_and_end_on_the_newest
 
 def test_make_clips_writes_files_rows_and_lists(tmp_path: Path) -> None:
     examples = [numbered(70), numbered(10, "Standing", "h", Split.VAL)]
-    data = make_clips(examples, tmp_path, CONFIG, quiet)
+    data = make_clips(examples, tmp_path, CONFIG, quiet, [])
     again = read_dataset(tmp_path)
     assert (again.info, [item.path for item in again.records]) == (data.info, [item.path for item in data.records])
     assert (tmp_path / "trainlist.txt").read_text() == (
@@ -60,64 +61,66 @@ def test_make_clips_writes_files_rows_and_lists(tmp_path: Path) -> None:
 
 
 def test_make_clips_whole_writes_each_example_as_long_as_it_is(tmp_path: Path) -> None:
-    data = make_clips([numbered(70), numbered(10, group="h")], tmp_path, replace(CONFIG, whole=True), quiet)
+    data = make_clips([numbered(70), numbered(10, group="h")], tmp_path, replace(CONFIG, whole=True), quiet, [])
     assert [len(read_clip(record.path)) for record in data.records] == [70, 10]
     assert [record.filled for record in data.records] == [70, 10]
 
 
 def test_make_clips_again_writes_only_what_changed(tmp_path: Path) -> None:
-    first = make_clips([numbered(10), numbered(12)], tmp_path, CONFIG, quiet).records
+    first = make_clips([numbered(10), numbered(12)], tmp_path, CONFIG, quiet, []).records
     for record in first:
         os.utime(record.path, (1000, 1000))
     changed = replace(numbered(12), changed_at=2000.0)
-    make_clips([numbered(10), changed], tmp_path, CONFIG, quiet)
+    make_clips([numbered(10), changed], tmp_path, CONFIG, quiet, [])
     assert [record.path.stat().st_mtime == 1000 for record in first] == [True, False]
 
 
 @pytest.mark.parametrize("form", [ClipFormat.FFV1, ClipFormat.JPEG])
 def test_make_clips_removes_clips_that_nothing_asks_for_any_more(tmp_path: Path, form: ClipFormat) -> None:
     config = replace(CONFIG, format=form)
-    before = make_clips([numbered(10), numbered(12, "Standing")], tmp_path, config, quiet).records
-    after = make_clips([numbered(10, "Standing"), numbered(12)], tmp_path, config, quiet).records
+    before = make_clips([numbered(10), numbered(12, "Standing")], tmp_path, config, quiet, []).records
+    after = make_clips([numbered(10, "Standing"), numbered(12)], tmp_path, config, quiet, []).records
     assert sorted(tmp_path.glob("clips/*/*")) == sorted(record.path for record in after)
     assert not {record.path for record in before} & {record.path for record in after}
 
 
 def test_make_clips_keeps_the_order_of_classes_until_told_otherwise(tmp_path: Path) -> None:
     examples = [numbered(9, "b"), numbered(10, "a")]
-    made = make_clips(examples, tmp_path, replace(CONFIG, classes=("b", "a")), quiet)
+    made = make_clips(examples, tmp_path, replace(CONFIG, classes=("b", "a")), quiet, [])
     assert made.labels == ("b", "a")
-    assert make_clips(examples, tmp_path, CONFIG, quiet).labels == ("b", "a")
+    assert make_clips(examples, tmp_path, CONFIG, quiet, []).labels == ("b", "a")
     with pytest.raises(DatasetError, match="knows the classes b,a, the examples have a,b,c"):
-        make_clips([*examples, numbered(11, "c")], tmp_path, CONFIG, quiet)
+        make_clips([*examples, numbered(11, "c")], tmp_path, CONFIG, quiet, [])
 
 
 def test_make_clips_lists_every_label_without_a_class_and_the_other_way_round(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
-        make_clips([numbered(9, "a"), numbered(10, "b")], tmp_path, replace(CONFIG, classes=("c",)), quiet)
+        make_clips([numbered(9, "a"), numbered(10, "b")], tmp_path, replace(CONFIG, classes=("c",)), quiet, [])
     assert len(str(caught.value).splitlines()) == 3
     assert not (tmp_path / "clips").exists()
 
 
 def test_make_clips_refuses_a_group_in_two_splits(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="group 'g' lies in the splits train, val"):
-        make_clips([numbered(9), numbered(10, split=Split.VAL)], tmp_path, CONFIG, quiet)
+        make_clips([numbered(9), numbered(10, split=Split.VAL)], tmp_path, CONFIG, quiet, [])
 
 
 def test_make_clips_of_another_form_is_refused(tmp_path: Path) -> None:
-    make_clips([numbered(9)], tmp_path, CONFIG, quiet)
+    make_clips([numbered(9)], tmp_path, CONFIG, quiet, [])
     with pytest.raises(DatasetError, match="--overwrite"):
-        make_clips([numbered(9)], tmp_path, replace(CONFIG, input=ModelInput(height=32, width=32, margin=0.5)), quiet)
+        make_clips(
+            [numbered(9)], tmp_path, replace(CONFIG, input=ModelInput(height=32, width=32, margin=0.5)), quiet, []
+        )
 
 
 def test_make_clips_without_examples_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no labelled example"):
-        make_clips([], tmp_path, CONFIG, quiet)
+        make_clips([], tmp_path, CONFIG, quiet, [])
 
 
 def test_splits_made_later_are_kept_and_the_lists_follow(tmp_path: Path) -> None:
     examples = [numbered(9, split=Split.NONE), numbered(10, group="h", split=Split.NONE)]
-    data = make_clips(examples, tmp_path, CONFIG, quiet)
+    data = make_clips(examples, tmp_path, CONFIG, quiet, [])
     assert (tmp_path / "trainlist.txt").read_text() == ""
     splits = {"g": Split.TRAIN, "h": Split.TEST}
     data = replace(data, records=tuple(replace(item, split=splits[item.group]) for item in data.records))
@@ -126,7 +129,7 @@ def test_splits_made_later_are_kept_and_the_lists_follow(tmp_path: Path) -> None
     assert (
         (tmp_path / "trainlist.txt").read_text().count("\n") == (tmp_path / "testlist.txt").read_text().count("\n") == 1
     )
-    again = make_clips([*examples, numbered(11, split=Split.NONE)], tmp_path, CONFIG, quiet)
+    again = make_clips([*examples, numbered(11, split=Split.NONE)], tmp_path, CONFIG, quiet, [])
     assert [record.split for record in again.records] == [Split.TRAIN, Split.TEST, Split.TRAIN]
 
 
@@ -159,3 +162,42 @@ def test_input_is_that_of_the_crops_and_must_be_one(tmp_path: Path) -> None:
         input_of([one, other], 64, 25.0)
     with pytest.raises(DatasetError, match="expected one"):
         format_of([one, other])
+
+
+def test_make_clips_gives_each_class_a_folder_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    names = ("Kick left", "Kick (left)", "🥊", "🤸")
+    examples = [numbered(10 + place, name, f"g{place}") for place, name in enumerate(names)]
+    folders = ["Kick_left", "Kick_left-2", "unnamed", "unnamed-2"]
+    before: dict[str, str] = {}
+    for chosen in (examples, examples[::-1]):
+        data = make_clips(chosen, tmp_path, CONFIG, quiet, [])
+        found = {record.label: record.path.parent.name for record in data.records}
+        assert sorted(found.values()) == folders
+        held = json.loads((tmp_path / "clips" / "folders.json").read_text("utf-8"))
+        assert {name: folder for folder, name in held.items()} == found
+        assert before in ({}, found)
+        before = found
+
+
+def test_make_clips_of_an_old_data_set_without_that_file_leaves_its_clips_where_they_are(tmp_path: Path) -> None:
+    before = make_clips([numbered(10, "Kick left")], tmp_path, CONFIG, quiet, []).records
+    (tmp_path / "clips" / "folders.json").unlink()
+    config = replace(CONFIG, classes=("Kick (left)", "Kick left"))
+    after = make_clips([numbered(10, "Kick left"), numbered(11, "Kick (left)", "h")], tmp_path, config, quiet, [])
+    assert [record.path.parent.name for record in after.records] == ["Kick_left", "Kick_left-2"]
+    assert after.records[0].path == before[0].path
+
+
+def test_make_clips_writes_classes_as_the_data_set_does(tmp_path: Path) -> None:
+    make_clips([numbered(10, "Walking")], tmp_path, CONFIG, quiet, [])
+    again = make_clips([numbered(10, "walking "), numbered(12, "WALKING", "h")], tmp_path, CONFIG, quiet, [])
+    assert (again.labels, {record.label for record in again.records}) == (("Walking",), {"Walking"})
+
+
+def test_make_clips_leaves_out_what_cannot_be_read_and_tells(tmp_path: Path) -> None:
+    def damaged() -> Clip:
+        raise DatasetError("000005.jpg is missing")
+
+    failed: list[str] = []
+    data = make_clips([replace(numbered(10), read=damaged), numbered(11, group="h")], tmp_path, CONFIG, quiet, failed)
+    assert ([record.group for record in data.records], failed) == (["h"], ["000005.jpg is missing"])

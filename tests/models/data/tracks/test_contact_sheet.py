@@ -40,11 +40,11 @@ def test_evenly_takes_first_last_and_between(count: int, wanted: int, chosen: li
 
 def test_write_sheets_makes_a_png_a_track_and_keeps_fresh_ones(tmp_path: Path) -> None:
     _, videos = make_work(tmp_path, {"a": {1: range(1, 41), 2: [3]}})
-    sheets = write_sheets(videos, empty_rows(videos), tmp_path / "sheets", 12, quiet)
+    sheets = write_sheets(videos, empty_rows(videos), tmp_path / "sheets", 12, quiet, [])
     assert [path.name for path in sheets] == ["00001_000001-000040.png", "00002_000003-000003.png"]
     picture = cv2.imread(str(sheets[0]))
     assert picture is not None and picture.shape == (28 + 2 * 160, 6 * 160, 3)
     future = sheets[0].stat().st_mtime + 1000
     os.utime(sheets[0], (future, future))
-    write_sheets(videos, empty_rows(videos), tmp_path / "sheets", 12, quiet)
+    write_sheets(videos, empty_rows(videos), tmp_path / "sheets", 12, quiet, [])
     assert sheets[0].stat().st_mtime == future

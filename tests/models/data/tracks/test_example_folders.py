@@ -34,7 +34,7 @@ def group(
     config = GroupConfig(longest=longest)
     pairs = [(video, example) for video in videos for example in plan_examples(video, rows, config).examples]
     facts = GroupFacts(input=ModelInput(height=32, width=32), grouping=str(config), format=videos[0].facts.format)
-    return write_examples(root, pairs, facts, sort, quiet)
+    return write_examples(root, pairs, facts, sort, quiet, [])
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def test_group_with_other_options_is_refused(made: Made) -> None:
 def test_oversample_plays_short_examples_back_and_forth(made: Made) -> None:
     root, _ = made
     before = read_clip(root / NAMES[1])
-    assert oversample(root, 64, quiet) == (2, 3)
+    assert oversample(root, 64, quiet, []) == (2, 3)
     after = read_clip(root / NAMES[1])
     assert len(after) == 64
     assert np.array_equal(after[-26:], before)
     assert np.array_equal(after[-51:-25], before[::-1])
-    assert oversample(root, 64, quiet) == (0, 3)
+    assert oversample(root, 64, quiet, []) == (0, 3)
     assert [item.filled for item in from_folders(root, [LabelRow("a", 1, label="x")], ()).examples] == [64, 26]
 
 
@@ -113,7 +113,7 @@ def test_oversample_after_a_kill_between_its_two_renamings_loses_nothing(
 ) -> None:
     root, _ = made
     (root / NAMES[1]).rename(root / f".{NAMES[1]}.old")
-    assert oversample(root, 64, quiet) == (2, 3)
+    assert oversample(root, 64, quiet, []) == (2, 3)
     assert not list(root.glob(".*.old"))
 
 
@@ -123,7 +123,7 @@ def test_clip_file_examples_are_grouped_and_extended_too(tmp_path: Path) -> None
     group(root, videos)
     path = root / "a_00001_000001-000030.mkv"
     before = read_clip(path)
-    assert (count_samples(path), oversample(root, 64, quiet)) == (30, (1, 1))
+    assert (count_samples(path), oversample(root, 64, quiet, [])) == (30, (1, 1))
     assert np.array_equal(read_clip(path)[-30:], before)
 
 
@@ -165,3 +165,16 @@ def test_folders_with_what_is_no_example_or_there_twice_are_refused(made: Made) 
 def test_rows_before_grouping_say_what_makes_them(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="`actoscope dataset group` makes it"):
         read_rows(tmp_path)
+
+
+def test_group_sort_gives_each_class_a_folder_of_its_own_whatever_its_name(tmp_path: Path) -> None:
+    work, videos = make_work(tmp_path, TRACKS)
+    root = work / "examples"
+    rows = [LabelRow("a", 1, 1, 64, "Kick (left)"), LabelRow("a", 1, 65, 90, "🥊"), LabelRow("a", 2, label="Kick left")]
+    group(root, videos, rows, sort=True)
+    assert visible(root) == ["Kick_left", "Kick_left-2", "unnamed"]
+    for table in (rows, []):  # the folders alone say it, too
+        found = from_folders(root, table, ())
+        assert {item.example.label for item in found.examples} == {"Kick (left)", "🥊", "Kick left"}
+        assert found.conflicts == ()
+    assert [item.example.label for item in from_folders(root, rows, ["kick LEFT", "🥊"]).examples] == ["Kick (left)"]

@@ -11,7 +11,7 @@ from models.data.tracks.extract import ExtractConfig, extract, find_videos, name
 from models.data.tracks.group import GroupConfig, plan_examples
 from models.data.tracks.people import PeopleSource, Person, given_people, pipeline_people
 from models.data.tracks.track_folders import read_crops, read_facts, read_video
-from models.errors import DatasetError
+from models.errors import DatasetError, UnreadableFileError
 from pipeline.appearance import AppearanceEncoder, with_features
 from pipeline.clips import ClipBuffer, ClipConfig
 from pipeline.crops import crop_person
@@ -182,22 +182,30 @@ def test_video_that_was_moved_is_still_the_same(tmp_path: Path) -> None:
 def test_find_videos_takes_folders_and_lists_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     video = write_video(tmp_path / "v.mp4", 2)
-    assert find_videos([tmp_path, video]) == (video.resolve(),)
+    assert find_videos([tmp_path, video]).videos == (video.resolve(),)
     crops = write_video(tmp_path / "work.mp4", 2).rename(tmp_path / "empty" / "00001.mp4")
-    assert find_videos([tmp_path], work=tmp_path / "empty") == (video.resolve(),)
+    assert find_videos([tmp_path], work=tmp_path / "empty").videos == (video.resolve(),)
     crops.unlink()
+    bad = [tmp_path / "no.mp4", tmp_path / "empty"]
+    expected = ["there is no such file", "a folder without videos"]
+    found = find_videos([video, *bad])
+    assert found.videos == (video.resolve(),)
+    assert [line.rpartition(": ")[2] for line in found.problems] == expected
     with pytest.raises(DatasetError) as caught:
-        find_videos([tmp_path / "no.mp4", video, tmp_path / "empty"])
-    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
-        "there is no such file",
-        "a folder without videos",
-    ]
+        find_videos(bad)
+    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == expected
 
 
-def test_given_people_lists_every_video_without_tracks(tmp_path: Path) -> None:
+def test_given_people_of_some_videos_can_be_used_without_the_others(tmp_path: Path) -> None:
     write_mot(tmp_path / "mot" / "b" / "gt" / "gt.txt", {1: [1]})
+    first, second, third = (Path(name) for name in ("a.mp4", "b.mp4", "c.mp4"))
+    people = given_people(tmp_path / "mot", [first, second, third], 0)
+    assert people.describe(second).startswith("gt.txt sha256:")
+    for use in (people.open, people.describe):
+        with pytest.raises(UnreadableFileError, match=r"no tracks for a\.mp4: expected .*a\.txt or \.xml"):
+            use(first)
     with pytest.raises(DatasetError) as caught:
-        given_people(tmp_path / "mot", [Path("a.mp4"), Path("b.mp4"), Path("c.mp4")], 0)
+        given_people(tmp_path / "mot", [first, third], 0)
     assert len(str(caught.value).splitlines()) == 2
 
 

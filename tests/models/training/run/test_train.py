@@ -22,10 +22,11 @@ from models.errors import TrainingError
 from models.training.config import CardText, TransferConfig, Unfreeze
 from models.training.data import input_config
 from models.training.run.scores import scores
-from models.training.run.train import train
+from models.training.run.train import Teller, train
 from models.weights.cards import MODEL_FILE, read_card, verify
 from tests.models.training_runs import LABELS, configs, make_dataset, places, quiet, tiny
 from tests.support.places import REPOSITORY
+from tests.support.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -226,3 +227,41 @@ def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
         verify(read_card(places(tmp_path, name).output))
         model = keras.saving.load_model(places(tmp_path, name).output / MODEL_FILE, compile=False)
         assert model.output_shape == (None, 2)
+
+
+def test_clip_that_becomes_unreadable_in_mid_training_is_named_and_the_training_goes_on_when_it_is_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    dataset, config = make_dataset(tmp_path / "data", clips=6), configs()["clips"]
+    clip = dataset.of(Split.TRAIN)[0].path
+    whole = clip.read_bytes()
+
+    def step(what: str, done: int, total: int) -> None:
+        if what.startswith("epoch 1 ") and done == total:
+            clip.write_bytes(b"damaged")
+
+    where = places(tmp_path, "clips")
+    with pytest.raises(TrainingError, match=r"clips/dark/00\.mp4 cannot be decoded.*--resume goes on"):
+        train(config, dataset, where, Teller(step, lambda line: None))
+    clip.write_bytes(whole)
+    train(config, dataset, where, quiet(), resume=True)
+    with (where.run / "final" / "log.csv").open() as stream:
+        assert [row["epoch"] for row in csv.DictReader(stream)] == ["1", "2"]
+
+
+def test_full_disk_in_mid_training_is_told_and_the_training_goes_on_as_if_nothing_had_been(
+    folder: Path, dataset: Dataset, trained: dict[str, float], tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 400_000) as disk:
+        where = replace(places(folder, "full"), run=disk / "run")
+
+        def step(what: str, done: int, total: int) -> None:
+            if what.startswith("epoch 2 ") and done == 1:
+                fill(disk)
+
+        with pytest.raises(TrainingError, match=r"No space left on device.*--resume goes on"):
+            train(configs()["cached"], dataset, where, Teller(step, lambda line: None))
+        assert not list(disk.glob("**/*.part"))
+        (disk / "everything-else").unlink()
+        metrics = train(configs()["cached"], dataset, where, quiet(), resume=True)
+    assert metrics == pytest.approx(trained)

@@ -18,8 +18,9 @@ def test_prepare_folders_shows_table_and_what_was_left_out(
 ) -> None:
     folder = tmp_path / "data"
     arguments = ("prepare", "folders", videos, "--output", folder, "--description", "own videos", *SMALL)
-    assert typed("dataset", *arguments) == 0
-    out = capsys.readouterr().out
+    assert typed("dataset", *arguments) == 1
+    out, err = capsys.readouterr()
+    assert "actoscope: cannot be read: 1\n  walk/cam9_0.avi: it cannot be decoded" in err
     assert "left out: 1" in out
     assert "walk/cam9_0.avi: it cannot be decoded" in out
     assert f"12 clips, 2 classes → {folder}" in out
@@ -85,3 +86,22 @@ def test_prepare_per_person_with_given_tracks(tmp_path: Path, capsys: pytest.Cap
     data = read_dataset(tmp_path / "data")
     assert [(record.track_id, record.filled) for record in data.records] == [(1, 20)]
     assert data.info.input.margin == 0.4
+
+
+def test_prepare_gives_classes_without_letters_a_folder_each(tmp_path: Path) -> None:
+    for label in ("🥊", "🤸"):
+        write_video(tmp_path / "videos" / label / "v.mp4", 12)
+    for _ in range(2):
+        assert typed("dataset", "prepare", "folders", tmp_path / "videos", "--output", tmp_path / "data", *SMALL) == 0
+        records = read_dataset(tmp_path / "data").records
+        assert {record.label: record.path.parent.name for record in records} == {"🤸": "_", "🥊": "_-2"}
+
+
+def test_prepare_class_folders_that_differ_in_case_are_one_class(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("train/Walking", "train/Standing", "val/walking"):
+        write_video(tmp_path / "videos" / folder / "v.mp4", 12)
+    assert typed("dataset", "prepare", "folders", tmp_path / "videos", "--output", tmp_path / "data", *SMALL) == 0
+    assert read_dataset(tmp_path / "data").labels == ("Standing", "Walking")
+    assert "'Walking' is also written 'walking'" in caplog.text

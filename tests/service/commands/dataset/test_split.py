@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def test_split_folds_and_check(data: Path, capsys: pytest.CaptureFixture[str]) -
         typed("dataset", "split", data, "--check", "--quiet")
     with pytest.raises(DatasetError, match="--folds and --fold together"):
         typed("dataset", "split", data, "--folds", 3)
+
+
+def test_split_without_what_finds_duplicates_says_so_before_it_writes(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (data / "manifest.csv").read_text()
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    with pytest.raises(DatasetError, match=r"needs the package imagehash: pip install .* or --no-duplicates"):
+        typed("dataset", "split", data)
+    assert (data / "manifest.csv").read_text() == before
+    assert typed("dataset", "split", data, "--no-duplicates") == 0
+    assert (data / "manifest.csv").read_text() != before
