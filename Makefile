@@ -7,7 +7,7 @@ PORT   ?= 8000
 LIMIT  := timeout --kill-after=60
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: run install test check bench clean
+.PHONY: run install test check bench chaos clean
 .DEFAULT_GOAL := run
 
 $(BIN)/python:
@@ -49,6 +49,11 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/tracking.py
 	$(BIN)/python benchmarks/pipeline.py
+
+## The reliability targets at full length, about an hour and a half: figures in benchmarks/results/chaos.json, table in
+## docs/reliability.md. One alone: make chaos TARGETS=T7
+chaos: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.chaos $(TARGETS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -39,7 +39,7 @@ def send_all(service: Service, damaged: int, seed: int, keep: Keep, destroyed: i
     folder = service.folder / "hostile"
     folder.mkdir()
     with BlackHole() as canary, HttpCamera(folder) as server:
-        before = {process.pid for process in family(service.pid)}
+        before, said = {process.pid for process in family(service.pid)}, len(service.log())
         stream_id = service.add_stream(f"rtsp://127.0.0.1:{canary.port}/never", name="parked")["id"]
         service.client.patch(f"/v1/streams/{stream_id}", json={"enabled": False})
         knocked = canary.accepted  # the one address that was really asked for
@@ -52,7 +52,7 @@ def send_all(service: Service, damaged: int, seed: int, keep: Keep, destroyed: i
         figures["canary_reached"] = canary.accepted - knocked
         if figures["canary_reached"]:
             figures["failures"].append(f"the canary port was reached {figures['canary_reached']} times")
-    figures["failures"] += _survivors(service, before)
+    figures["failures"] += _survivors(service, before, said)
     figures["complete"] = True
     keep(figures)
     return figures
@@ -135,15 +135,15 @@ def _wrong_end(end: dict[str, Any], url: str, may_be: Sequence[str]) -> list[str
     return [f"{said}, after {end['restarts']} crashes"] if end["restarts"] else []
 
 
-def _survivors(service: Service, before: set[int]) -> list[str]:
+def _survivors(service: Service, before: set[int], said: int) -> list[str]:
     """The service and its inference live on as they were, and a good stream plays."""
     with contextlib.suppress(psutil.Error):
         gone = before - {process.pid for process in family(service.pid)}
         if gone:
             return [f"processes died: {gone}"]
-    if "Traceback" in service.log():
-        place = service.log().index("Traceback")
-        return [f"the log has a traceback: {service.log()[place : place + 800]}"]
+    _, found, traceback = service.log()[said:].partition("Traceback")
+    if found:
+        return [f"the log has a traceback: {traceback[-800:]}"]
     stream_id = service.add_stream(SAMPLE_URL)["id"]
     try:
         wait_for(lambda: service.stream(stream_id)["state"] == "running", 60, "a good stream runs")

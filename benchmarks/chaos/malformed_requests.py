@@ -94,7 +94,7 @@ def _wrong_urls(canary: int) -> Iterator[Call]:
         yield _post(json.dumps({"url": f"{scheme}:http://{here}/x.mp4"}).encode())
         yield _post(json.dumps({"url": f"{scheme}://{here}/x.mp4"}).encode())
     texts = (
-        "", " ", ":", "//", "rtsp:", "rtsp://", "rtsp:///", "rtsp://@", f"rtsp://{here} x/", "rtsp://h/\r\nHost: x",
+        ":", "//", "rtsp:", "rtsp://", "rtsp:///", "rtsp://@", f"rtsp://{here} x/", "rtsp://h/\r\nHost: x",
         f"http://{here}/\\x", f"http://{here}/<x>", "http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:-1/",
         "http://127.0.0.1:port/", f"{here}/cam", f"-i http://{here}/", f"http://{here}/x.m3u8", f"http://{here}/x.m3u",
         "file://", "file:///", "file:///etc/passwd", "file:///proc/self/environ", "file:///dev/zero", "file:///dev/stdin",
