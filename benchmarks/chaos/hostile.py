@@ -30,6 +30,8 @@ AT_ONCE = 8
 ENDS_S = 120.0
 ANSWER_S = 10.0
 IS_OVER = ("failed", "stopped")
+# FFmpeg tells a redirect that it must not follow from a connection that broke off by nothing: it is tried again.
+REFUSED_REDIRECT = ("failed", "reconnecting")
 NETWORKED = ("playlist.mp4", "key.mp4", "nested.mkv", "endless.mp4", "manifest.mp4", "concat.mp4", "list.mkv")
 
 
@@ -47,6 +49,7 @@ def send_all(service: Service, damaged: int, seed: int, keep: Keep, destroyed: i
         keep(figures)
         urls = _destroyed_urls(folder, server, canary.port, destroyed)
         _media(service, urls, ("failed",), figures, keep)
+        _media(service, _redirects(server, canary.port), REFUSED_REDIRECT, figures, keep)
         urls = (path.as_uri() for path in corrupt_media.damaged(folder, seed, damaged))
         _media(service, urls, IS_OVER, figures, keep)
         figures["canary_reached"] = canary.accepted - knocked
@@ -95,15 +98,18 @@ def _answer(port: int, content: bytes) -> int | None:
 
 
 def _destroyed_urls(folder: Path, server: HttpCamera, canary: int, most: int | None) -> Iterator[str]:
-    """By file, and those that name other places by HTTP as well; last, redirects to the canary."""
+    """By file, and those that name other places by HTTP as well."""
     for path in islice(corrupt_media.destroyed(folder, canary), most):
         yield path.as_uri()
         if path.name in NETWORKED:
             yield server.url(f"/{path.name}")
+
+
+def _redirects(server: HttpCamera, canary: int) -> list[str]:
+    """To the canary, by a second one to the canary, to a file."""
     there = f"http://127.0.0.1:{canary}/x.mp4"
-    yield server.url(f"/redirect?{there}")
-    yield server.url(f"/redirect?{server.url('/redirect?' + there)}")
-    yield server.url("/redirect?file:///etc/passwd")
+    targets = (there, server.url("/redirect?" + there), "file:///etc/passwd")
+    return [server.url(f"/redirect?{target}") for target in targets]
 
 
 def _media(service: Service, urls: Iterable[str], may_be: Sequence[str], figures: Figures, keep: Keep) -> None:
@@ -111,7 +117,7 @@ def _media(service: Service, urls: Iterable[str], may_be: Sequence[str], figures
     waiting = iter(urls)
     while batch := [(service.add_stream(url)["id"], url) for url in islice(waiting, AT_ONCE)]:
         for stream_id, url in batch:
-            end = _end_of(service, stream_id)
+            end = _end_of(service, stream_id, may_be)
             ends[f"{end['state']}: {end['code']}"] += 1
             figures["failures"] += _wrong_end(end, url, may_be)
             service.client.delete(f"/v1/streams/{stream_id}")
@@ -120,10 +126,10 @@ def _media(service: Service, urls: Iterable[str], may_be: Sequence[str], figures
         print(f"T5 {ends.total()} media: {dict(ends)}", flush=True)
 
 
-def _end_of(service: Service, stream_id: str) -> dict[str, Any]:
+def _end_of(service: Service, stream_id: str, may_be: Sequence[str]) -> dict[str, Any]:
     """→ the stream once it is over, or as it is after ENDS_S."""
     deadline = time.monotonic() + ENDS_S
-    while (stream := service.stream(stream_id))["state"] not in IS_OVER and time.monotonic() < deadline:
+    while (stream := service.stream(stream_id))["state"] not in {*IS_OVER, *may_be} and time.monotonic() < deadline:
         time.sleep(0.1)
     return stream
 
