@@ -91,11 +91,11 @@ def _kill_one(service: Service, ids: Sequence[str], seen: LastSeen, chance: rand
 
 
 def _stream_of(service: Service, victim: psutil.Process, ids: Sequence[str]) -> str | None:
-    """Which stream a process works for: the file of its recording that it has open tells."""
+    """Which stream a process works for: the lock of its recordings, which it holds from the first one on, tells."""
     if role(service, victim) != STREAM:
         return None
     opened = [file.path for file in victim.open_files()]
-    return next((one for one in ids if any(f"/{one}/" in path for path in opened)), None)
+    return next((one for one in ids if any(one in path for path in opened)), None)
 
 
 def _loss(service: Service, stream_id: str, shown: tuple[float, float], tally: Tally) -> list[str]:
