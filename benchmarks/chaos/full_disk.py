@@ -71,8 +71,8 @@ def fill_and_free(service: Service, url: str, full_s: float, keep: Keep) -> Figu
         heard.wait("tracks", FIRST_LABEL_S, labelled, stream_id=stream_id)
         for name, leave_bytes in (("to_the_last_byte", 0), ("to_the_limit", (MIN_FREE_MB // 2) << 20)):
             wait_recording(service, stream_id, "on", RESUMED_S)
-            fill(ballast, leave_bytes)
             part = Full(service, heard, stream_id, name, figures["failures"])
+            fill(ballast, leave_bytes)
             figures[name] = part.watch(full_s)
             ballast.unlink()
             figures[name]["resumed_s"] = part.resumed_s()
@@ -144,7 +144,8 @@ class Full:
             return notes[0] - self._since if notes else None
 
         try:
-            return round(wait_for(heard, timeout_s, what), 1)
+            seconds: float = wait_for(heard, timeout_s, what)
+            return round(seconds, 1)
         except AssertionError as error:
             self._fail(str(error))
             return None
