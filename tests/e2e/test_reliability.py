@@ -19,6 +19,7 @@ from tests.e2e.conftest import CACHE
 from tests.support.rtsp import RtspServer
 from tests.support.service import SAMPLE, SAMPLE_URL, Service
 
+FROZEN_MS = 3000.0  # the lag that a busy machine may have; benchmarks hold it to 250 ms
 SOAK_MINUTES = float(os.environ.get("ACTOSCOPE_TEST_SOAK_MINUTES", "1"))
 
 
@@ -62,7 +63,7 @@ def test_soak_with_reconnects_grows_nothing(quick_service: Service, keep: Kept):
 
 
 def test_stuck_subscribers_are_cut_and_the_others_do_not_notice(quick_service: Service, keep: Kept):
-    figures = subscribers.get_stuck(quick_service, SAMPLE_URL, 12.0, keep)
+    figures = subscribers.get_stuck(quick_service, SAMPLE_URL, 12.0, keep, lag_ms=FROZEN_MS)
     assert passed(figures), figures
     assert figures["subscribers"] == 200 and figures["stuck"] == 20
 
