@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 SLOWEST := --durations=40
 BESIDE := -n 2 --dist loadgroup --no-loadscope-reorder $(SLOWEST)
 
-.PHONY: run install test test-all check bench clean
+.PHONY: run install test test-all check bench chaos clean
 .DEFAULT_GOAL := run
 
 $(BIN)/python:
@@ -55,6 +55,11 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/tracking.py
 	$(BIN)/python benchmarks/pipeline.py
+
+## The reliability targets at full length, about an hour and a half: figures in benchmarks/results/chaos.json, table in
+## docs/reliability.md. One alone: make chaos TARGETS=T7
+chaos: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.chaos $(TARGETS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

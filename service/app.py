@@ -10,10 +10,12 @@ from fastapi import FastAPI
 
 from service import errors
 from service.catalogue import Catalogue
+from service.errors_base import ServiceError
 from service.guard import Guard
 from service.hub import Hub
 from service.proxy import BehindProxy
-from service.recording.reconcile import DAY_S, GB, DataDirLock, Recordings, Retention
+from service.recording.locks import DataDirLock
+from service.recording.reconcile import DAY_S, GB, Recordings, Retention
 from service.registry import StreamRegistry
 from service.routes import events, health, models, page, recordings, streams, websocket
 from service.routes.context import Context
@@ -39,7 +41,11 @@ def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.context = await _open(settings, supervisor_factory or _processes, stack)
+            try:
+                app.state.context = await _open(settings, supervisor_factory or _processes, stack)
+            except (ServiceError, OSError) as error:
+                app.state.failure = error  # for whoever runs the server, who sees only that it did not start
+                raise
             yield
 
     app = FastAPI(
@@ -77,6 +83,7 @@ async def _open(settings: Settings, factory: SupervisorFactory, stack: AsyncExit
     await kept.open()
     hub = Hub(store, settings.subscriber_queue, settings.tracks_hz)
     stack.push_async_callback(hub.close)
+    hub.on_stream.append(kept.on_stream)
     await hub.open()
     supervisor = factory(settings, hub, store)
     stack.push_async_callback(supervisor.close)

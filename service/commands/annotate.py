@@ -83,7 +83,9 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     if not light:
         return job
     stages = stages.lighter()
-    return replace(job, engine=replace(engine, model=str(engine.model_dir.parent / stages.model)), stages=stages, plan=QUICK_FILE)
+    return replace(
+        job, engine=replace(engine, model=str(engine.model_dir.parent / stages.model)), stages=stages, plan=QUICK_FILE
+    )
 
 
 def source_of(text: str, settings: Settings) -> SourceUrl:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import signal
 import socket
 import sys
@@ -43,13 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def serve(overrides: dict[str, Any], sample: bool) -> int:
-    """Runs until SIGINT or SIGTERM, then ends within 10 s with recordings closed. → 0, or 1 if it could not start."""
+    """Runs until SIGINT or SIGTERM, then ends within 10 s with recordings closed. → 0, or 1 if it could not start.
+
+    Raises ServiceError or OSError for what keeps it from starting: a data folder in use, a disk that fails.
+    """
     settings = load_settings(**overrides)
     if sample:
         settings = settings.model_copy(update={"media_roots": (*settings.media_roots, SAMPLE.parent)})
     logs.configure(settings.log_level, settings.log_format)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -66,8 +71,19 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn takes these over, ends gracefully, and raises them again: what was asked for is done by then.
         signal.signal(number, lambda *_: None)
-    server.run(sockets=[listener])
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_told_by_us(app, record))
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:  # what uvicorn makes of a start that failed
+        if hasattr(app.state, "failure"):
+            raise app.state.failure from None
+        raise
     return 0 if server.started else 1
+
+
+def _is_told_by_us(app: Any, record: logging.LogRecord) -> bool:
+    """Whether it is the traceback of a start that failed for a reason which can be said in a sentence."""
+    return hasattr(app.state, "failure") and record.getMessage().startswith("Traceback")
 
 
 def listen(host: str, port: int) -> socket.socket:

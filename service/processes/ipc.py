@@ -63,15 +63,19 @@ def decode(head: bytes | bytearray, body: bytearray) -> Packet:
             array, offset = _take_array(spec, body, offset)
             arrays[str(spec["name"])] = array
         return Packet(str(content["kind"]), dict(content["fields"]), arrays)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ChannelClosed(f"expected a message, got something else: {error}") from None
 
 
 def _take_array(spec: Mapping[str, Any], body: bytearray, offset: int) -> tuple[NDArray[Any], int]:
     if spec["dtype"] not in _DTYPES:
         raise ValueError(f"array type {spec['dtype']!r}, expected one of {sorted(_DTYPES)}")
-    shape = tuple(int(n) for n in spec["shape"])
+    shape = spec["shape"]
+    if type(shape) is not list or not all(type(n) is int and 0 <= n <= MAX_BODY_BYTES for n in shape):
+        raise ValueError(f"array shape {str(shape)[:80]}, expected a list of lengths")
     count = math.prod(shape)
+    if count > MAX_BODY_BYTES:
+        raise ValueError(f"array shape {str(shape)[:80]} is over the bound")
     array = np.frombuffer(body, np.dtype(spec["dtype"]), count, offset).reshape(shape)
     return array, offset + array.nbytes
 

@@ -80,15 +80,21 @@ def unpack(packet: Packet) -> Any:
     if cls is None:
         raise UnexpectedMessage(f"unknown kind of message {packet.kind!r}")
 
-    def special(kind: type, value: Any) -> object:
-        if kind is Path:
-            return Path(value)
-        return packet.arrays[value]
+    def special(kind: Any, value: Any) -> object:
+        return Path(value) if kind is Path else _array(packet.arrays[value], kind)
 
     try:
         return msgspec.convert(packet.fields, cls, dec_hook=special)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnexpectedMessage(f"message {packet.kind!r}: {error}") from None
+
+
+def _array(array: NDArray[Any], kind: Any) -> NDArray[Any]:
+    """Raises ValueError for another element type than that of ``kind``, FloatArray or ByteArray."""
+    wanted = np.dtype(np.uint8 if kind == ByteArray else np.float32)
+    if array.dtype != wanted:
+        raise ValueError(f"expected an array of {wanted}, got {array.dtype}")
+    return array
 
 
 def unexpected(content: object, where: str) -> UnexpectedMessage:

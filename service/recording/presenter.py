@@ -23,7 +23,6 @@ from pipeline.entities import FrameResult, Image
 from pipeline.overlay import draw, utc_clock
 from service.counters import Measures
 from service.recording.recorder import RecorderConfig, SegmentRecorder
-from service.recording.segment_files import hold_recordings_lock
 from service.storage.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -91,8 +90,6 @@ class Presenter:
         self._thread.start()
 
     def _open_recorder(self, plan: RecordingPlan) -> SegmentRecorder:
-        # Until this process ends: a service that is started again meanwhile must not repair files still being written.
-        self._lock = hold_recordings_lock(plan.folder.parent)
         return SegmentRecorder(plan.folder, plan.config, self._on_segment, self._on_problem)
 
     def show(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:

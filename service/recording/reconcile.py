@@ -7,22 +7,20 @@ row: if the power fails in between, the next start finishes it, where the other 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from service.errors_base import ServiceError
 from service.recording.age_clock import AgeClock
+from service.recording.locks import POLL_S, FolderLock, LocksNotKept
 from service.recording.segment_files import (
     PART,
     discard,
     enforce_retention,
-    open_recordings_lock,
     read_segment,
     salvage,
 )
@@ -33,32 +31,11 @@ from service.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-LOCK_NAME = "lock"
 WRITERS_S = 6.0  # stream processes that outlive a killed service finish their files within about 4 s
-POLL_S = 0.05
+CLOSE_S = 2.0  # a repair that takes longer is done by the next start
 RETENTION_PERIOD_S = 60.0
 DAY_S = 86_400.0
 GB = 1_000_000_000
-
-
-class DataDirInUse(ServiceError, BlockingIOError):
-    """Another process runs on the same data folder."""
-
-
-class DataDirLock:
-    """An exclusive lock that the kernel releases however this process ends. Raises DataDirInUse."""
-
-    def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (data_dir / LOCK_NAME).open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise DataDirInUse(f"another Actoscope runs on the data folder {data_dir}") from None
-
-    def release(self) -> None:
-        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +64,7 @@ class Recordings:
         self._task: asyncio.Task[None] | None = None
         self._clock = AgeClock()
         self._came: dict[Path, int] = {}  # in which order recordings were found, which no setting of the clock changes
+        self._repairs: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Repairs what a crash left, then keeps the limits from time to time. Nobody may be recording yet."""
@@ -101,6 +79,15 @@ class Recordings:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        if self._repairs:
+            await asyncio.wait(self._repairs, timeout=CLOSE_S)
+
+    def on_stream(self, message: Mapping[str, Any]) -> None:
+        """Hears of each state of a stream: a process that is gone may have left a file open, or finished and untold."""
+        if message["code"] in ("crashed", "crash_loop") or message["state"] == "stopped":
+            task = asyncio.create_task(self._repair(str(message["stream_id"])), name="repair of recordings")
+            self._repairs.add(task)
+            task.add_done_callback(self._repairs.discard)
 
     def path(self, relative: str) -> Path:
         return self._folder / relative
@@ -117,16 +104,38 @@ class Recordings:
 
     async def reconcile(self) -> Repair:
         """A row for every file that plays, a file for every row."""
-        async with _recordings_alone(self._folder) as alone:
-            records = await self._store.all_recordings()
-            known = {self.path(record.path) for record in records}
-            found = await asyncio.to_thread(lambda: list(_segments_without_row(self._folder, known, alone)))
-        for segment in found:
-            await self._store.add_recording(segment)
+        records = await self._store.all_recordings()
+        known = {self.path(record.path) for record in records}
+        deadline_s = time.monotonic() + WRITERS_S
+        adopted = 0
+        for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
+            adopted += await self._adopt(folder, known, deadline_s)
         gone = [record for record in records if not self.path(record.path).is_file()]
         for record in gone:
             await self._store.delete_recording(record.id)
-        return Repair(len(found), len(gone))
+        return Repair(adopted, len(gone))
+
+    async def _adopt(self, folder: Path, known: set[Path], deadline_s: float) -> int:
+        """One stream's files that have no row; those that were left open are finished. → how many."""
+        async with _alone(folder, deadline_s) as alone:
+            found = await asyncio.to_thread(lambda: list(_segments_without_row(folder, known, alone)))
+        for segment in found:
+            await self._store.add_recording(segment)
+        return len(found)
+
+    async def _repair(self, stream_id: str) -> None:
+        """At once, not at the next start: a camera's process may crash often in the months between."""
+        folder = self.path(stream_id)
+        try:
+            if not await asyncio.to_thread(folder.is_dir):
+                return
+            known = {self.path(record.path) for record in await self._store.all_recordings()}
+            count = await self._adopt(folder, known, deadline_s=0.0)
+        except (OSError, StoreError) as error:
+            log.error("recordings of stream %s are left for the next start: %s", stream_id, error)
+            return
+        if count:
+            log.warning("stream %s: %d recordings that its process left are finished and indexed", stream_id, count)
 
     async def retain(self, now: float) -> int:
         """Deletes what is too old or too much at Unix time ``now``. → how many."""
@@ -170,48 +179,52 @@ class Recordings:
 
 
 @asynccontextmanager
-async def _recordings_alone(folder: Path) -> AsyncIterator[bool]:
-    """Waits until no stream process of an earlier run writes recordings. → False if one still does after WRITERS_S."""
-    with open_recordings_lock(folder) as file:
-        began_s = time.monotonic()
-        alone = _try_lock(file)
+async def _alone(folder: Path, deadline_s: float) -> AsyncIterator[bool]:
+    """Waits until no process writes this stream's recordings. → False if one still does at ``deadline_s``.
+
+    After a kill of the service its stream processes live on for seconds.
+    """
+    lock, began_s = FolderLock(folder), time.monotonic()
+    try:
+        alone = _acquire(lock)
         waits = not alone
-        while not alone and time.monotonic() - began_s < WRITERS_S:
+        while not alone and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
-            alone = _try_lock(file)
+            alone = _acquire(lock)
         waited_s = time.monotonic() - began_s
         if not alone:
             log.error("a process still records after %.1f s: files that are not finished stay as they are", waited_s)
         elif waits:
             log.warning("waited %.1f s for stream processes of an earlier run to finish their recordings", waited_s)
         yield alone
+    finally:
+        lock.release()
 
 
-def _try_lock(file: IO[bytes]) -> bool:
+def _acquire(lock: FolderLock) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return lock.acquire()
+    except LocksNotKept as error:
+        log.error("%s", error.strerror)
+        return True  # nobody records there: the recorder refuses as well
 
 
 def _segments_without_row(folder: Path, known: set[Path], alone: bool) -> Iterator[Segment]:
-    """Reads only files that are not indexed: with thousands of recordings a start must stay quick.
+    """One stream's. Reads only files that are not indexed: with thousands of recordings a start must stay quick.
 
     Unless ``alone``, somebody may write to ``.part`` files still: repairing one under its writer would destroy it.
     """
-    for stream_folder in sorted(path for path in folder.glob("*") if path.is_dir()):
-        for part in sorted(stream_folder.glob(f"*.mp4{PART}")) if alone else ():
-            segment = _read(part.with_name(part.name.removesuffix(PART)), open_file=True)
-            if segment is not None and segment.path not in known:
-                yield segment
-                known.add(segment.path)
-        for video in sorted(stream_folder.glob("*.mp4")):
-            segment = None if video in known else _read(video, open_file=False)
-            if segment is not None:
-                yield segment
-        if alone:
-            _remove_leftovers(stream_folder)
+    for part in sorted(folder.glob(f"*.mp4{PART}")) if alone else ():
+        segment = _read(part.with_name(part.name.removesuffix(PART)), open_file=True)
+        if segment is not None and segment.path not in known:
+            yield segment
+            known.add(segment.path)
+    for video in sorted(folder.glob("*.mp4")):
+        segment = None if video in known else _read(video, open_file=False)
+        if segment is not None:
+            yield segment
+    if alone:
+        _remove_leftovers(folder)
 
 
 def _read(path: Path, open_file: bool) -> Segment | None:

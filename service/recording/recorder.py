@@ -7,6 +7,7 @@ has the names and the commit order.
 
 from __future__ import annotations
 
+import errno
 import logging
 import queue
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.entities import FrameResult, Image
+from service.recording.locks import FolderLock
 from service.recording.open_segment import OpenSegment
 from service.recording.segment_files import commit, discard, new_segment_path, salvage
 from service.storage.segment import Segment
@@ -27,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _IDLE_CHECK_S = 0.5
 _ORDERS = 8  # places in the queue for orders to finish a segment, which pictures may not take
 _MAX_CARRIED = 1000  # messages kept from frames that were dropped
+_REPAIR_S = 3.0  # so long a first segment waits for the repair of what an earlier process left
 
 
 class RecorderState(str, Enum):
@@ -115,6 +118,7 @@ class SegmentRecorder:
         self._carried: list[dict[str, Any]] = []  # messages of dropped frames
         self._carried_lock = threading.Lock()
         self._writer: OpenSegment | None = None
+        self._lock = FolderLock(folder)
         self._problem: str | None = None
         self._retry_at = 0.0  # monotonic clock
         self._stop = threading.Event()
@@ -201,6 +205,7 @@ class SegmentRecorder:
             self._guarded(lambda item=item: self._take(item))  # type: ignore[misc]  # bound now: item changes
         self._guarded(self._last_words)
         self._guarded(self._finish)
+        self._lock.release()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -237,6 +242,8 @@ class SegmentRecorder:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._has_room():
             return
+        if not self._lock.acquire(_REPAIR_S):
+            raise BlockingIOError(errno.EAGAIN, "another process still writes this stream's recordings")
         path = new_segment_path(self._folder, result.frame.captured_at)
         try:
             self._writer = OpenSegment(path, result.frame, image, self._config.preset, self._config.crf)

@@ -8,7 +8,6 @@ then the video → fsync of the directory → database row; so a video without `
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -18,14 +17,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import av
 
 from service.storage.segment import Segment
 
 PART = ".part"
-RECORDINGS_LOCK = ".lock"
 _REPAIR = ".repair"
 _NAME = re.compile(r"(\d{8}T\d{9})Z\.mp4")
 _LOG = logging.getLogger(__name__)
@@ -33,27 +31,6 @@ _LOG = logging.getLogger(__name__)
 FRAGMENTED_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
 """Muxer options. Whatever was written up to the last fragment plays after a kill; closing the file adds the ordinary
 index at its end, so that a finished one has a duration and seeks by byte ranges in every browser."""
-
-
-def hold_recordings_lock(recordings_root: Path) -> IO[bytes]:
-    """Says "somebody records below this folder" until the file is closed or the process ends, however it ends.
-
-    Each stream process holds it for its life, all together (LOCK_SH); ``reconcile.Recordings`` wants it alone before it
-    repairs files. Blocks while that repair runs. Raises OSError where the folder cannot be written.
-    """
-    file = open_recordings_lock(recordings_root)
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def open_recordings_lock(recordings_root: Path) -> IO[bytes]:
-    """→ the lock file, not locked yet."""
-    recordings_root.mkdir(parents=True, exist_ok=True)
-    return (recordings_root / RECORDINGS_LOCK).open("ab")
 
 
 def new_segment_path(folder: Path, started_at: float) -> Path:

@@ -29,13 +29,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def quick_service(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Iterator[Service]:  # noqa: F811
-    """One whose network answers at once and knows nothing: for what must be soon, whatever the processor can do."""
+def quick(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> dict[str, str]:  # noqa: F811
+    """Settings of a service whose network answers at once and knows nothing: for what must be soon, whatever the
+    processor can do."""
     weights = tmp_path_factory.mktemp("weights")
     (weights / "person").symlink_to(REPOSITORY / "weights" / "person")
     (weights / "quick").symlink_to(tiny_weights)
-    folder = tmp_path_factory.mktemp("quick")
-    with Service(folder, CACHE, segment_s="10", model="quick", weights_dir=str(weights)) as running:
+    return {"model": "quick", "weights_dir": str(weights)}
+
+
+@pytest.fixture(scope="session")
+def quick_service(tmp_path_factory: pytest.TempPathFactory, quick: dict[str, str]) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("quick"), CACHE, segment_s="10", **quick) as running:
         yield running
 
 

@@ -11,8 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from service.recording.reconcile import DataDirInUse, DataDirLock, Recordings, Repair, Retention
-from service.recording.segment_files import FRAGMENTED_MP4, describe_start, hold_recordings_lock, part_of, read_segment
+from service.recording.locks import FolderLock
+from service.recording.reconcile import Recordings, Repair, Retention
+from service.recording.segment_files import FRAGMENTED_MP4, describe_start, part_of, read_segment
 from service.storage.database import Database
 from service.storage.records import RecordingFilter, RecordingRecord
 from service.storage.secret_box import SecretBox
@@ -187,39 +188,15 @@ def test_retention_runs_by_itself_and_ends_with_the_service(tmp_path: Path, vide
     assert list(videos.iterdir()) == []
 
 
-def _try_lock(folder: Path, answers: Any) -> None:
-    try:
-        DataDirLock(folder)
-        answers.put("locked")
-    except DataDirInUse as error:
-        answers.put(str(error))
-
-
-def test_second_process_on_the_same_folder_is_refused(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-
-    def ask() -> str:
-        other = context.Process(target=_try_lock, args=(tmp_path, answers))
-        other.start()
-        answer: str = answers.get(timeout=30)
-        other.join()
-        return answer
-
-    lock = DataDirLock(tmp_path)
-    assert "another Actoscope" in ask()
-    lock.release()
-    assert ask() == "locked"
-
-
 def finish_late(folder: Path, video: Path, began: Any) -> None:
     """A stream process that outlives a killed service: it finishes its file a moment later, then ends."""
-    lock = hold_recordings_lock(folder)
+    lock = FolderLock(folder / "str_a")
+    assert lock.acquire()
     began.set()
     time.sleep(0.5)
     part_of(video).write_bytes(video.with_suffix(".whole").read_bytes())
     part_of(video).rename(video)
-    lock.close()
+    lock.release()
 
 
 def test_repair_waits_for_processes_that_still_finish_their_recordings(tmp_path: Path, caplog):
@@ -248,8 +225,54 @@ def test_open_file_of_a_process_that_does_not_end_is_left_alone(
     folder = tmp_path / "recordings"
     video = write_video(folder / "str_a" / "20260131T123456000Z.mp4", killed=True)
     before = part_of(video).read_bytes()
-    with hold_recordings_lock(folder):
-        assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair()
+    lock = FolderLock(folder / "str_a")
+    assert lock.acquire()
+    assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair()
+    lock.release()
     assert part_of(video).read_bytes() == before
     assert "still records" in caplog.text
     assert run(tmp_path, lambda recordings, _: recordings.reconcile()) == Repair(adopted=1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"state": "reconnecting", "code": "crashed", "stream_id": "str_a"},
+        {"state": "failed", "code": "crash_loop", "stream_id": "str_a"},
+        {"state": "stopped", "code": None, "stream_id": "str_a"},
+    ],
+    ids=lambda message: str(message["code"]),
+)
+def test_what_a_process_left_is_finished_and_indexed_when_it_is_gone(tmp_path: Path, message: dict[str, Any]):
+    folder = tmp_path / "recordings"
+    for stream_id in ("str_a", "str_b"):
+        write_video(folder / stream_id / "20260504T030000000Z.mp4", killed=True)
+    write_video(folder / "str_a" / "20260504T020000000Z.mp4")  # finished, but nobody could be told of it any more
+
+    async def work(recordings: Recordings, store: Store) -> None:
+        recordings.on_stream({"state": "reconnecting", "code": "refused", "stream_id": "str_b"})
+        recordings.on_stream(message)
+        await recordings.close()  # waits for what began
+        assert [row.path for row in await rows(store)] == [
+            "str_a/20260504T030000000Z.mp4",
+            "str_a/20260504T020000000Z.mp4",
+        ]
+
+    run(tmp_path, work)
+    assert part_of(folder / "str_b" / "20260504T030000000Z.mp4").exists(), "that process still lives"
+
+
+def test_file_that_the_next_process_writes_is_not_repaired_under_it(tmp_path: Path):
+    video = write_video(tmp_path / "recordings" / "str_a" / "20260504T030000000Z.mp4", killed=True)
+    before = part_of(video).read_bytes()
+    lock = FolderLock(video.parent)
+    assert lock.acquire()
+
+    async def work(recordings: Recordings, store: Store) -> None:
+        recordings.on_stream({"state": "reconnecting", "code": "crashed", "stream_id": "str_a"})
+        await recordings.close()
+        assert await rows(store) == []
+
+    run(tmp_path, work)
+    lock.release()
+    assert part_of(video).read_bytes() == before

@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.entities import Frame, FrameResult, Image
 from service.processes.messages import SegmentReport, pack, unpack
+from service.recording.locks import FolderLock
 from service.recording.recorder import RecorderConfig, RecorderState, SegmentRecorder
 from service.recording.segment_files import (
     enforce_retention,
@@ -325,6 +326,42 @@ def test_min_free_space_pauses_before_the_disk_is_full(
     assert len(heard.problems) == recorder.stats().problems == 1
     assert recorder.stats().frames_paused == 100 - 10 - recorder.stats().frames_written
     assert sum(segment.frames for segment in heard.segments) == recorder.stats().frames_written
+
+
+def test_folder_without_locks_pauses_recording_and_says_why(
+    tmp_path: Path, street: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recordings folder on a mount that keeps none; what such a mount answers is the only thing replaced."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("service.recording.locks.fcntl.flock", refuse)
+    heard = Heard()
+    recorder = heard.recorder(tmp_path / "rec", RecorderConfig(min_free_bytes=0, retry_s=0.1, queue_frames=500))
+    record(recorder, street[:5])
+    wait_until(lambda: recorder.stats().paused)
+    monkeypatch.undo()  # remounted with locks
+    time.sleep(0.2)
+    record(recorder, street[5:50], first=5)
+    wait_until(lambda: not recorder.stats().paused and recorder.stats().queue_depth == 0)
+    recorder.close()
+    assert len(heard.problems) == 1 and "does not lock files" in heard.problems[0]
+    assert sum(segment.frames for segment in heard.segments) == recorder.stats().frames_written > 0
+
+
+def test_folder_that_another_process_writes_pauses_recording(tmp_path: Path, street: list[Image], monkeypatch) -> None:
+    monkeypatch.setattr("service.recording.recorder._REPAIR_S", 0.1)
+    other = FolderLock(tmp_path / "rec")
+    assert other.acquire()
+    heard = Heard()
+    recorder = heard.recorder(tmp_path / "rec")
+    record(recorder, street[:5])
+    wait_until(lambda: recorder.stats().paused)
+    recorder.close()
+    other.release()
+    assert heard.problems == ["recording paused: another process still writes this stream's recordings"]
+    assert list((tmp_path / "rec").iterdir()) == []
 
 
 FULL_DISK = """
