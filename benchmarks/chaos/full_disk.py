@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.chaos.figures import Figures, Keep
 from benchmarks.chaos.kept import kept
-from benchmarks.chaos.scene import end
+from benchmarks.chaos.scene import end, recordings
 from tests.support.service import Service, Subscriber, wait_for
 
 DISK_MB = 48
@@ -27,6 +27,7 @@ MIN_FREE_MB = 8
 SAID_S, RESUMED_S = 30.0, 30.0
 SILENCE_S = 3.0  # without a tracks message for longer, labels did not go on
 FIRST_LABEL_S = 240.0
+FINISHED_S = 60.0  # a segment lasts seconds
 
 
 class NotAllowed(OSError):
@@ -66,11 +67,13 @@ def fill_and_free(service: Service, url: str, full_s: float, keep: Keep) -> Figu
     """``service`` runs on a small disk and is ended here. Fills twice: to its last byte, and to the limit that
     recordings leave. Raises AssertionError where nothing is ever labelled."""
     ballast, figures = service.folder / "data" / "ballast", Figures(failures=[], complete=False)
+    before: set[str] = set()  # finished before a time without room
     with service.subscribe() as heard:
         stream_id = service.add_stream(url, record=True)["id"]
         heard.wait("tracks", FIRST_LABEL_S, labelled, stream_id=stream_id)
         for name, leave_bytes in (("to_the_last_byte", 0), ("to_the_limit", (MIN_FREE_MB // 2) << 20)):
             wait_recording(service, stream_id, "on", RESUMED_S)
+            before |= one_more_finished(service, before)
             part = Full(service, heard, stream_id, name, figures["failures"])
             fill(ballast, leave_bytes)
             figures[name] = part.watch(full_s)
@@ -79,12 +82,25 @@ def fill_and_free(service: Service, url: str, full_s: float, keep: Keep) -> Figu
             keep(figures)
             print(f"T8 {name}: {figures[name]}", flush=True)
         figures["failures"] += numbers_missing(service, heard)
+    lost = before - {recording["id"] for recording in recordings(service)}
+    figures["failures"] += [f"{len(lost)} of {len(before)} recordings finished before are gone"] if lost else []
     end(service)
     left = kept(service.folder / "data")
     figures.update(asdict(left), complete=True)
     figures["failures"] += left.failures()
     keep(figures)
     return figures
+
+
+def one_more_finished(service: Service, before: set[str]) -> set[str]:
+    """→ all recordings, once there is one that was not there ``before``."""
+
+    def finished() -> set[str]:
+        ids = {str(recording["id"]) for recording in recordings(service)}
+        return ids if ids - before else set()
+
+    ids: set[str] = wait_for(finished, FINISHED_S, "a recording is finished")
+    return ids
 
 
 def labelled(message: dict[str, Any]) -> bool:
