@@ -77,7 +77,7 @@ def _kill_one(service: Service, ids: Sequence[str], seen: LastSeen, chance: rand
     victim.kill()
     tally.kills[who] += 1
     if who == API:
-        psutil.wait_procs([victim], timeout=10)
+        service.kill()  # it is dead: this reaps it
         service.start(ready=False)
     seen.wait_after(moment + 0.5, ids)
     wait_running(service, ids)
