@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from models.data.manifest import (
     read_dataset,
     write_dataset,
 )
-from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, no_videos
+from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, is_file, no_videos
 from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 from pipeline.files import write_atomically
@@ -146,7 +145,7 @@ class _Work:
         """→ the records of its clips, or why there are none. Raises OSError when a clip cannot be written."""
         key = f"{video.label}/{video.name}"
         try:
-            if not os.path.isfile(video.path):  # a link to nothing, or what a read would wait for without end
+            if not is_file(video.path):  # a link to nothing, or what a read would wait for without end
                 return LeftOut(self._shown(video.path), "it is not there, or no file", bad=True)
             stamp = self.cutter.stamp(video.path)
             own = Path(CLIPS_FOLDER, self.folders[video.label])

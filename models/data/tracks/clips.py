@@ -164,9 +164,7 @@ def _older(before: Dataset | None, lost: Iterable[ClipRecord], info: DatasetInfo
         for row in before.records
         if labels.get(row.label) in info.class2label and row.path.exists()
     }
-    return [
-        replace(known[row.path.stem], group=row.group, split=row.split) for row in lost if row.path.stem in known
-    ]
+    return [replace(known[row.path.stem], group=row.group, split=row.split) for row in lost if row.path.stem in known]
 
 
 def _one_name_each(examples: Sequence[LabelledExample], known: Sequence[str]) -> list[LabelledExample]:

@@ -236,9 +236,9 @@ def test_make_clips_part_that_cannot_be_made_anew_keeps_its_older_clip(tmp_path:
 def test_make_clips_where_nothing_can_be_made_raises_and_changes_nothing(tmp_path: Path) -> None:
     before = make_clips([numbered(10)], tmp_path, CONFIG, quiet, []).records
     later = before[0].path.stat().st_mtime + 9
-    with pytest.raises(DatasetError, match="000005.jpg is missing"):
+    with pytest.raises(DatasetError, match=r"000005\.jpg is missing"):
         make_clips([replace(numbered(10), changed_at=later, read=unreadable)], tmp_path, CONFIG, quiet, [])
-    with pytest.raises(DatasetError, match="a.mp4 cannot be read"):
+    with pytest.raises(DatasetError, match=r"a\.mp4 cannot be read"):
         make_clips([], tmp_path, CONFIG, quiet, ["a.mp4 cannot be read"])
     assert read_dataset(tmp_path).records == before and len(numbers(before[0].path)) == 64
 
