@@ -187,7 +187,7 @@ def _known_labels(records: tuple[ClipRecord, ...], info: DatasetInfo, manifest: 
         raise DatasetError(f"{manifest} has labels that {DATASET_FILE} does not: {', '.join(unknown)}")
     for note in unified.notes:
         _LOG.warning("%s: %s", manifest, note)
-    names = {label: label for label in info.labels} | unified.names  # a label that nobody sees is none
+    names = {**{label: label for label in info.labels}, **unified.names}  # a label that nobody sees is none
     return tuple(replace(record, label=names.get(record.label, "")) for record in records)
 
 

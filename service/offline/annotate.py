@@ -109,7 +109,8 @@ class FileSink:
             self._video.put(result)
         self.frames += 1
         self._labelled = self._labelled or bool(result.labels)
-        self._reason = self.why_none() or self._reason
+        if not self._labelled:
+            self._reason = self.why_none() or self._reason
 
     @property
     def no_labels(self) -> str | None:
@@ -121,6 +122,7 @@ class FileSink:
 
     def _write_events(self, events: Sequence[ActionEvent]) -> None:
         for event in events:
+            self._labelled = True
             self._write(to_action_message(self._stream_id, event))
 
     def _write(self, message: dict[str, Any]) -> None:
@@ -219,7 +221,7 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
             told = _telling(timely, source.stats().frame_count, tell)
             inference = LocalInference(engine, job.engine.model, job.plan)
             stages = build_stages(job.stages)
-            sink.why_none = lambda: why_no_labels(stages, source.stats().fps if job.source.is_live else 0.0)
+            sink.why_none = lambda: why_no_labels(stages, own_rate_hz(job.source, source.stats().fps))
             run_stream(told, inference, stages, sink)
     except SourceError as error:
         if sink.frames == 0:
@@ -230,6 +232,11 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
         written = sink.close()
     problem = watch.failure.message if watch.failure else None
     return Annotated(sink.frames, written, interrupted.is_set(), problem, sink.no_labels)
+
+
+def own_rate_hz(source: SourceUrl, fps: float) -> float:
+    """At which pictures could come at best: a recording waits for the machine, so what is rare is rare in it."""
+    return fps if source.is_live else 0.0
 
 
 def _begun(source: VideoSource, watch: _Watch) -> Iterator[Frame]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -292,10 +293,10 @@ def close_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(path: object) -> PermissionError:
         return PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    def closed_stat(path: object, *words: object, **options: object) -> object:
+    def closed_stat(path: Any, *words: Any, **options: Any) -> os.stat_result:
         if folder in Path(str(path)).parents:
             raise refused(path)
-        return stat(path, *words, **options)  # type: ignore[call-overload]
+        return stat(path, *words, **options)
 
     def closed_scandir(path: str) -> object:
         if Path(path) == folder:
@@ -334,6 +335,12 @@ def test_find_videos_of_what_may_not_be_looked_at_tells_each(tmp_path: Path, mon
         f"{tmp_path / 'open' / 'closed'}: a folder that cannot be listed: Permission denied",
         f"{tmp_path / 'open' / 'closed' / 'b.mp4'}: no permission to look at it",
     )
+
+
+def test_kinetics_times_with_a_comma_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label;youtube_id;time_start;time_end;split\nx;id1;0,0;10,0;train\n")
+    (video,) = read_kinetics(touch(tmp_path, "id1_000000_000010.mp4"), [tmp_path / "a.csv"]).videos
+    assert (video.label, video.split) == ("x", Split.TRAIN)
 
 
 def test_folders_split_words_are_those_of_tables(tmp_path: Path) -> None:
