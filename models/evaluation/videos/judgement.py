@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,8 @@ from models.evaluation.videos.scores import RunScores, hindsight_scores, peak, s
 from models.evaluation.videos.track_matching import IOU
 from models.evaluation.videos.truth import VideoTruth
 from pipeline.actions import SmootherConfig
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,10 @@ def judge_videos(
 def _in_words_of(labels: Sequence[str], truths: Mapping[str, VideoTruth]) -> dict[str, VideoTruth]:
     """The annotated labels as the model writes them, where they are the same classes."""
     spellings = (segment.label for truth in truths.values() for segment in truth.segments)
-    names = unify(spellings, (*labels, *sorted(NEVER_SCORED))).names
+    unified = unify(spellings, (*labels, *sorted(NEVER_SCORED)))
+    for note in unified.notes:
+        _LOG.warning("annotated label: %s", note)
+    names = unified.names
     return {
         video: replace(truth, segments=tuple(replace(each, label=names.get(each.label, "")) for each in truth.segments))
         for video, truth in truths.items()
