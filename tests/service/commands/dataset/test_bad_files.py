@@ -203,3 +203,13 @@ def test_clips_of_examples_that_cannot_be_read_says_so(work: Path, capsys: pytes
     with pytest.raises(DatasetError, match="holds no picture"):
         run("clips", work)
     assert "holds no picture" not in capsys.readouterr().err  # the error itself tells
+
+
+def test_label_tells_the_files_that_failed_where_a_later_step_ends_it(
+    tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.csv").write_text("clip,track,label\na,1,Walking\n")
+    (tmp_path / "bad.csv").write_text("clip,track,label\na,one,Walking\n")
+    with pytest.raises(DatasetError, match="pieces longer than 0 s"):
+        run("label", work, "--import", tmp_path / "good.csv", tmp_path / "bad.csv", "--every", -1)
+    assert "bad.csv:2" in capsys.readouterr().err
