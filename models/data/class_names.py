@@ -33,7 +33,8 @@ def tidy(text: str) -> str:
         for letter in composed
         if letter.isspace() or letter in _JOINERS or unicodedata.category(letter) not in _NO_CHARACTERS
     )
-    return " ".join(shown.split()).strip(_JOINERS[:2])
+    words = " ".join(shown.split()).strip(_JOINERS[:2])
+    return words if words.strip(f"{_JOINERS} ") else ""
 
 
 def same_class(name: str) -> str:

@@ -7,7 +7,7 @@ and ``Kick left``, 🥊 and 🤸. The second gets a number, and the file says wh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from models.data.class_names import same_class
@@ -22,10 +22,18 @@ _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("
 class FolderNames:
     """``folder_of`` a class, ``name_of`` a folder; ``save`` what was added. ``plain``: a name as one for a folder.
 
-    ``before``: folders in use without a file that says so → their class. Raises DatasetError for a damaged file.
+    ``before``: folders in use without a file that says so → their class. ``reserved``: those that no class may have,
+    unless the file says so. Raises DatasetError for a damaged file.
     """
 
-    def __init__(self, root: Path, plain: Callable[[str], str], before: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        plain: Callable[[str], str],
+        before: Mapping[str, str] | None = None,
+        reserved: Collection[str] = (),
+    ) -> None:
+        self._reserved = {folder.casefold() for folder in reserved}
         self._path = root / FOLDERS_FILE
         self._plain = plain
         self._names = _read(self._path)
@@ -37,10 +45,20 @@ class FolderNames:
                 known.add(name)
         self._folders = {name: folder for folder, name in self._names.items()}
 
+    @classmethod
+    def with_clips(cls, root: Path, plain: Callable[[str], str], clips: Iterable[tuple[str, str]]) -> FolderNames:
+        """For clips that lie there: the folder and class of each. A folder in which classes met belongs to none."""
+        held: dict[str, set[str]] = {}
+        for folder, name in clips:
+            held.setdefault(folder, set()).add(name)
+        alone = {folder: next(iter(names)) for folder, names in held.items() if len(names) == 1}
+        return cls(root, plain, alone, held.keys() - alone.keys())
+
     def folder_of(self, name: str) -> str:
         """The folder of a class, a new one where it has none yet."""
         if name not in self._folders:
-            folder = _free(_short(self._plain(name)), {folder.casefold() for folder in self._names})
+            used = {folder.casefold() for folder in self._names} | self._reserved
+            folder = _free(_short(self._plain(name)), used)
             self._names[folder], self._folders[name] = name, folder
         return self._folders[name]
 

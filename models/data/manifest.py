@@ -136,7 +136,7 @@ def read_dataset(folder: Path, manifest_file: str = MANIFEST_FILE) -> Dataset:
         raise DatasetError(f"{path} cannot be read: {error}") from error
     manifest = folder / manifest_file
     required = ("path", "label", "group", "split")
-    records = tuple(_record(row, folder) for row in read_table(manifest, _COLUMNS, required))
+    records = tuple(_record(row, folder) for row in read_table(manifest, _COLUMNS, required, exact=True))
     return Dataset(folder, info, _known_labels(records, info, manifest))
 
 
@@ -168,8 +168,8 @@ def _record(row: TableRow, folder: Path) -> ClipRecord:
             split_named(row.cells.get("split", "")),
             row.cells.get("video", ""),
             row.whole_number("track_id", empty=0),
-            float(row.text("start_s") or 0),
-            float(row.text("end_s") or 0),
+            row.number("start_s", empty=0),
+            row.number("end_s", empty=0),
             row.whole_number("filled", empty=0),
         )
     except ValueError as error:
@@ -187,7 +187,8 @@ def _known_labels(records: tuple[ClipRecord, ...], info: DatasetInfo, manifest: 
         raise DatasetError(f"{manifest} has labels that {DATASET_FILE} does not: {', '.join(unknown)}")
     for note in unified.notes:
         _LOG.warning("%s: %s", manifest, note)
-    return tuple(replace(record, label=unified.names.get(record.label, record.label)) for record in records)
+    names = {**{label: label for label in info.labels}, **unified.names}  # a label that nobody sees is none
+    return tuple(replace(record, label=names.get(record.label, "")) for record in records)
 
 
 def _row(record: ClipRecord, folder: Path) -> tuple[object, ...]:

@@ -55,16 +55,37 @@ class Layout:
     edition: str = ""
 
 
-def videos_below(root: Path) -> Iterator[Path]:
+def is_file(path: Path) -> bool:
+    """Also for whoever may not look at it: False. ``Path.is_file`` raises PermissionError before Python 3.14."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As ``is_file``."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def videos_below(root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
     """Every video file under ``root``, sorted by path, hidden ones excepted; also links to nothing.
 
-    Links that lead back are not followed, and a warning is logged of folders that cannot be read. Raises DatasetError:
-    no such folder.
+    Links that lead back are not followed, and folders that cannot be listed are added to ``left_out``. Raises
+    DatasetError: no such folder.
     """
-    if not root.is_dir():
+
+    def tell(error: OSError) -> None:
+        folder = os.path.relpath(error.filename or root, root)
+        left_out.append(LeftOut(folder, f"a folder that cannot be listed: {error.strerror}", bad=True))
+
+    if not is_folder(root):
         raise DatasetError(f"{root} is no folder; expected one with videos in it")
     seen: set[str] = set()
-    for folder, subfolders, names in os.walk(root, onerror=_tell, followlinks=True):
+    for folder, subfolders, names in os.walk(root, onerror=tell, followlinks=True):
         seen.add(os.path.realpath(folder))
         subfolders[:] = [
             name
@@ -74,10 +95,6 @@ def videos_below(root: Path) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES):
                 yield Path(folder, name)
-
-
-def _tell(error: OSError) -> None:
-    _LOG.warning("a folder is left out: %s", error)
 
 
 def folder_name(label: str) -> str:

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import logging
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins like UTF-16's
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx and ods; xls
 # 1.000 may be one or a thousand; nobody writes frames or people of more than nine digits
 _WHOLE = re.compile(r"\+?(\d{1,9})([.,](0{1,2}|0{4,}))?")
+_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 _FAILED_FORMULAS = ("#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!")
 
 
@@ -63,6 +65,26 @@ class TableRow:
             raise ValueError(f"column {column}: expected a whole number, got {found or 'an empty cell'!r}")
         return int(match[1])
 
+    def number(self, column: str, empty: float | None = None) -> float:
+        """Any finite number, its point also written as a comma. An empty cell is ``empty``.
+
+        Raises ValueError, which names the column.
+        """
+        found = self.text(column)
+        if not found and empty is not None:
+            return empty
+        value = float(found.replace(",", ".")) if _NUMBER.fullmatch(found) else math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"column {column}: expected a number, got {found or 'an empty cell'!r}")
+        return value
+
+
+def named_cell(row: TableRow, column: str) -> str:
+    """The name of a file or video, with all its characters. Raises ValueError, which names the column: empty."""
+    if not row.text(column):
+        raise ValueError(f"column {column}: expected the name of a video, got an empty cell")
+    return row.cells[column].strip()
+
 
 def read_table(
     path: Path,
@@ -71,17 +93,19 @@ def read_table(
     other_names: Mapping[str, str] | None = None,
     *,
     comments: bool = False,
+    exact: bool = False,
 ) -> Iterator[TableRow]:
     """→ the rows in their order, line by line, those without any content left out.
 
     ``other_names``: what else a column may be called → its name. ``comments``: lines that begin with ``#`` are none.
+    ``exact``: blanks behind a separator belong to the cell, as a program wrote it.
     Raises DatasetError with file and line: no text, a ``required`` column missing or named twice, a row with more cells
     than there are headings, a quotation mark that is not closed.
     """
     text = _decoded(path)
     lines, separator = _without_sep_line(text)
     known = {name: name for name in columns} | dict(other_names or {})
-    rows = _split_rows(lines, path, separator, known, comments=comments)
+    rows = _split_rows(lines, path, separator, known, comments=comments, exact=exact)
     line, headings = next(rows, (1, []))
     names = [known.get(_heading(cell), _heading(cell)) for cell in headings]
     _check_headings(names, columns, required, path)
@@ -91,7 +115,8 @@ def read_table(
                 f"{path}:{line}: {len(cells)} cells, the headings are {len(names)}: a cell with the separator in it "
                 f"needs quotation marks; got {' | '.join(cells)}"
             )
-        yield TableRow(f"{path}:{line}", dict(zip(names, cells, strict=False)))
+        padded = [*cells, *[""] * (len(names) - len(cells))]
+        yield TableRow(f"{path}:{line}", dict(zip(names, padded, strict=False)))
 
 
 def _check_headings(names: Sequence[str], columns: Sequence[str], required: Collection[str], path: Path) -> None:
@@ -169,12 +194,13 @@ def _without_sep_line(text: str) -> tuple[list[str], str]:
 
 
 def _split_rows(
-    lines: Sequence[str], path: Path, separator: str, known: Collection[str], *, comments: bool
+    lines: Sequence[str], path: Path, separator: str, known: Collection[str], *, comments: bool, exact: bool
 ) -> Iterator[tuple[int, list[str]]]:
     """→ line (from 1) and cells of every row that has content, the headings first."""
     kept = ["\n" if comments and line.startswith("#") else line for line in lines]
     first = next((line for line in kept if tidy(line.strip(_SEPARATORS + '" \r\n'))), "")
-    reader = csv.reader(kept, delimiter=_separator(first, separator, known), strict=True, skipinitialspace=True)
+    delimiter = _separator(first, separator, known)
+    reader = csv.reader(kept, delimiter=delimiter, strict=True, skipinitialspace=not exact)
     begin = 1
     try:
         for cells in reader:

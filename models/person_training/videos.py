@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from models.data.manifest import Split, split_named
-from models.data.spreadsheet import read_table
+from models.data.spreadsheet import named_cell, read_table
 from models.errors import DatasetError
 from pipeline.entities import Floats, Image
 from pipeline.files import write_atomically
@@ -73,18 +73,23 @@ def find_videos(data: Path, extra: Sequence[Path] = ()) -> list[TrainingVideo]:
 def _read_table(table: Path, problems: list[str]) -> Iterator[TrainingVideo]:
     paths = {path.stem: path for path in sorted(table.parent.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES}
     try:
-        for row in read_table(table, _COLUMNS, _COLUMNS, {"group": "source_group"}):
-            clip, split = row.cells["clip"].strip(), split_named(row.text("split"))
-            if split not in (Split.TRAIN, Split.VAL):
-                continue
-            if clip not in paths:
-                problems.append(f"{row.where}: no video {clip} under {table.parent}")
-                continue
-            tracks = table.parent / "mot" / f"{clip}.txt"
-            group = f"{table.parent.name}/{row.text('source_group')}"
-            yield TrainingVideo(paths[clip], group, split, tracks if tracks.is_file() else None)
-    except ValueError as error:  # a DatasetError, or a word that is no split
-        problems.append(str(error) if isinstance(error, DatasetError) else f"{row.where}: {error}")
+        rows = list(read_table(table, _COLUMNS, _COLUMNS, {"group": "source_group"}))
+    except DatasetError as error:
+        problems.append(str(error))
+        return
+    for row in rows:
+        try:
+            clip, split, group = named_cell(row, "clip"), split_named(row.text("split")), row.text("source_group")
+        except ValueError as error:
+            problems.append(f"{row.where}: {error}")
+            continue
+        if split not in (Split.TRAIN, Split.VAL):
+            continue
+        if clip not in paths:
+            problems.append(f"{row.where}: no video {clip} under {table.parent}")
+            continue
+        tracks = table.parent / "mot" / f"{clip}.txt"
+        yield TrainingVideo(paths[clip], f"{table.parent.name}/{group}", split, tracks if tracks.is_file() else None)
 
 
 def _leaks(videos: Sequence[TrainingVideo]) -> list[str]:

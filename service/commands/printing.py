@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from models.errors import DatasetError
 from service.commands.exit_status import EXIT_FAILED
 
 SHOWN = 20  # lines of a long list
@@ -47,6 +49,16 @@ def show_failures(what: str, lines: Sequence[str]) -> int:
     for line in lines:
         print(f"  {line}", file=sys.stderr)
     return EXIT_FAILED
+
+
+@contextmanager
+def failures_told(what: str, lines: Sequence[str]) -> Iterator[None]:
+    """Where a later step raises a DatasetError, the failures so far are told as well, but none that it tells itself."""
+    try:
+        yield
+    except DatasetError as error:
+        show_failures(what, [line for line in lines if line not in str(error)])
+        raise
 
 
 def show_list(title: str, lines: Sequence[str]) -> None:

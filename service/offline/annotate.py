@@ -86,6 +86,9 @@ class FileSink:
         self._video: OverlayWriter | None = None
         self._events: IO[str] | None = None
         self.frames = 0
+        self.why_none: Callable[[], str | None] = lambda: None
+        self._labelled = False
+        self._reason: str | None = None
         self._targets = [path for path in (job.output, job.events) if path is not None]
         check_targets(job.source.path, self._targets)
         try:
@@ -105,12 +108,21 @@ class FileSink:
                 self._video = OverlayWriter(_part(self._job.output), result.frame.size_hw, self._buffer_size)
             self._video.put(result)
         self.frames += 1
+        self._labelled = self._labelled or bool(result.labels)
+        if not self._labelled:
+            self._reason = self.why_none() or self._reason
+
+    @property
+    def no_labels(self) -> str | None:
+        """The last reason that ``why_none`` gave, None where anybody was labelled."""
+        return None if self._labelled else self._reason
 
     def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
         self._write_events(events)
 
     def _write_events(self, events: Sequence[ActionEvent]) -> None:
         for event in events:
+            self._labelled = True
             self._write(to_action_message(self._stream_id, event))
 
     def _write(self, message: dict[str, Any]) -> None:
@@ -201,7 +213,6 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
     watch.give_up = source.stop
     sink = FileSink(job, job.stages.clip.length)
     interrupted = threading.Event()
-    no_labels = None
     try:
         frames = _begun(source, watch)
         engine = InferenceEngine(job.engine)
@@ -210,8 +221,8 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
             told = _telling(timely, source.stats().frame_count, tell)
             inference = LocalInference(engine, job.engine.model, job.plan)
             stages = build_stages(job.stages)
+            sink.why_none = lambda: why_no_labels(stages, own_rate_hz(job.source, source.stats().fps))
             run_stream(told, inference, stages, sink)
-            no_labels = why_no_labels(stages, 0.0)
     except SourceError as error:
         if sink.frames == 0:
             raise
@@ -220,7 +231,12 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
         source.stop()
         written = sink.close()
     problem = watch.failure.message if watch.failure else None
-    return Annotated(sink.frames, written, interrupted.is_set(), problem, no_labels)
+    return Annotated(sink.frames, written, interrupted.is_set(), problem, sink.no_labels)
+
+
+def own_rate_hz(source: SourceUrl, fps: float) -> float:
+    """At which pictures could come at best: a recording waits for the machine, so what is rare is rare in it."""
+    return fps if source.is_live else 0.0
 
 
 def _begun(source: VideoSource, watch: _Watch) -> Iterator[Frame]:

@@ -61,6 +61,7 @@ class _Reading:
     tracks: dict[int, list[Shape]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    placed: set[tuple[int, int]] = field(default_factory=set)  # person and frame of every box in an image
     images: bool = False  # every picture was annotated by itself: nothing moves between two
 
 
@@ -141,8 +142,13 @@ def _add_image(image: ElementTree.Element, reading: _Reading, path: Path) -> Non
         where = f"image {image.get('id')}"
         number = _number(who, f"{where}: expected a whole number as track_id", reading)
         shape = _shape(element, image.get("id"), (element.get("label") or "").strip(), where, reading)
-        if number is not None and shape is not None:
-            reading.tracks.setdefault(number, []).append(shape)
+        if number is None or shape is None:
+            continue
+        if (number, shape.frame) in reading.placed:
+            reading.problems.append(f"{where}: two boxes of track_id {number - 1}; expected one in a picture")
+            continue
+        reading.placed.add((number, shape.frame))
+        reading.tracks.setdefault(number, []).append(shape)
 
 
 def _number(text: str | None, expected: str, reading: _Reading) -> int | None:

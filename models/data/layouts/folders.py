@@ -18,14 +18,14 @@ from models.data.source_video import (
     LeftOut,
     SourceVideo,
     class_names,
+    is_folder,
     no_videos,
     uniquely_named,
     videos_below,
 )
-from models.data.spreadsheet import read_table
+from models.data.spreadsheet import named_cell, read_table
 from models.errors import DatasetError
 
-_SPLITS = {"train": Split.TRAIN, "val": Split.VAL, "validation": Split.VAL, "valid": Split.VAL, "test": Split.TEST}
 _EXPECTED = "class/….mp4 or train|val|test/class/….mp4"
 _OTHER_NAMES = {"source_group": "group"}
 
@@ -60,7 +60,7 @@ def read_folders(root: Path, grouping: Grouping = Grouping()) -> Layout:
     rows = _read_groups(grouping.csv_file) if grouping.csv_file is not None else None
     has_splits = _has_splits(root)
     reading = _Reading()
-    for path in videos_below(root):
+    for path in videos_below(root, reading.left_out):
         relative = path.relative_to(root)
         video = _video(path, relative, has_splits)
         if video is None:
@@ -74,24 +74,40 @@ def read_folders(root: Path, grouping: Grouping = Grouping()) -> Layout:
     if reading.ungrouped:
         where = "the pattern" if rows is None else str(grouping.csv_file)
         raise DatasetError(f"{len(reading.ungrouped)} videos get no group by {where}: {', '.join(reading.ungrouped)}")
-    if not reading.videos:
-        raise no_videos(root, _EXPECTED, reading.left_out)
     names = class_names(video.label for video in reading.videos)
-    videos = [replace(video, label=names[video.label]) for video in reading.videos]
+    nameless = "its class folder's name is nothing that the eye sees"
+    for video in reading.videos:
+        if video.label not in names:
+            reading.left_out.append(LeftOut(video.path.relative_to(root).as_posix(), nameless))
+    videos = [replace(video, label=names[video.label]) for video in reading.videos if video.label in names]
+    if not videos:
+        raise no_videos(root, _EXPECTED, reading.left_out)
     labels = tuple(sorted({video.label for video in videos}))
     return Layout(root, labels, uniquely_named(videos), tuple(reading.left_out))
 
 
 def _has_splits(root: Path) -> bool:
     """Whether the folders under ``root`` are splits. Raises DatasetError where some are and some are not."""
-    if not root.is_dir():
+    if not is_folder(root):
         raise DatasetError(f"{root} is no folder; expected {_EXPECTED}")
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    splits = [name for name in folders if name.lower() in _SPLITS]
-    others = [name for name in folders if name.lower() not in _SPLITS]
+    try:
+        entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DatasetError(f"{root} cannot be listed: {error.strerror}") from error
+    folders = [path.name for path in entries if is_folder(path)]
+    splits = [name for name in folders if _split_of(name)]
+    others = [name for name in folders if not _split_of(name)]
     if splits and others:
         raise DatasetError(f"{root} holds splits ({', '.join(splits)}) beside classes ({', '.join(others)})")
     return bool(splits)
+
+
+def _split_of(folder: str) -> Split:
+    """``NONE`` for a folder that is not named after one."""
+    try:
+        return split_named(folder)
+    except ValueError:
+        return Split.NONE
 
 
 def _video(path: Path, relative: Path, has_splits: bool) -> SourceVideo | None:
@@ -99,7 +115,7 @@ def _video(path: Path, relative: Path, has_splits: bool) -> SourceVideo | None:
     parts = relative.parts[int(has_splits) :]
     if len(parts) < 2:
         return None
-    split = _SPLITS[relative.parts[0].lower()] if has_splits else Split.NONE
+    split = _split_of(relative.parts[0]) if has_splits else Split.NONE
     inner = Path(*parts[1:]).with_suffix("")
     return SourceVideo(path, parts[0], relative.with_suffix("").as_posix(), "-".join(inner.parts), split)
 
@@ -134,7 +150,7 @@ def _read_groups(path: Path) -> dict[str, tuple[str, Split | None]]:
     problems: list[str] = []
     for row in read_table(path, ("clip", "group", "split"), ("clip", "group"), _OTHER_NAMES, comments=True):
         try:
-            clip, group = row.cells["clip"].strip(), row.text("group")
+            clip, group = named_cell(row, "clip"), row.text("group")
             split = split_named(row.text("split")) if row.text("split") else None
         except ValueError as error:
             problems.append(f"{row.where}: {error}")

@@ -69,8 +69,10 @@ class PerPersonCutter:
         config = ExtractConfig(self.margin, self.size)
         with TemporaryDirectory(dir=self.scratch) as folder:
             (done,) = extract([path.resolve()], Path(folder), self.people, config, lambda *_: None)
-            if done.failed or done.note:
-                raise UnreadableFileError(f"it cannot be decoded: {done.note}")
+            if done.failed:
+                raise UnreadableFileError(done.note)
+            if done.note:
+                raise UnreadableFileError(f"it cannot be decoded to its end: {done.note}")
             video = read_video(Path(folder, TRACKS_FOLDER, done.video)) if done.people else None
             examples = plan_examples(self._chosen(video), None, self._grouping).examples if video else ()
             if video is None or not examples:

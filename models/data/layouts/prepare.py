@@ -33,7 +33,7 @@ from models.data.manifest import (
     read_dataset,
     write_dataset,
 )
-from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, no_videos
+from models.data.source_video import Layout, LeftOut, SourceVideo, folder_name, is_file, no_videos
 from models.errors import DatasetError, UnreadableFileError
 from models.weights.cards import ModelInput
 from pipeline.files import write_atomically
@@ -91,7 +91,7 @@ def prepare(layout: Layout, folder: Path, cutter: Cutter, config: PrepareConfig,
     videos, dropped = _without_leaks(layout.videos, config.drop_leaks)
     options = {**cutter.describe(), "format": config.form.value}
     with Journal(folder / JOURNAL_FILE, options) as journal:
-        work = _Work(layout.root, folder, cutter, config.form, journal, _folders(layout, folder))
+        work = _Work(layout.root, folder, cutter, config.form, journal, _folders(layout, folder, journal))
         outcomes = list(_in_parallel(work.outcome, videos, config.jobs, progress))
         records = tuple(record for outcome in outcomes if not isinstance(outcome, LeftOut) for record in outcome)
         left_out = (*layout.left_out, *dropped, *(item for item in outcomes if isinstance(item, LeftOut)))
@@ -117,12 +117,14 @@ def _without_leaks(videos: Sequence[SourceVideo], drop: bool) -> tuple[list[Sour
     return keep, [LeftOut(f"{video.label}/{video.path.name}", reason) for video in videos if video not in kept]
 
 
-def _folders(layout: Layout, folder: Path) -> dict[str, str]:
+def _folders(layout: Layout, folder: Path, journal: Journal) -> dict[str, str]:
     """Class → the folder of its clips, one for each; kept beside them."""
-    held: dict[str, str] = {}
     if (folder / MANIFEST_FILE).exists() and (folder / DATASET_FILE).exists():
-        held = {record.path.parent.name: record.label for record in read_dataset(folder).records}
-    names = FolderNames(folder / CLIPS_FOLDER, folder_name, held)
+        held = [(record.path.parent.name, record.label) for record in read_dataset(folder).records]
+    else:  # a first run that was stopped
+        clips = ((key, clip) for key, entry in journal.done.items() for clip in entry.get("clips", ()))
+        held = [(Path(clip["path"]).parent.name, key.rpartition("/")[0]) for key, clip in clips]
+    names = FolderNames.with_clips(folder / CLIPS_FOLDER, folder_name, held)
     found = {label: names.folder_of(label) for label in sorted({video.label for video in layout.videos})}
     names.save()
     return found
@@ -143,25 +145,32 @@ class _Work:
         """→ the records of its clips, or why there are none. Raises OSError when a clip cannot be written."""
         key = f"{video.label}/{video.name}"
         try:
-            if not video.path.is_file():  # a link to nothing, or what a read would wait for without end
+            if not is_file(video.path):  # a link to nothing, or what a read would wait for without end
                 return LeftOut(self._shown(video.path), "it is not there, or no file", bad=True)
             stamp = self.cutter.stamp(video.path)
-            clips = self._known(key, stamp)
+            own = Path(CLIPS_FOLDER, self.folders[video.label])
+            clips = self._known(key, stamp, own)
             if clips is None:
-                self._discard(self.journal.done.get(key, {}).get("clips", ()))  # of a file that was another
+                before = self.journal.done.get(key, {}).get("clips", ())  # of a file that was another
+                self._discard(clip for clip in before if Path(clip["path"]).parent == own)
                 clips = self._write(video)
                 self.journal.note(key, stamp, clips=clips)
         except DatasetError as error:
             return LeftOut(self._shown(video.path), str(error), isinstance(error, UnreadableFileError))
         except FileNotFoundError:
             return LeftOut(self._shown(video.path), "it is not there", bad=True)
+        except PermissionError as error:
+            if error.filename is None or Path(error.filename).is_relative_to(self.folder):
+                raise  # a clip that cannot be written
+            return LeftOut(self._shown(video.path), "no permission to read it", bad=True)
         return tuple(self._record(video, clip) for clip in clips)
 
-    def _known(self, key: str, stamp: str) -> list[dict[str, Any]] | None:
-        entry = self.journal.found(key, stamp)
-        if entry is None or not all((self.folder / clip["path"]).exists() for clip in entry["clips"]):
+    def _known(self, key: str, stamp: str, own: Path) -> list[dict[str, Any]] | None:
+        """The clips of an earlier run where all lie in ``own``, the label's folder: elsewhere they may be others'."""
+        clips = (self.journal.found(key, stamp) or {}).get("clips")
+        if clips is None or not all(Path(clip["path"]).parent == own for clip in clips):
             return None
-        return list(entry["clips"])
+        return list(clips) if all((self.folder / clip["path"]).exists() for clip in clips) else None
 
     def _write(self, video: SourceVideo) -> list[dict[str, Any]]:
         """→ what the journal keeps of each clip. All or none: a video that breaks off leaves no clip behind."""

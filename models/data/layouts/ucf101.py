@@ -40,7 +40,7 @@ def read_ucf101(root: Path, lists: Path | None = None, number: int = 1) -> Layou
     videos: list[SourceVideo] = []
     names = {label.lower(): label for label in official.labels} if official is not None else {}
     seen: set[str] = set()
-    for path in videos_below(root):
+    for path in videos_below(root, left_out):
         match = _NAME.fullmatch(path.stem)
         problem = "it is not named v_Class_gNN_cNN" if match is None else _unlisted(path, official, seen)
         if match is None or problem:

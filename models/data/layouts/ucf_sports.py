@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from models.data.source_video import Layout, LeftOut, SourceVideo, no_videos, uniquely_named, videos_below
+from models.data.source_video import Layout, LeftOut, SourceVideo, is_folder, no_videos, uniquely_named, videos_below
 from models.errors import DatasetError
 
 MIN_S = 1.0
@@ -31,7 +31,7 @@ def read_ucf_sports(root: Path) -> Layout:
     """
     videos: list[SourceVideo] = []
     left_out: list[LeftOut] = []
-    for path in videos_below(root):
+    for path in videos_below(root, left_out):
         parts = path.relative_to(root).parts
         if len(parts) != 3:
             left_out.append(LeftOut(path.relative_to(root).as_posix(), "it does not lie in Class/001/"))
@@ -50,11 +50,17 @@ def read_ucf_sports(root: Path) -> Layout:
 def _empty_folders(root: Path) -> list[LeftOut]:
     """The numbered folders without video: some of the original set hold pictures only."""
     try:
-        folders = sorted(path for path in root.glob("*/*") if path.is_dir() and path.name.isdecimal())
+        folders = sorted(path for path in root.glob("*/*") if is_folder(path) and path.name.isdecimal())
     except OSError as error:
         raise DatasetError(f"{root} cannot be read: {error}") from error
     return [
         LeftOut(folder.relative_to(root).as_posix(), "there is no video in it")
         for folder in folders
-        if next(videos_below(folder), None) is None
+        if _is_without_video(folder)
     ]
+
+
+def _is_without_video(folder: Path) -> bool:
+    """Not for one that cannot be listed, which is told of elsewhere."""
+    closed: list[LeftOut] = []
+    return next(videos_below(folder, closed), None) is None and not closed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,48 +74,109 @@ class _Part:
 
 
 def make_clips(
-    examples: Sequence[LabelledExample], folder: Path, config: ClipsConfig, report: Progress, failed: list[str]
+    examples: Sequence[LabelledExample],
+    folder: Path,
+    config: ClipsConfig,
+    report: Progress,
+    failed: list[str],
+    unread: Collection[str] = (),
 ) -> Dataset:
     """Write the clips that are not there yet, then the lists and both files of the data set → the data set.
 
-    Examples that cannot be read are left out, and added to ``failed``.
-    Raises DatasetError listing what does not fit: classes in another order than before, a group in two splits.
+    Examples that cannot be read are added to ``failed``; what an earlier run made of them, and of the videos and
+    examples named ``unread``, stays as it was.
+    Raises DatasetError listing what does not fit: classes in another order than before, a group in two splits; or what
+    failed, where no clip can be made.
     """
-    if not examples:
-        raise DatasetError("there is no labelled example: fill the table of `actoscope dataset label`, or sort by hand")
     before = _before(folder, config)
     examples = _one_name_each(examples, config.classes or (before.labels if before else ()))
+    if not examples:
+        raise_problems(failed)
+        raise DatasetError("there is no labelled example: fill the table of `actoscope dataset label`, or sort by hand")
+    folders = _folders(folder, before)
+    parts = _with_old_splits([part for item in examples for part in _parts(item, folders, folder, config)], before)
+    kept = _kept(before, unread, parts, config)
     info = DatasetInfo(
-        class2label=_classes({item.example.label for item in examples}, config, before),
+        class2label=_classes({record.label for record in (*kept, *(part.record for part in parts))}, config, before),
         input=config.input,
         description=config.description or (before.info.description if before else ""),
     )
-    folders = _folders(folder, before)
-    parts = _with_old_splits([part for item in examples for part in _parts(item, folders, folder, config)], before)
-    raise_problems(_problems(parts))
+    raise_problems(_problems(parts, kept))
     folders.save()
-    records = []
-    for number, part in enumerate(parts):
-        report("clips", number, len(parts))
-        try:
-            _write(part, config)
-            records.append(part.record)
-        except DatasetError as error:
-            failed.append(str(error))
-    report("clips", len(parts), len(parts))
-    dataset = Dataset(folder, info, tuple(records))
+    made, lost = _write_all(parts, config, report, failed)
+    if not made:
+        raise_problems(failed)
+    dataset = Dataset(folder, info, (*made, *kept, *_older(before, lost, info)))
     write_dataset(dataset)
     write_lists(dataset)
     _sweep(before, dataset)
     return dataset
 
 
+def _write_all(
+    parts: Sequence[_Part], config: ClipsConfig, report: Progress, failed: list[str]
+) -> tuple[list[ClipRecord], list[ClipRecord]]:
+    """→ the rows of the clips that are there now, and of those that could not be made, which ``failed`` tells of."""
+    made, lost = list[ClipRecord](), list[ClipRecord]()
+    for number, part in enumerate(parts):
+        report("clips", number, len(parts))
+        try:
+            _write(part, config)
+            made.append(part.record)
+        except DatasetError as error:
+            failed.append(str(error))
+            lost.append(part.record)
+    report("clips", len(parts), len(parts))
+    return made, lost
+
+
+def _kept(
+    before: Dataset | None, unread: Collection[str], parts: Iterable[_Part], config: ClipsConfig
+) -> list[ClipRecord]:
+    """The rows of an earlier run for what cannot be read now; a group that others are in lies where these lie now.
+
+    Raises DatasetError when all clips are to have another form.
+    """
+    names = set(unread)
+    rows = [row for row in before.records if {row.video, _example_name(row.path)} & names] if before else []
+    if before is None or not rows:
+        return []
+    if before.info.input != config.input:
+        raise DatasetError(f"{len(rows)} clips cannot be made anew: {', '.join(sorted(names))} cannot be read")
+    splits = {part.record.group: part.record.split for part in parts}
+    labels = unify((row.label for row in rows), config.classes or before.labels).names
+    return [
+        replace(row, label=labels.get(row.label, row.label), split=splits.get(row.group, row.split)) for row in rows
+    ]
+
+
+def _example_name(clip: Path) -> str:
+    return clip.stem.removesuffix("_first").removesuffix("_last")
+
+
+def _older(before: Dataset | None, lost: Iterable[ClipRecord], info: DatasetInfo) -> list[ClipRecord]:
+    """What an earlier run made of the same samples, with its label, in the group and split of now."""
+    if before is None or before.info.input != info.input:
+        return []
+    labels = unify((row.label for row in before.records), info.labels).names
+    known = {
+        row.path.stem: replace(row, label=labels[row.label])
+        for row in before.records
+        if labels.get(row.label) in info.class2label and row.path.exists()
+    }
+    return [replace(known[row.path.stem], group=row.group, split=row.split) for row in lost if row.path.stem in known]
+
+
 def _one_name_each(examples: Sequence[LabelledExample], known: Sequence[str]) -> list[LabelledExample]:
-    """The classes have the names ``known`` where they are among these, else one name each (``class_names``)."""
+    """The classes have the names ``known`` where they are among these, else one name each (``class_names``).
+
+    Without those whose label is nothing that the eye sees.
+    """
     unified = unify((item.example.label for item in examples), known)
     for note in unified.notes:
         _LOG.warning("%s", note)
-    return [replace(item, example=replace(item.example, label=unified.names[item.example.label])) for item in examples]
+    named = [(item, unified.names.get(item.example.label, "")) for item in examples]
+    return [replace(item, example=replace(item.example, label=label)) for item, label in named if label]
 
 
 def _before(folder: Path, config: ClipsConfig) -> Dataset | None:
@@ -167,8 +228,8 @@ def _check_known(labels: set[str], classes: Sequence[str]) -> None:
 
 def _folders(folder: Path, before: Dataset | None) -> FolderNames:
     """The classes' folders; without a file that names them, those where the clips of an earlier run lie."""
-    held = {record.path.parent.name: record.label for record in before.records} if before else {}
-    return FolderNames(folder / CLIPS_FOLDER, safe_name, held)
+    held = ((record.path.parent.name, record.label) for record in (before.records if before else ()))
+    return FolderNames.with_clips(folder / CLIPS_FOLDER, safe_name, held)
 
 
 def _parts(item: LabelledExample, folders: FolderNames, folder: Path, config: ClipsConfig) -> Iterator[_Part]:
@@ -208,11 +269,11 @@ def _times(item: LabelledExample, indices: Sequence[int]) -> tuple[float, float]
     return example.start_s + min(indices) * step_s, example.start_s + max(indices) * step_s
 
 
-def _problems(parts: Sequence[_Part]) -> list[str]:
+def _problems(parts: Sequence[_Part], kept: Sequence[ClipRecord]) -> list[str]:
     """Clips of one name, and groups that lie in several splits."""
     splits: dict[str, set[str]] = {}
-    for part in parts:
-        splits.setdefault(part.record.group, set()).add(part.record.split.value or "none")
+    for record in (*(part.record for part in parts), *kept):
+        splits.setdefault(record.group, set()).add(record.split.value or "none")
     leaks = [
         f"group {name!r} lies in the splits {', '.join(sorted(some))}" for name, some in splits.items() if len(some) > 1
     ]

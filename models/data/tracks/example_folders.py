@@ -69,11 +69,12 @@ def write_examples(
     sort: bool,
     report: Progress,
     failed: list[str],
+    unread: Collection[str] = (),
 ) -> Grouped:
     """Write the examples that are not there, wherever a person put them; ``sort``: labelled ones into class folders.
 
-    Those whose crops cannot be read are added to ``failed``. Raises DatasetError when examples are there that were cut
-    in another way.
+    Those whose crops cannot be read are added to ``failed``; what is there of them, and of the videos named ``unread``,
+    stays. Raises DatasetError when examples are there that were cut in another way.
     """
     _check_facts(root, facts)
     root.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,7 @@ def write_examples(
     rows = [_row(example) for _, example in plans]
     placed = locate(root, {row.name for row in (*before, *rows)})
     folders = _class_folders(root, [example.label for _, example in plans] if sort else ())
-    written = 0
+    written, lost = 0, set[str]()
     for number, (video, example) in enumerate(plans):
         report("examples", number, len(plans))
         folder = root / folders.get(example.label, "")
@@ -93,15 +94,17 @@ def write_examples(
                 written += 1
             except DatasetError as error:
                 failed.append(str(error))
-                rows = [row for row in rows if row.name != example.name]
+                lost.add(example.name)
     report("examples", len(plans), len(plans))
-    wanted = {row.name for row in rows}
-    stale = [name for name, place in placed.items() if name not in wanted and not place.folder]
+    rows = [row for row in rows if row.name not in lost]
+    kept = {row.name for row in rows} | lost | {row.name for row in before if row.video in unread}
+    stale = [name for name, place in placed.items() if name not in kept and not place.folder]
     for name in stale:
         _remove(placed[name].path)
-    sorted_before = [row for row in before if row.name not in wanted and row.name in placed and row.name not in stale]
-    write_rows(root, [*rows, *sorted_before])
-    return Grouped((*rows, *sorted_before), written, len(stale))
+    wanted = {row.name for row in rows} | set(stale)
+    from_before = [row for row in before if row.name not in wanted and row.name in placed]
+    write_rows(root, [*rows, *from_before])
+    return Grouped((*rows, *from_before), written, len(stale))
 
 
 def _class_folders(root: Path, labels: Iterable[str]) -> dict[str, str]:
@@ -163,6 +166,7 @@ def _link_pictures(folder: Path, pictures: Sequence[Path]) -> None:
         try:
             os.link(picture, part / f"{number:06d}.jpg")
         except FileNotFoundError as error:
+            shutil.rmtree(part, ignore_errors=True)
             raise DatasetError(f"{picture} is missing: extract its video again with --overwrite") from error
         except OSError:  # a file system without links, or another one
             shutil.copyfile(picture, part / f"{number:06d}.jpg")
@@ -274,7 +278,7 @@ def from_folders(root: Path, rows: Sequence[LabelRow], exclude: Collection[str])
     names = {place.folder: folders.name_of(place.folder, labels) for place in placed.values() if place.folder}
     left_out, conflicts = Counter({"removed by hand": len(entries) - len(placed)}), list[str]()
     found: list[LabelledExample] = []
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     for name, place in placed.items():
         example = _example(entries[name])
         row = label_of(example, by_clip.get(example.video, ()))
@@ -290,8 +294,8 @@ def from_folders(root: Path, rows: Sequence[LabelRow], exclude: Collection[str])
         try:
             found.append(_from_folder(replace(example, label=label), place.path, entries[name].filled))
         except DatasetError as error:
-            failed.append(str(error))
-    return Collected(tuple(found), +left_out, tuple(conflicts), tuple(failed))
+            failed[name] = str(error)
+    return Collected(tuple(found), +left_out, tuple(conflicts), tuple(failed.values()), frozenset(failed))
 
 
 def _example(row: ExampleRow) -> Example:

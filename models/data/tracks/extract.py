@@ -7,6 +7,7 @@ People come from the serving pipeline's detector and tracker or from given track
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -15,9 +16,17 @@ from pathlib import Path
 
 from models.data.clip_file import ClipFormat
 from models.data.imports.motchallenge import raise_problems
-from models.data.source_video import videos_below
+from models.data.source_video import LeftOut, is_file, is_folder, videos_below
 from models.data.tracks.people import People, PeopleSource
-from models.data.tracks.track_folders import MANIFEST_FILE, TRACKS_FOLDER, VideoFacts, read_facts, read_video, safe_name
+from models.data.tracks.track_folders import (
+    MANIFEST_FILE,
+    TRACKS_FOLDER,
+    VideoFacts,
+    finished_folders,
+    read_facts,
+    read_video,
+    safe_name,
+)
 from models.data.tracks.track_writer import TrackWriter
 from models.errors import DatasetError
 from pipeline.crops import crop_person
@@ -26,6 +35,7 @@ from pipeline.errors import SourceError, SourceUrlError
 from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, VideoSource
 
+_LOG = logging.getLogger(__name__)
 Report = Callable[[str, int, int | None], None]  # what is worked on, how much of it is done, of how many
 
 
@@ -72,21 +82,30 @@ def find_videos(paths: Iterable[Path], work: Path | None = None) -> FoundVideos:
     found: list[Path] = []
     problems: list[str] = []
     for path in paths:
-        below = list(videos_below(path)) if path.is_dir() else [path] if path.is_file() else []
-        problems += [f"{video}: {_no_file(video)}" for video in below if not video.is_file()]
-        absolute = [video.resolve() for video in below if video.is_file()]
+        closed: list[LeftOut] = []
+        opens = is_folder(path)
+        below = list(videos_below(path, closed)) if opens else [path] if is_file(path) else []
+        problems += [f"{path / item.what}: {item.reason}" for item in closed]
+        problems += [f"{video}: {_no_file(video)}" for video in below if not is_file(video)]
+        absolute = [video.resolve() for video in below if is_file(video)]
         found.extend(video for video in absolute if own is None or not video.is_relative_to(own))
-        if not below:
-            problems.append(f"{path}: {'a folder without videos' if path.is_dir() else _no_file(path)}")
+        if not below and not closed:
+            problems.append(f"{path}: {'a folder without videos' if opens else _no_file(path)}")
     if not found:
         raise_problems(problems)
     return FoundVideos(tuple(dict.fromkeys(found)), tuple(problems))
 
 
 def _no_file(path: Path) -> str:
-    if path.is_symlink():
-        return f"a link to {path.readlink()}, which is not there"
-    return "it is no file" if path.exists() else "there is no such file"
+    try:
+        path.stat()
+    except PermissionError:
+        return "no permission to look at it"
+    except OSError:
+        if path.is_symlink():
+            return f"a link to {path.readlink()}, which is not there"
+        return "there is no such file"
+    return "it is no file"
 
 
 def name_videos(work: Path, videos: Sequence[Path]) -> dict[Path, str]:
@@ -95,7 +114,7 @@ def name_videos(work: Path, videos: Sequence[Path]) -> dict[Path, str]:
     A video that was extracted before keeps its name.
     """
     taken = _names_taken(work)
-    names = {video: name for name, source in taken.items() for video in videos if _is_same(video, source)}
+    names = {video: name for name, facts in taken.items() for video in videos if facts and _is_same(video, facts)}
     groups: dict[str, list[Path]] = defaultdict(list)
     for video in videos:
         if video not in names:
@@ -108,9 +127,17 @@ def name_videos(work: Path, videos: Sequence[Path]) -> dict[Path, str]:
     return {video: names[video] for video in videos}
 
 
-def _names_taken(work: Path) -> dict[str, VideoFacts]:
-    folders = [path.parent for path in (work / TRACKS_FOLDER).glob(f"*/{MANIFEST_FILE}")]
-    return {folder.name: read_facts(folder) for folder in sorted(folders) if not folder.name.startswith(".")}
+def _names_taken(work: Path) -> dict[str, VideoFacts | None]:
+    """Of the finished videos; None for one of which nobody can tell which video it was."""
+    return {folder.name: _facts_of(folder) for folder in finished_folders(work / TRACKS_FOLDER)}
+
+
+def _facts_of(folder: Path) -> VideoFacts | None:
+    try:
+        return read_facts(folder)
+    except DatasetError as error:
+        _LOG.warning("%s; its video is extracted again", error)
+        return None
 
 
 def _is_same(video: Path, facts: VideoFacts) -> bool:
@@ -118,7 +145,17 @@ def _is_same(video: Path, facts: VideoFacts) -> bool:
     source = Path(facts.source)
     if video == source:
         return True
-    return source.name == video.name and not source.exists() and facts.size_bytes == _size(video)
+    return source.name == video.name and _is_gone(source) and facts.size_bytes == _size(video)
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _size(video: Path) -> int | None:
@@ -196,9 +233,9 @@ def _finished(work: Path, names: dict[Path, str], wanted: dict[Path, VideoFacts]
     problems: list[str] = []
     for video, name in names.items():
         folder = work / TRACKS_FOLDER / name
-        if not (folder / MANIFEST_FILE).is_file():
+        before = _facts_of(folder) if is_file(folder / MANIFEST_FILE) else None
+        if before is None:
             continue
-        before = read_facts(folder)
         differences = [
             f"{field} {getattr(before, field)}, now {getattr(wanted[video], field)}"
             for field in ("tracks_from", "margin", "size", "format")
@@ -207,7 +244,10 @@ def _finished(work: Path, names: dict[Path, str], wanted: dict[Path, VideoFacts]
         if differences:
             problems.append(f"{folder} was extracted with {'; '.join(differences)}")
         elif before.size_bytes == wanted[video].size_bytes:  # else the video changed, and is extracted again
-            done[video] = _summary(folder)
+            try:
+                done[video] = _summary(folder)
+            except DatasetError as error:
+                _LOG.warning("%s; its video is extracted again", error)
     if problems:
         problems.insert(0, "take another working folder, or --overwrite:")
     raise_problems(problems)

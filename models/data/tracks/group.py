@@ -6,6 +6,7 @@ the frames themselves. Nothing is read or written here: an example says which cr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -80,17 +81,17 @@ def plan_examples(video: VideoTracks, rows: Sequence[LabelRow] | None, config: G
     too_short = 0
     for row in chosen:
         track = video.track(row.track)
-        pieces = [] if track is None else _pieces(track, row, config)
+        pieces = [] if track is None else _pieces(track, row, config, video.fps)
         usable = [piece for piece in pieces if len(piece) >= config.shortest]
         too_short += len(pieces) - len(usable)
         found += [_example(video, track, row, piece) for piece in usable if track is not None]
     return Plan(tuple(found), too_short)
 
 
-def _pieces(track: PersonTrack, row: LabelRow, config: GroupConfig) -> list[list[int]]:
+def _pieces(track: PersonTrack, row: LabelRow, config: GroupConfig, fps: float) -> list[list[int]]:
     """→ indices into the track for every sample of every example."""
     pieces: list[list[int]] = []
-    for run in runs(track, row, config.max_gap_s):
+    for run in runs(track, row, config.max_gap_s, fps):
         times_s = track.times_s[run].tolist()
         shown = sample_grid(times_s, config.rate_hz) if config.rate_hz else range(len(run))
         samples = [int(run[index]) for index in shown]
@@ -101,13 +102,14 @@ def _pieces(track: PersonTrack, row: LabelRow, config: GroupConfig) -> list[list
     return pieces
 
 
-def runs(track: PersonTrack, row: LabelRow, max_gap_s: float) -> list[NDArray[np.int64]]:
+def runs(track: PersonTrack, row: LabelRow, max_gap_s: float, fps: float) -> list[NDArray[np.int64]]:
     """The indices of a row's crops, split where the person was away; unconfirmed boxes at an end are left out.
 
-    ``max_gap_s`` is more in a video with rarer pictures than that.
+    ``max_gap_s`` is more in a video with rarer pictures than that, of which ``fps`` tells: a track only has the
+    pictures in which somebody drew its box.
     """
-    if len(track.times_s) > 3:  # else one gap would be the rule
-        max_gap_s = max(max_gap_s, LATE * float(np.median(np.diff(track.times_s))))
+    if math.isfinite(fps) and fps > 0:
+        max_gap_s = max(max_gap_s, LATE / fps)
     inside = (track.frames >= row.start) & (track.frames <= (row.end or track.frames[-1]))
     indices = np.flatnonzero(inside & (track.coasting_s <= max_gap_s))
     jumps = np.flatnonzero(np.diff(track.times_s[indices]) > max_gap_s + 1e-6) + 1

@@ -29,13 +29,14 @@ from models.weights.cards import ModelInput
 @dataclass(frozen=True)
 class Collected:
     """What was found. ``left_out`` counts examples by reason; ``conflicts`` and ``failed`` are told to the person:
-    what contradicts the table, and what cannot be read.
+    what contradicts the table, and what cannot be read. ``unread``: the names of the examples behind ``failed``.
     """
 
     examples: tuple[LabelledExample, ...]
     left_out: Counter[str] = field(default_factory=Counter)
     conflicts: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 def read_videos(
@@ -56,6 +57,11 @@ def read_videos(
     if not videos:
         raise_problems(failed)
     return tuple(videos)
+
+
+def unread_videos(work: Path, videos: Iterable[VideoTracks]) -> frozenset[str]:
+    """The names of the videos of a working folder that are not among ``videos``, as ``read_videos`` gave them."""
+    return frozenset(folder.name for folder in list_videos(work)) - {video.name for video in videos}
 
 
 def from_tracks(

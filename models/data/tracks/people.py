@@ -140,8 +140,10 @@ def _problem(video: Path, file: Path | None, tracks: Path, fill_frames: int) -> 
     if file is None:
         return f"no tracks for {video}: expected {tracks / video.stem}.txt or .xml"
     try:
-        notes = read_cvat(file).notes if file.suffix.lower() == ".xml" else ()
-        read_boxes(file, fill_frames)
+        if file.suffix.lower() != ".xml":
+            read_boxes(file, fill_frames)
+            return ""
+        notes = read_cvat(file).notes
     except DatasetError as error:
         return str(error)
     for note in notes:

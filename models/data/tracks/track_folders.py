@@ -87,10 +87,22 @@ def track_stem(track_id: int) -> str:
 def list_videos(work: Path) -> tuple[Path, ...]:
     """The folders of all finished videos, by name. Raises DatasetError when there is none."""
     root = work / TRACKS_FOLDER
-    folders = tuple(sorted(path.parent for path in root.glob(f"*/{MANIFEST_FILE}") if path.parent.name[0] != "."))
+    folders = tuple(finished_folders(root))
     if not folders:
         raise DatasetError(f"no extracted video in {root}; `actoscope dataset extract VIDEOS --work {work}` makes them")
     return folders
+
+
+def finished_folders(root: Path) -> Iterator[Path]:
+    """Every finished video's folder, by name, also one that may not be looked into."""
+    for folder in sorted(root.glob("[!.]*")):
+        try:
+            (folder / MANIFEST_FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # whoever reads it is told
+            pass
+        yield folder
 
 
 def read_facts(folder: Path) -> VideoFacts:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from models.data.class_names import same_class, unify
 from models.data.manifest import Split
 from models.errors import EvaluationError
 from models.evaluation.figures.metrics import Value
+from models.evaluation.figures.predictions import NEVER_SCORED
 from models.evaluation.videos.decision import Peak, VideoDecision, decide
 from models.evaluation.videos.event_metrics import TEMPORAL_IOUS, EventScore, event_score
 from models.evaluation.videos.metrics import LabelScore, VideoCase, by_piece, judge_frames, label_score
@@ -16,6 +19,8 @@ from models.evaluation.videos.scores import RunScores, hindsight_scores, peak, s
 from models.evaluation.videos.track_matching import IOU
 from models.evaluation.videos.truth import VideoTruth
 from pipeline.actions import SmootherConfig
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ def judge_videos(
     judged = [run for run in known if truths[run.video].split is config.split]
     _check(known, judged, config)
     labels = judged[0].labels
+    truths = _in_words_of(labels, truths)
     cases = [VideoCase.of(run, truths[run.video], config.iou) for run in judged]
     said = {
         "shown": [shown_scores(run, config.smoother) for run in judged],
@@ -80,6 +86,19 @@ def judge_videos(
         readings=tuple(_reading(name, cases, scores, labels, config) for name, scores in said.items()),
         decisions=_decisions(known, truths, config),
     )
+
+
+def _in_words_of(labels: Sequence[str], truths: Mapping[str, VideoTruth]) -> dict[str, VideoTruth]:
+    """The annotated labels as the model writes them, where they are the same classes."""
+    spellings = (segment.label for truth in truths.values() for segment in truth.segments)
+    unified = unify(spellings, (*labels, *sorted(NEVER_SCORED)))
+    for note in unified.notes:
+        _LOG.warning("annotated label: %s", note)
+    names = unified.names
+    return {
+        video: replace(truth, segments=tuple(replace(each, label=names.get(each.label, "")) for each in truth.segments))
+        for video, truth in truths.items()
+    }
 
 
 def _reading(
@@ -112,7 +131,8 @@ def _decisions(
             truth = truths[run.video]
             if truth.label:
                 value = peak(run, label, config.smoother, smoothed)
-                peaks.append(Peak(run.video, truth.group, truth.split, truth.label == video_label, value))
+                shows = same_class(truth.label) == same_class(video_label)
+                peaks.append(Peak(run.video, truth.group, truth.split, shows, value))
         found.append(decide(peaks, config.split, label, smoothed, config.seed))
     return tuple(decision for decision in found if decision)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.data.class_names import unify
 from models.data.clip_file import CLIP_SUFFIXES
 from models.data.manifest import Split, split_named
-from models.data.spreadsheet import TableRow, read_table
+from models.data.spreadsheet import TableRow, named_cell, read_table
 from models.errors import DatasetError, EvaluationError
 from pipeline.geometry import Boxes, ltwh_to_xyxy
 
@@ -65,6 +65,7 @@ def read_video_truths(folders: Sequence[Path]) -> dict[str, VideoTruth]:
     clips = [row for folder in folders for row in _rows(folder / CLIPS_FILE, _CLIP_COLUMNS, problems)]
     if not actions and not clips and not problems:
         problems.append(f"no {ACTIONS_FILE} or {CLIPS_FILE} in {', '.join(map(str, folders)) or 'no folder'}")
+    actions, clips = _named(actions, problems), _named(clips, problems)
     homes = _homes([*actions, *clips], problems)
     read: dict[str, list[Segment]] = defaultdict(list)
     for row in actions:
@@ -104,6 +105,18 @@ def _rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[Table
     except DatasetError as error:
         problems.append(str(error))
         return []
+
+
+def _named(rows: Iterable[TableRow], problems: list[str]) -> list[TableRow]:
+    """Those that say which video they are about."""
+    found = []
+    for row in rows:
+        try:
+            named_cell(row, "clip")
+            found.append(row)
+        except ValueError as error:
+            problems.append(f"{row.where}: {error}")
+    return found
 
 
 def _one_name_each(segments: Mapping[str, list[Segment]]) -> dict[str, list[Segment]]:

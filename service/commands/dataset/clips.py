@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from models.data.clip_file import ClipFormat
@@ -12,11 +13,11 @@ from models.data.manifest import Dataset
 from models.data.tracks.clips import DATASET_FOLDER, ClipsConfig, make_clips
 from models.data.tracks.example_folders import EXAMPLES_FOLDER, from_folders
 from models.data.tracks.example_manifest import read_group_facts
-from models.data.tracks.labelled_examples import Collected, from_tracks, input_of, read_videos
+from models.data.tracks.labelled_examples import Collected, from_tracks, input_of, read_videos, unread_videos
 from models.weights.cards import ModelInput
 from service.commands.dataset.working_folder import add_grouping, add_work, grouping_of, labels_table
 from service.commands.options import names
-from service.commands.printing import show_failures, show_list, show_table
+from service.commands.printing import failures_told, show_failures, show_list, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     failed: list[str] = []
-    with ProgressBar("clip", arguments.quiet, stays=False) as bar:
+    with failures_told("cannot be read", failed), ProgressBar("clip", arguments.quiet, stays=False) as bar:
         found, form = _collect(arguments, bar, failed)
         failed.extend(found.failed)
         form_of_clips = ClipFormat(arguments.format)
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
             form, arguments.whole, form_of_clips, arguments.classes, arguments.description, arguments.overwrite
         )
         _show_left_out(found)
-        data = make_clips(found.examples, arguments.output or arguments.work / DATASET_FOLDER, config, bar.step, failed)
+        folder = arguments.output or arguments.work / DATASET_FOLDER
+        data = make_clips(found.examples, folder, config, bar.step, failed, found.unread)
     _show_splits(data)
     return show_failures("cannot be read", failed)
 
@@ -61,7 +63,8 @@ def _collect(arguments: argparse.Namespace, bar: ProgressBar, failed: list[str])
     grouping = grouping_of(arguments, whole=arguments.whole)
     videos = read_videos(arguments.work, bar.step, failed)
     form = input_of(videos, grouping.full, grouping.rate_hz)
-    return from_tracks(videos, rows, arguments.exclude, grouping), form
+    found = from_tracks(videos, rows, arguments.exclude, grouping)
+    return replace(found, unread=unread_videos(arguments.work, videos)), form
 
 
 def _show_left_out(found: Collected) -> None:

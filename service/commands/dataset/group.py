@@ -7,10 +7,10 @@ import argparse
 from models.data.tracks.example_folders import EXAMPLES_FOLDER, write_examples
 from models.data.tracks.example_manifest import GroupFacts
 from models.data.tracks.group import plan_examples
-from models.data.tracks.labelled_examples import format_of, input_of, read_videos
+from models.data.tracks.labelled_examples import format_of, input_of, read_videos, unread_videos
 from models.data.tracks.labels_csv import rows_by_clip
 from service.commands.dataset.working_folder import add_grouping, add_work, grouping_of, labels_table
-from service.commands.printing import show_failures, show_table
+from service.commands.printing import failures_told, show_failures, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     grouping, rows = grouping_of(arguments), labels_table(arguments.work)
     failed: list[str] = []
-    with ProgressBar("example", arguments.quiet, stays=False) as bar:
+    with failures_told("cannot be read", failed), ProgressBar("example", arguments.quiet, stays=False) as bar:
         videos = read_videos(arguments.work, bar.step, failed)
         by_clip = None if rows is None else rows_by_clip(rows)
         plans = [
@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             input=input_of(videos, 64, grouping.rate_hz), grouping=str(grouping), format=format_of(videos)
         )
         pairs = [(video, example) for video, plan in plans for example in plan.examples]
-        done = write_examples(arguments.work / EXAMPLES_FOLDER, pairs, facts, arguments.sort, bar.step, failed)
+        unread = unread_videos(arguments.work, videos)
+        done = write_examples(arguments.work / EXAMPLES_FOLDER, pairs, facts, arguments.sort, bar.step, failed, unread)
     full = sum(row.filled >= grouping.full for row in done.rows)
     show_table([
         ("examples", "full", "shorter", "written", "were there", "removed", "too short"),

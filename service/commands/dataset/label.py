@@ -20,7 +20,7 @@ from models.data.tracks.labels_csv import (
 )
 from models.errors import DatasetError
 from service.commands.dataset.working_folder import add_work, labels_table
-from service.commands.printing import show_failures, show_list, show_table
+from service.commands.printing import failures_told, show_failures, show_list, show_table
 from service.commands.progress import ProgressBar
 
 
@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     table = arguments.work / LABELS_FILE
     imported, failed = _read_all(arguments.imports)
-    with ProgressBar("sheet", arguments.quiet, stays=False) as bar:
+    with failures_told("cannot be read", failed), ProgressBar("sheet", arguments.quiet, stays=False) as bar:
         videos = read_videos(arguments.work, bar.step, failed)
         merged = merge_actions(labels_table(arguments.work) or (), imported, videos)
         proposed = empty_rows(videos, arguments.every)

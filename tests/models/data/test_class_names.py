@@ -70,3 +70,8 @@ def test_unify_gives_every_spelling_one_name_of_its_own_class(spellings: list[st
     for text, name in names.items():
         assert same_class(text) == same_class(name)
     assert len(set(names.values())) == len({same_class(text) for text in names})
+
+
+@pytest.mark.parametrize("text", ["\u200d", "\ufe0f", " \u200b \ufe0e "])
+def test_spelling_without_a_visible_sign_is_no_label(text: str) -> None:
+    assert tidy(text) == "" and not unify([text]).names

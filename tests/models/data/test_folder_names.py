@@ -72,3 +72,11 @@ def test_any_names_and_folders_are_one_to_one(names: list[str], plain: object) -
         assert [again.name_of(each) for each in found] == names
         if names:
             assert len(json.loads((Path(folder) / "folders.json").read_text("utf-8"))) == len(names)
+
+
+def test_folder_in_which_classes_met_belongs_to_none(tmp_path: Path) -> None:
+    clips = [("_", "🥊"), ("_", "🤸"), ("Run", "Run"), ("Run", "Run")]
+    folders = FolderNames.with_clips(tmp_path, folder_name, clips)
+    assert [folders.folder_of(name) for name in ("🥊", "🤸", "Run")] == ["_-2", "_-3", "Run"]
+    folders.save()
+    assert json.loads((tmp_path / "folders.json").read_text("utf-8")) == {"Run": "Run", "_-2": "🥊", "_-3": "🤸"}

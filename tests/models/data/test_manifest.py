@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,8 @@ def test_class_numbers_with_a_gap_are_refused(numbers: dict[str, int], tmp_path:
     [
         ("Walking", "Running", "labels that dataset.json does not: Running"),
         ("train", "trained", r"manifest\.csv:2: expected the split train, val or test, got 'trained'"),
-        ("2.125", "two", r"manifest\.csv:2: could not convert string to float"),
+        ("2.125", "two", r"manifest\.csv:2: column end_s: expected a number, got 'two'"),
+        ("2.125", "inf", r"manifest\.csv:2: column end_s: expected a number, got 'inf'"),
         ("clips/c.mkv", "", r"manifest\.csv:3: path is empty"),
         ("path,label", "file,label", "lacks the columns path"),
     ],
@@ -92,3 +94,24 @@ def test_class_names_are_unique_and_not_empty(names: list[str]) -> None:
     with pytest.raises(DatasetError, match="unique and not empty"):
         class2label(names)
     assert class2label(["b", "a"]) == {"b": 0, "a": 1}
+
+
+def test_names_with_blanks_around_are_read_as_they_were_written(tmp_path: Path) -> None:
+    blank = ClipRecord(tmp_path / "clips" / " take 1.mkv", "Walking", " g ", Split.TRAIN, " take 1.mp4")
+    written = replace(dataset(tmp_path), records=(blank,))
+    write_dataset(written)
+    assert read_dataset(tmp_path) == written
+
+
+def test_row_that_ends_early_says_what_is_empty(tmp_path: Path) -> None:
+    write_dataset(dataset(tmp_path))
+    (tmp_path / "manifest.csv").write_text("label,group,split,path\nWalking,g\n")
+    with pytest.raises(DatasetError, match=r"manifest\.csv:2: path is empty"):
+        read_dataset(tmp_path)
+
+
+def test_label_that_nobody_sees_is_none(tmp_path: Path) -> None:
+    write_dataset(dataset(tmp_path))
+    path = tmp_path / "manifest.csv"
+    path.write_text(path.read_text("utf-8").replace("Walking", "\u200b"), "utf-8")
+    assert [record.label for record in read_dataset(tmp_path).records] == ["", ""]

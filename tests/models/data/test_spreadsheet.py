@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.data.manifest import Split
-from models.data.spreadsheet import read_table
+from models.data.spreadsheet import TableRow, named_cell, read_table
 from models.data.tracks.labels_csv import LabelRow, read_labels
 from models.errors import DatasetError
 
@@ -156,3 +156,27 @@ def test_read_gives_back_the_cells_of_a_table_written_by_any_program(
         path = written(Path(folder), "\r\n".join(lines).encode(encoding))
         found = list(read_table(path, ("clip", "track", "label"), ("clip",)))
     assert [row.cells["label"] for row in found] == labels
+
+
+def test_read_row_shorter_than_the_headings_ends_in_empty_cells(tmp_path: Path) -> None:
+    (row,) = read_table(written(tmp_path, "label,clip,group\nA\n"), ("label", "clip"), ("clip",))
+    assert dict(row.cells) == {"label": "A", "clip": "", "group": ""}
+    with pytest.raises(ValueError, match="column clip: expected the name of a video, got an empty cell"):
+        named_cell(row, "clip")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5", 1.5), ("1,5", 1.5), (" -2e1 ", -20.0), (".5", 0.5), ("", 7.0)])
+def test_number_takes_a_point_or_a_comma(text: str, value: float) -> None:
+    assert TableRow("t.csv:2", {"start_s": text}).number("start_s", empty=7) == value
+
+
+@pytest.mark.parametrize("text", ["", "nan", "inf", "1e999", "1,234.5", "1.2.3", "two", "1_0", "٣", "#REF!"])
+def test_number_that_is_none_names_the_column(text: str) -> None:
+    with pytest.raises(ValueError, match="column start_s: expected"):
+        TableRow("t.csv:2", {"start_s": text}).number("start_s")
+
+
+def test_read_exact_keeps_blanks_as_they_are_written(tmp_path: Path) -> None:
+    path = written(tmp_path, 'clip,group\n take 1, "g\n')
+    (row,) = read_table(path, ("clip", "group"), ("clip",), exact=True)
+    assert dict(row.cells) == {"clip": " take 1", "group": ' "g'}

@@ -145,3 +145,11 @@ def test_annotated_pictures_tell_people_from_ignored_ones(tmp_path: Path) -> Non
     np.testing.assert_array_equal(people.boxes_xyxy, [[1, 2, 4, 6]])
     np.testing.assert_array_equal(people.ignored_xyxy, [[5, 5, 11, 11]])
     assert isinstance(people, TruePeople)
+
+
+def test_find_videos_tells_of_every_bad_row_of_a_table(data: Path) -> None:
+    (data / "cameras" / "clips.csv").write_text(HEAD + "one,Fight,0,sometimes\n,Fight,0,val\nnone,Fight,3,train\n")
+    with pytest.raises(DatasetError) as caught:
+        find_videos(data)
+    for problem in ("clips.csv:2: expected the split", "clips.csv:3: column clip", "clips.csv:4: no video none"):
+        assert problem in str(caught.value)

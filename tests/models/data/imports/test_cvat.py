@@ -209,3 +209,12 @@ def test_read_of_anything_gives_boxes_with_area_or_a_data_set_error(content: byt
             return
     boxes = [shown for track in found.tracks for shown in track.boxes.values()]
     assert boxes and all((shown[2:] > shown[:2]).all() for shown in boxes)
+
+
+def test_read_image_with_two_boxes_of_one_person_is_told_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "v.xml"
+    who = '<attribute name="track_id">4</attribute>'
+    shown = "".join(f'<box label="p" xtl="{left}" ytl="2" xbr="30" ybr="40">{who}</box>' for left in (1, 2))
+    path.write_text(f'<annotations><image id="3" name="f" width="64" height="48">{shown}</image></annotations>')
+    with pytest.raises(DatasetError, match="image 3: two boxes of track_id 4; expected one in a picture"):
+        read_cvat(path)

@@ -108,3 +108,9 @@ def test_cut_given_up_early_removes_its_crops(tmp_path: Path, video: Path) -> No
 def test_config_senseless_is_refused(tmp_path: Path, video: Path, options: dict[str, float]) -> None:
     with pytest.raises(DatasetError, match="expected"):
         cutter(tmp_path, [video], **options)
+
+
+def test_cut_of_a_video_without_tracks_says_so_in_its_own_words(tmp_path: Path, video: Path) -> None:
+    other = write_video(tmp_path / "tree" / "walk" / "w.mp4", 10)
+    with pytest.raises(DatasetError, match=r"^no tracks for .*w\.mp4: expected"):
+        list(cutter(tmp_path, [video, other]).cut(other))

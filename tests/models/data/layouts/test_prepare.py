@@ -241,3 +241,31 @@ def test_prepare_video_that_breaks_off_leaves_no_clip(tmp_path: Path, tree: Path
     done = run(read_folders(tree), tmp_path / "data", BreaksOff())
     assert [(item.what, item.reason) for item in done.left_out] == [("walk/2.mp4", "it ends too early")]
     assert not (tmp_path / "data" / "clips" / "walk" / "2.mp4").exists()
+
+
+def with_classes_that_met(folder: Path, layout: Layout) -> None:
+    """The data set as it was written when 🥊 and 🤸 shared a folder: the second class's clips over the first's."""
+    run(layout, folder)
+    (folder / "clips" / "folders.json").unlink()
+    for path in (folder / "clips" / "_-2").iterdir():
+        path.replace(folder / "clips" / "_" / path.name)
+    for name in ("prepare.jsonl", "manifest.csv"):
+        text = (folder / name).read_text("utf-8")
+        (folder / name).write_text(text.replace("clips/_-2/", "clips/_/"), "utf-8")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_prepare_of_a_folder_in_which_classes_met_cuts_each_anew(tmp_path: Path, finished: bool) -> None:
+    for seed, label in enumerate(("🥊", "🤸")):
+        write_video(tmp_path / "tree" / label / "x.mp4", seed=seed)
+    write_video(tmp_path / "tree" / "🤸" / "y.mp4", seed=2)
+    layout = read_folders(tmp_path / "tree")
+    right = run(layout, tmp_path / "right").dataset
+    with_classes_that_met(tmp_path / "data", layout)
+    if not finished:
+        (tmp_path / "data" / "manifest.csv").unlink()
+    found = run(layout, tmp_path / "data").dataset
+    assert len({record.path for record in found.records}) == 3
+    for ours, theirs in zip(found.records, right.records, strict=True):
+        assert ours.label == theirs.label and ours.path.read_bytes() == theirs.path.read_bytes()
+    assert run(layout, tmp_path / "data").dataset == found

@@ -1,16 +1,23 @@
 """The public layouts: what each reads from a tree, what it leaves out, and what it refuses."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.data.layouts.folders import Grouping, read_folders
 from models.data.layouts.kinetics import read_kinetics
+from models.data.layouts.prepare import PrepareConfig, prepare
 from models.data.layouts.ucf101 import read_ucf101
 from models.data.layouts.ucf_sports import read_ucf_sports
+from models.data.layouts.whole_frame import WholeFrameCutter
 from models.data.manifest import Split
-from models.data.source_video import Layout, SourceVideo, uniquely_named
+from models.data.source_video import Layout, LeftOut, SourceVideo, uniquely_named
+from models.data.tracks.extract import find_videos
 from models.errors import DatasetError
+from tests.models.data.trees import write_video
 
 UCF_LISTS = {
     "classInd.txt": "1 Archery\n2 HandstandPushups\n",
@@ -188,7 +195,7 @@ def test_kinetics_bad_rows_of_all_files_are_told_at_once(tmp_path: Path) -> None
     with pytest.raises(DatasetError) as caught:
         read_kinetics(touch(tmp_path, "c.mp4"), [tmp_path / "a.csv", tmp_path / "b.csv"])
     for part in (
-        "a.csv:2: expected times",
+        "a.csv:2: column time_end: expected a number, got 'ten'",
         "a.csv:3: youtube_id",
         "a.csv:4: expected the split",
         "b.csv:2: id3_000000",
@@ -277,3 +284,78 @@ def test_uniquely_named_numbers_what_would_share_a_file(tmp_path: Path) -> None:
     names = [("a/b", "x.y"), ("a_b", "x_y"), ("a_b", "X_Y"), ("other", "x.y")]
     videos = uniquely_named(SourceVideo(tmp_path, label, "g", name) for label, name in names)
     assert [video.name for video in videos] == ["x_y", "x_y", "X_Y-2", "x_y"]  # each class has a folder
+
+
+def close_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may list ``folder`` or look at what is in it, as for anyone but root: there it raises PermissionError."""
+    stat, scandir = os.stat, os.scandir
+
+    def refused(path: object) -> PermissionError:
+        return PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def closed_stat(path: Any, *words: Any, **options: Any) -> os.stat_result:
+        if folder in Path(str(path)).parents:
+            raise refused(path)
+        return stat(path, *words, **options)
+
+    def closed_scandir(path: str) -> object:
+        if Path(path) == folder:
+            raise refused(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "stat", closed_stat)
+    monkeypatch.setattr(os, "scandir", closed_scandir)
+
+
+def test_folders_that_cannot_be_listed_are_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "run/a.mp4", "walk/b.mp4")
+    close_folder(tmp_path / "walk", monkeypatch)
+    layout = read_folders(tmp_path)
+    assert [video.name for video in layout.videos] == ["a"]
+    assert layout.left_out == (LeftOut("walk", "a folder that cannot be listed: Permission denied", bad=True),)
+
+
+def test_prepare_leaves_out_a_video_that_nobody_may_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "tree" / "run" / "a.mp4")
+    touch(tmp_path / "tree", "walk/b.mp4")
+    layout = read_folders(tmp_path / "tree")
+    close_folder(tmp_path / "tree" / "walk", monkeypatch)
+    cutter = WholeFrameCutter(size=32, short_side=36)
+    done = prepare(layout, tmp_path / "data", cutter, PrepareConfig(), lambda *_: None)
+    assert [(item.what, item.bad) for item in done.left_out] == [("walk/b.mp4", True)]
+    assert len(done.dataset.records) == 1
+
+
+def test_find_videos_of_what_may_not_be_looked_at_tells_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "open/a.mp4", "open/closed/b.mp4", "open/closed/c.mp4")
+    close_folder(tmp_path / "open" / "closed", monkeypatch)
+    found = find_videos([tmp_path / "open", tmp_path / "open" / "closed" / "b.mp4"])
+    assert [path.name for path in found.videos] == ["a.mp4"]
+    assert found.problems == (
+        f"{tmp_path / 'open' / 'closed'}: a folder that cannot be listed: Permission denied",
+        f"{tmp_path / 'open' / 'closed' / 'b.mp4'}: no permission to look at it",
+    )
+
+
+def test_kinetics_times_with_a_comma_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label;youtube_id;time_start;time_end;split\nx;id1;0,0;10,0;train\n")
+    (video,) = read_kinetics(touch(tmp_path, "id1_000000_000010.mp4"), [tmp_path / "a.csv"]).videos
+    assert (video.label, video.split) == ("x", Split.TRAIN)
+
+
+def test_folders_split_words_are_those_of_tables(tmp_path: Path) -> None:
+    layout = read_folders(touch(tmp_path, "Training/run/a.mp4", "dev/run/b.mp4", "testing/run/c.mp4"))
+    assert [video.split for video in layout.videos] == [Split.TRAIN, Split.VAL, Split.TEST]
+
+
+def test_folders_whose_name_nobody_sees_hold_no_class(tmp_path: Path) -> None:
+    layout = read_folders(touch(tmp_path, "run/a.mp4", "\u200b/b.mp4"))
+    assert layout.labels == ("run",)
+    assert "nothing that the eye sees" in left_out(layout)["\u200b/b.mp4"]
+
+
+def test_folders_groups_csv_row_without_a_clip_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4")
+    (tmp_path / "groups.csv").write_text("group,clip\ng,run/a.mp4\ng\n")
+    with pytest.raises(DatasetError, match=r"groups\.csv:3: column clip: expected the name of a video"):
+        read_folders(tmp_path, Grouping(csv_file=tmp_path / "groups.csv"))

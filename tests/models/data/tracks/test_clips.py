@@ -201,3 +201,65 @@ def test_make_clips_leaves_out_what_cannot_be_read_and_tells(tmp_path: Path) -> 
     failed: list[str] = []
     data = make_clips([replace(numbered(10), read=damaged), numbered(11, group="h")], tmp_path, CONFIG, quiet, failed)
     assert ([record.group for record in data.records], failed) == (["h"], ["000005.jpg is missing"])
+
+
+def unreadable() -> Clip:
+    raise DatasetError("000005.jpg is missing")
+
+
+def test_make_clips_again_keeps_what_cannot_be_read_now(tmp_path: Path) -> None:
+    before = make_clips([numbered(10), numbered(11, "Standing", "h", Split.VAL)], tmp_path, CONFIG, quiet, [])
+    write_dataset(replace(before, records=tuple(replace(row, split=Split.VAL) for row in before.records)))
+    chosen = [numbered(10, split=Split.NONE)]
+    again = make_clips(chosen, tmp_path, CONFIG, quiet, ["h/manifest.csv cannot be read"], unread={"h"})
+    assert [(row.group, row.split) for row in again.records] == [("g", Split.VAL), ("h", Split.VAL)]
+    assert read_dataset(tmp_path).records == again.records
+    assert len(numbers(again.records[1].path)) == 64
+
+
+def test_make_clips_again_keeps_the_clip_of_an_example_by_its_name(tmp_path: Path) -> None:
+    make_clips([numbered(70), numbered(11, group="h")], tmp_path, CONFIG, quiet, [])
+    again = make_clips([numbered(11, group="h")], tmp_path, CONFIG, quiet, [], unread={"g_00001_000001-000070"})
+    assert [row.group for row in again.records] == ["h", "g", "g"]
+
+
+def test_make_clips_part_that_cannot_be_made_anew_keeps_its_older_clip(tmp_path: Path) -> None:
+    before = make_clips([numbered(10), numbered(11, group="h")], tmp_path, CONFIG, quiet, []).records
+    later = before[0].path.stat().st_mtime + 9
+    damaged = replace(numbered(10, split=Split.VAL), changed_at=later, read=unreadable)
+    failed: list[str] = []
+    again = make_clips([damaged, numbered(11, group="h")], tmp_path, CONFIG, quiet, failed).records
+    assert {(row.path, row.split) for row in again} == {(before[0].path, Split.VAL), (before[1].path, Split.TRAIN)}
+    assert len(numbers(before[0].path)) == 64 and failed == ["000005.jpg is missing"]
+
+
+def test_make_clips_where_nothing_can_be_made_raises_and_changes_nothing(tmp_path: Path) -> None:
+    before = make_clips([numbered(10)], tmp_path, CONFIG, quiet, []).records
+    later = before[0].path.stat().st_mtime + 9
+    with pytest.raises(DatasetError, match=r"000005\.jpg is missing"):
+        make_clips([replace(numbered(10), changed_at=later, read=unreadable)], tmp_path, CONFIG, quiet, [])
+    with pytest.raises(DatasetError, match=r"a\.mp4 cannot be read"):
+        make_clips([], tmp_path, CONFIG, quiet, ["a.mp4 cannot be read"])
+    assert read_dataset(tmp_path).records == before and len(numbers(before[0].path)) == 64
+
+
+def test_make_clips_in_another_form_is_refused_where_some_cannot_be_read(tmp_path: Path) -> None:
+    make_clips([numbered(10), numbered(11, group="h")], tmp_path, CONFIG, quiet, [])
+    other = replace(CONFIG, input=ModelInput(height=32, width=32, rate_hz=10), overwrite=True)
+    with pytest.raises(DatasetError, match="1 clips cannot be made anew: h cannot be read"):
+        make_clips([numbered(10)], tmp_path, other, quiet, [], unread={"h"})
+
+
+def test_make_clips_label_that_nobody_sees_is_none(tmp_path: Path) -> None:
+    data = make_clips([numbered(10), numbered(11, "\u200d", "h")], tmp_path, CONFIG, quiet, [])
+    assert [row.label for row in data.records] == ["Walking"]
+
+
+def test_make_clips_of_a_folder_in_which_classes_met_makes_one_for_each(tmp_path: Path) -> None:
+    before = make_clips([numbered(10, "A"), numbered(11, "B", "h")], tmp_path, CONFIG, quiet, [])
+    met = tmp_path / "clips" / "A" / before.records[1].path.name
+    before.records[1].path.rename(met)
+    (tmp_path / "clips" / "folders.json").unlink()
+    write_dataset(replace(before, records=(before.records[0], replace(before.records[1], path=met))))
+    again = make_clips([numbered(10, "A"), numbered(11, "B", "h")], tmp_path, CONFIG, quiet, [])
+    assert [row.path.parent.name for row in again.records] == ["A-2", "B"]

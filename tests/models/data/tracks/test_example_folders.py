@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -178,3 +179,30 @@ def test_group_sort_gives_each_class_a_folder_of_its_own_whatever_its_name(tmp_p
         assert {item.example.label for item in found.examples} == {"Kick (left)", "🥊", "Kick left"}
         assert found.conflicts == ()
     assert [item.example.label for item in from_folders(root, rows, ["kick LEFT", "🥊"]).examples] == ["Kick (left)"]
+
+
+def test_group_again_keeps_examples_of_a_video_that_cannot_be_read(tmp_path: Path) -> None:
+    work, videos = make_work(tmp_path, {"a": {1: range(1, 31)}, "b": {1: range(1, 31)}})
+    root = work / "examples"
+    group(root, videos)
+    config = GroupConfig()
+    facts = GroupFacts(input=ModelInput(height=32, width=32), grouping=str(config), format=ClipFormat.JPEG)
+    pairs = [(videos[0], example) for example in plan_examples(videos[0], None, config).examples]
+    done = write_examples(root, pairs, facts, False, quiet, [], unread={"b"})
+    assert (done.removed, [row.video for row in done.rows]) == (0, ["a", "b"])
+    assert visible(root) == [row.name for row in read_rows(root)] == [row.name for row in done.rows]
+    assert write_examples(root, pairs, facts, False, quiet, []).removed == 1
+
+
+def test_group_again_keeps_the_older_example_where_it_cannot_be_cut_anew(made: Made) -> None:
+    root, (video,) = made
+    (video.folder / "00002" / "000005.jpg").unlink()
+    later = (root / NAMES[2]).stat().st_mtime + 9
+    os.utime(video.folder / "manifest.csv", (later, later))
+    config = GroupConfig()
+    pairs = [(video, example) for example in plan_examples(video, None, config).examples]
+    facts = GroupFacts(input=ModelInput(height=32, width=32), grouping=str(config), format=ClipFormat.JPEG)
+    failed: list[str] = []
+    done = write_examples(root, pairs, facts, False, quiet, failed)
+    assert (len(failed), done.removed, visible(root)) == (1, 0, NAMES)
+    assert count_samples(root / NAMES[2]) == 30 and sorted(row.name for row in read_rows(root)) == NAMES

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from models.data.clip_file import ClipFormat, read_clip
+from models.data.imports.cvat import CvatTracks, read_cvat
+from models.data.tracks import people
 from models.data.tracks.extract import ExtractConfig, extract, find_videos, name_videos
 from models.data.tracks.group import GroupConfig, plan_examples
 from models.data.tracks.people import PeopleSource, Person, given_people, pipeline_people
@@ -264,3 +266,30 @@ def _copy_start(video: Path, target: Path, seconds: float) -> None:
                 continue
             packet.stream = out
             copy.mux(packet)
+
+
+@pytest.mark.parametrize("damaged", ["video.json", "manifest.csv"])
+def test_extract_again_goes_on_over_a_damaged_video_and_makes_it_anew(tmp_path: Path, damaged: str) -> None:
+    videos = [write_video(tmp_path / f"{name}.mp4", 8) for name in "ab"]
+    for name in "ab":
+        write_mot(tmp_path / "mot" / f"{name}.txt", {1: range(1, 9)})
+    extract_given(tmp_path / "work", videos, tmp_path / "mot")
+    (tmp_path / "work" / "tracks" / "a" / damaged).write_text("{")
+    first, second = extract_given(tmp_path / "work", videos, tmp_path / "mot")
+    assert (first.crops, first.note, second.note) == (8, "", "already there")
+    assert first.video == "a" if damaged == "manifest.csv" else first.video != "a"
+    assert len(read_video(tmp_path / "work" / "tracks" / first.video).tracks[0].frames) == 8
+
+
+def test_given_cvat_files_are_parsed_once_up_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = '<box frame="0" outside="0" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    (tmp_path / "v.xml").write_text(f'<annotations><track id="0" label="person">{box}</track></annotations>')
+    parsed: list[Path] = []
+
+    def counted(path: Path) -> CvatTracks:
+        parsed.append(path)
+        return read_cvat(path)
+
+    monkeypatch.setattr(people, "read_cvat", counted)
+    given_people(tmp_path / "v.xml", [tmp_path / "v.mp4"], 0)
+    assert parsed == [tmp_path / "v.xml"]

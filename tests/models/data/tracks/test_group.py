@@ -95,14 +95,14 @@ def test_plan_counts_pieces_that_are_too_short() -> None:
 
 def test_runs_leave_out_the_guesses_behind_the_last_sight() -> None:
     coasting = [0, 0, 0.04, 0, 0.04, 0.08]
-    (run,) = runs(track(even(6), coasting), LabelRow("v", 1), 1.0)
+    (run,) = runs(track(even(6), coasting), LabelRow("v", 1), 1.0, 25.0)
     assert run.tolist() == [0, 1, 2, 3]
 
 
 def test_runs_split_where_a_person_coasts_for_too_long() -> None:
     times_s = even(80)
     coasting = [0.0] * 10 + [(index + 1) * 0.04 for index in range(60)] + [0.0] * 10
-    first, second = runs(track(times_s, coasting), LabelRow("v", 1), 1.0)
+    first, second = runs(track(times_s, coasting), LabelRow("v", 1), 1.0, 25.0)
     assert (first[-1], second[0]) == (9, 70)
 
 
@@ -123,5 +123,10 @@ def test_config_that_makes_no_sense_is_refused() -> None:
 
 def test_runs_of_a_video_with_rare_pictures_are_not_split_between_any_two() -> None:
     times_s = [*even(6, fps=0.5), 30.0, 32.0]
-    first, second = runs(track(times_s), LabelRow("v", 1), 1.0)
+    first, second = runs(track(times_s), LabelRow("v", 1), 1.0, 0.5)
     assert (first.tolist(), second.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7])
+
+
+def test_runs_of_boxes_drawn_every_two_seconds_of_a_usual_video_are_split_between_any_two() -> None:
+    found = runs(track(even(6, fps=0.5)), LabelRow("v", 1), 1.0, 25.0)
+    assert [run.tolist() for run in found] == [[0], [1], [2], [3], [4], [5]]

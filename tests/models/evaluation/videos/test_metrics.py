@@ -1,5 +1,7 @@
 """Whole videos against their annotation, worked out by hand: frames, pieces, events, and the video as a whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -151,3 +153,12 @@ def test_judge_videos_names_all_that_is_wrong():
 
 def test_judge_frames_reads_the_frame_numbers_of_the_run():
     assert np.bincount(judge_frames(CASE, shown_scores(RUN)).truth).tolist() == [15, 20, 20]
+
+
+def test_judge_videos_scores_labels_in_any_spelling_of_the_model():
+    spelt = {"Standing": "standing", "Unclear": "unclear ", "Fighting": "FIGHTING", "Walking": "Walking"}
+    segments = tuple(replace(each, label=spelt[each.label]) for each in TRUTH.segments)
+    config = VideoJudgeConfig(positive=("Fighting", "fight"))
+    as_written = judge_videos([RUN], {"v1": replace(TRUTH, label="Fight")}, config)
+    found = judge_videos([RUN], {"v1": replace(TRUTH, label="FIGHT ", segments=segments)}, config)
+    assert found == as_written and found.decisions[0].positive == 1

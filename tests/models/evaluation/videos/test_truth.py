@@ -76,3 +76,12 @@ def test_read_video_truths_of_the_surveillance_videos():
     labels = [segment.label for item in found.values() if item.split is Split.VAL for segment in item.segments]
     assert [labels.count(name) for name in ("Fighting", "Standing", "Walking", "Other")] == [30, 33, 9, 8]
     assert sum(item.label == "Fight" and item.split is Split.VAL for item in found.values()) == 34
+
+
+def test_read_video_truths_names_a_row_that_says_no_video(tmp_path: Path):
+    folder = write(tmp_path, ",7,1,3,Walking,4,train\n", "a,NoFight,4,train\n")
+    (folder / "clips.csv").write_text("label,source_group,split,clip\nFight\n")
+    with pytest.raises(EvaluationError) as caught:
+        read_video_truths([folder])
+    for file in ("actions", "clips"):
+        assert f"{file}.csv:2: column clip: expected the name of a video" in str(caught.value)

@@ -10,6 +10,7 @@ import pytest
 from models.data.manifest import read_dataset
 from models.data.tracks.extract import find_videos
 from models.data.tracks.labels_csv import read_labels
+from models.errors import DatasetError
 from tests.models.data.working_folder import write_mot
 from tests.service.commands.command_line import typed
 from tests.support.media import write_video
@@ -161,3 +162,54 @@ def test_duplicates_goes_on_over_a_damaged_clip(
     printed = capsys.readouterr()
     assert "near-duplicates in different groups: 1 pairs" in printed.out
     assert "actoscope: cannot be read: 1" in printed.err and "a.mp4" in printed.err
+
+
+def test_clips_and_group_leave_alone_what_cannot_be_read_for_a_while(
+    tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "actions.csv").write_text("clip,track,label,split\na,1,Walking,train\nb,1,Standing,val\n")
+    assert run("label", work, "--import", tmp_path / "actions.csv") == 0
+    assert (run("group", work), run("clips", work, "--from", "tracks")) == (0, 0)
+    before = read_dataset(work / "dataset").records
+    manifest = work / "tracks" / "a" / "manifest.csv"
+    text = manifest.read_text()
+    manifest.write_bytes(b"\xff\xfe\xfd")
+    assert (run("group", work), run("clips", work, "--from", "tracks")) == (1, 1)
+    assert {row.path for row in read_dataset(work / "dataset").records} == {row.path for row in before}
+    assert all(row.path.exists() for row in before)
+    assert len(list((work / "examples").glob("a_*"))) == 1
+    manifest.write_text(text)
+    assert run("clips", work, "--from", "tracks") == 0
+    assert read_dataset(work / "dataset").records == before
+
+
+def test_clips_tells_what_failed_where_a_later_step_ends_it(
+    tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (work / "tracks" / "a" / "manifest.csv").write_bytes(b"\xff\xfe\xfd")
+    with pytest.raises(DatasetError, match="no labels"):
+        run("clips", work, "--from", "tracks")
+    assert "manifest.csv cannot be read" in capsys.readouterr().err
+
+
+def test_clips_of_examples_that_cannot_be_read_says_so(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("group", work) == 0
+    (work / "examples" / "Walking").mkdir()
+    for path in list((work / "examples").glob("?_*")):
+        for picture in path.iterdir():
+            picture.unlink()
+        path.rename(work / "examples" / "Walking" / path.name)
+    capsys.readouterr()
+    with pytest.raises(DatasetError, match="holds no picture"):
+        run("clips", work)
+    assert "holds no picture" not in capsys.readouterr().err  # the error itself tells
+
+
+def test_label_tells_the_files_that_failed_where_a_later_step_ends_it(
+    tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.csv").write_text("clip,track,label\na,1,Walking\n")
+    (tmp_path / "bad.csv").write_text("clip,track,label\na,one,Walking\n")
+    with pytest.raises(DatasetError, match="pieces longer than 0 s"):
+        run("label", work, "--import", tmp_path / "good.csv", tmp_path / "bad.csv", "--every", -1)
+    assert "bad.csv:2" in capsys.readouterr().err
