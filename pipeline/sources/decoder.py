@@ -27,8 +27,8 @@ _LOST_PACKETS = 25  # so many at a file's end that none could be decoded: it is 
 class OpenVideo:
     """One open source. ``pictures`` and ``close`` belong to the thread that opened it; the rest may be read anywhere.
 
-    ``live``: the end of the data is a failure. ``pushed``: it is sent as it happens, not fetched in pieces. ``packet_s``: monotonic time of the newest packet. ``corrupt`` counts
-    packets and pictures that were thrown away.
+    ``live``: the end of the data is a failure. ``pushed``: it is sent as it happens, not fetched in pieces.
+    ``packet_s``: monotonic time of the newest packet. ``corrupt`` counts packets and pictures that were thrown away.
     """
 
     quiet_s = 0.0  # how long it may be silent by its nature

@@ -44,7 +44,7 @@ class JpegCamera:
     def __init__(
         self, url: SourceUrl, options: SourceOptions, answer: HttpAnswer, unwanted: Callable[[], bool]
     ) -> None:
-        """``answer``: the first one, which sends JPEG; closed with this. ``unwanted``: whether to stop waiting and reading."""
+        """``answer``: the first one, which sends JPEG; closed with this. ``unwanted``: whether to stop."""
         self._url = url
         self._options = options
         self._answer = answer

@@ -16,7 +16,6 @@ from pipeline.sources.options import SourceOptions
 from pipeline.sources.picture import Picture
 from pipeline.sources.url import FILE_SUFFIXES, HLS_SUFFIXES, SourceUrl
 
-
 _VIDEO_SUFFIXES = frozenset({*HLS_SUFFIXES, *FILE_SUFFIXES, ".ts", ".m2ts", ".mts", ".flv"})
 
 

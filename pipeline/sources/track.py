@@ -95,9 +95,10 @@ class VideoTrack:
         return self._succeed() if self._are_others(silence_s) else []
 
     def _note(self, packet: Any) -> None:
-        self._waiting.clear()
         self._taken += 1
         now_s = _stamp_s(packet)
+        # A packet of a transport stream comes when the next one of its track begins: later ones of others came before.
+        self._waiting = [other for other in self._waiting if now_s is not None and (_stamp_s(other) or 0.0) > now_s]
         if now_s is not None and self._last_s is not None:
             self._step_s = abs(now_s - self._last_s)
         self._last_s = now_s

@@ -206,7 +206,7 @@ def test_wrong_clock_is_found_by_a_reader_that_works_most_of_the_time(speed: flo
 
 
 def _fetched(clock: MediaClock) -> MediaClock:
-    """Three segments of 6 s at three times the speed of real time, as a client begins with, then each when it is due."""
+    """Three segments of 6 s, as a client begins with, then each when it is due; all at three times their speed."""
     for index in range(600):
         segment, of_segment = divmod(index, 60)
         fetched_s = 2.0 * segment if segment < 3 else 6.0 * (segment - 2)
