@@ -143,7 +143,7 @@ class VideoTrack:
 
 
 def _stamp_s(packet: Any) -> float | None:
-    ticks = packet.pts if packet.dts is None else packet.dts
+    ticks = packet.dts if packet.pts is None else packet.pts  # of the picture: decoding may begin before it is due
     return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
 
 
