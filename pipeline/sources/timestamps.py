@@ -42,6 +42,11 @@ class ClockChoice:
     clock: Clock = Clock.SOURCE
     reason: str = ""
 
+    @property
+    def doubted(self) -> bool:
+        """Whether there are time stamps that are not believed. Sources without any, as MJPEG has none, are well."""
+        return self.clock is Clock.ARRIVAL and self != NO_STAMPS
+
 
 BELIEVED = ClockChoice()
 NO_STAMPS = ClockChoice(Clock.ARRIVAL, "it sends no time stamps")

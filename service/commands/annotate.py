@@ -93,9 +93,7 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
     stages = replace(stages, adaptive=source.is_live or source.options.pace == "realtime")
-    options = SourceOptions(
-        arguments.transport, max_pixels=settings.max_pixels, snapshot_s=arguments.snapshot_seconds
-    )
+    options = SourceOptions(arguments.transport, max_pixels=settings.max_pixels, snapshot_s=arguments.snapshot_seconds)
     job = AnnotateJob(source, output, arguments.events, engine, stages, seconds=arguments.seconds, options=options)
     if not light:
         return job
