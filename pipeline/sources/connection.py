@@ -13,7 +13,7 @@ from pipeline.sources import words
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.picture import Picture
 from pipeline.sources.reader import Reader, open_reader
-from pipeline.sources.timestamps import BELIEVED, ClockPoint, MediaClock
+from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, MediaClock
 from pipeline.sources.url import SourceUrl
 
 logger = logging.getLogger(__name__)
@@ -41,13 +41,20 @@ class Connection:
     """
 
     def __init__(
-        self, url: SourceUrl, options: SourceOptions, after: ClockPoint | None = None, first_index: int = 0
+        self,
+        url: SourceUrl,
+        options: SourceOptions,
+        after: ClockPoint | None = None,
+        known: ClockChoice = BELIEVED,
+        first_index: int = 0,
     ) -> None:
+        """``after``, ``known``: where media time stands and what it followed in the connection before."""
         self.slot: FrameSlot[Stamped] = FrameSlot()
         self.video: Reader | None = None  # set once open
         self.decoded = 0
         self.point = after  # where media time stands
-        self.clock = BELIEVED  # what media time follows
+        self.clock = known  # what media time follows
+        self.stale_after_s = options.stale_after_s  # without a picture; may be changed while it runs
         self._url = url
         self._options = options
         self._first_index = first_index
@@ -79,10 +86,11 @@ class Connection:
         options, video = self._options, self.video
         patience = 1.0 if self.live else _FILE_PATIENCE
         if video is None or self._opened_s is None:
-            # PyAV applies the limit twice: to the connection and to finding the streams.
-            limit_s = patience * (2 * options.open_timeout_s + 1.0)
+            # PyAV applies the limit twice: to the connection and to finding the streams. HTTP may be opened twice.
+            times = 4 if self._url.scheme in ("http", "https") else 2
+            limit_s = patience * (times * options.open_timeout_s + 1.0)
             return words.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
-        stale_s = patience * options.stale_after_s + video.quiet_s
+        stale_s = patience * self.stale_after_s + video.quiet_s
         if now_s - max(video.packet_s, self._picture_s or self._opened_s) > stale_s:
             return words.timed_out(self._url, stale_s)
         waiting_since_s, limit_s = self._opened_s, patience * options.first_frame_s + video.quiet_s
@@ -115,10 +123,10 @@ class Connection:
         return None if self.decoded else words.no_pictures(self._url)
 
     def _decode(self, video: Reader) -> None:
-        clock = MediaClock(video.live, video.period_s, self.point)
+        clock = MediaClock(video.live, video.period_s, self.point, known=self.clock, judged=video.pushed)
         for picture in video.pictures():
             arrival_s = time.monotonic()
-            time_s, epoch = clock.stamp(picture.pts_s, picture.size_hw, arrival_s)
+            time_s, epoch = clock.stamp(picture.pts_s, picture.size_hw, arrival_s, picture.waited_s)
             item = Stamped(picture, self._first_index + self.decoded, time_s, epoch, arrival_s, time.time())
             if self.slot.closed:
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -27,15 +27,16 @@ _LOST_PACKETS = 25  # so many at a file's end that none could be decoded: it is 
 class OpenVideo:
     """One open source. ``pictures`` and ``close`` belong to the thread that opened it; the rest may be read anywhere.
 
-    ``live``: the end of the data is a failure. ``packet_s``: monotonic time of the newest packet. ``corrupt`` counts
-    packets and pictures that were thrown away.
+    ``live``: the end of the data is a failure. ``pushed``: it is sent as it happens, not fetched in pieces.
+    ``packet_s``: monotonic time of the newest packet. ``corrupt`` counts packets and pictures that were thrown away.
     """
 
     quiet_s = 0.0  # how long it may be silent by its nature
 
-    def __init__(self, url: SourceUrl, options: SourceOptions) -> None:
-        """Raises SourceError."""
+    def __init__(self, url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> None:
+        """``unwanted``: whether nobody wants any more of it. Raises SourceError."""
         self._url = url
+        self._unwanted = unwanted
         self._max_pixels = options.max_pixels
         self._container = open_container(url, options)
         try:
@@ -48,6 +49,7 @@ class OpenVideo:
             raise
         self.packet_s = time.monotonic()
         self.corrupt = 0
+        self._waited_s = 0.0  # for data, since the last picture
         self._failures_since_picture = 0
 
     def _check_size(self, width: int, height: int) -> None:
@@ -55,12 +57,13 @@ class OpenVideo:
             raise words.too_large(self._url, (width, height), self._max_pixels)
 
     def _describe(self, stream: Any) -> None:
-        """Set ``live``, ``duration_s``, ``frame_count`` and ``period_s``."""
+        """Set ``live``, ``pushed``, ``duration_s``, ``frame_count`` and ``period_s``."""
         container = self._container
         rate = stream.average_rate or stream.guessed_rate
         self.period_s = frame_period_s(float(rate) if rate else None)
         network_file = self._url.scheme in ("http", "https") and bool(container.duration)
         self.live = self._url.scheme != "file" and not network_file
+        self.pushed = self.live and "hls" not in container.format.name
         self._length = None if self.live else Length(container, stream, self.period_s)
         self.duration_s = self._length.duration_s if self._length else None
         self.frame_count = self._length.frame_count if self._length else None
@@ -87,12 +90,13 @@ class OpenVideo:
 
     def _picture(self, frame: Any) -> Picture:
         square_wh = square_size((frame.width, frame.height), self._track.pixel_aspect, self._max_pixels)
-        return Picture(frame, _pts_s(frame), square_wh, turn_of(frame))
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return Picture(frame, _pts_s(frame), square_wh, turn_of(frame), waited_s)
 
     def _packets(self) -> Iterator[Any]:
         """The video's packets; those of other tracks only say how far the file has been read."""
         demuxer = self._container.demux()
-        while (packet := self._next_packet(demuxer)) is not None:
+        while not self._unwanted() and (packet := self._next_packet(demuxer)) is not None:
             if self._length is not None:
                 self._length.note(packet)
             for ours in self._track.take(packet):
@@ -102,10 +106,13 @@ class OpenVideo:
 
     def _next_packet(self, demuxer: Iterator[Any]) -> Any | None:
         """→ None at the end of the data. Raises SourceError without FFmpeg's own error as context."""
+        began_s = time.monotonic()
         try:
             return next(demuxer, None)
         except av.error.FFmpegError as error:
             problem = words.explain_read(error, self._url)
+        finally:
+            self._waited_s += time.monotonic() - began_s
         raise problem
 
     def _decode(self, packet: Any) -> list[Any]:

@@ -4,6 +4,9 @@ A picture's transit is its arrival minus its time stamp. Networks can only add t
 second shows the clocks: a stall and the burst after it, or the pictures that a server sends at once in the beginning,
 do not move it for long. A step, of the network's latency or of the stamps, moves it once. Only a clock of another speed
 moves it second after second.
+
+Or a reader that is slower than the camera: what waits in the socket grows older and older. So only pictures that were
+waited for say anything, in seconds of which a good part was spent waiting.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ CRYSTAL = (
 )
 STEADY_S = 1.0  # clocks that stayed this close for the whole memory go at one speed
 MEMORY = 60  # seconds
+WAITED_S = 0.002  # what takes less is no waiting, but the reading of what is there
+IDLE = 0.2  # of a second: a reader that waits for less may lag behind, and turns of the interpreter look like waiting
 _HORIZONS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, MEMORY)  # newest seconds that are judged, each by itself
 
 
@@ -28,19 +33,31 @@ class Drift:
     def __init__(self) -> None:
         self._lows: deque[tuple[float, float]] = deque(maxlen=MEMORY + 1)  # (arrival_s, transit_s), one a second
         self._low: tuple[float, float] | None = None  # of the present second
-        self._second_began_s = 0.0
+        self._second_began_s: float | None = None
+        self._waited_s = 0.0  # in the present second
 
-    def observe(self, pts_s: float, arrival_s: float) -> bool:
-        """Takes a picture's time stamp and its arrival (monotonic) → whether a second is complete: time to judge."""
+    def observe(self, pts_s: float, arrival_s: float, waited_s: float) -> bool:
+        """Takes a picture's time stamp, its arrival (monotonic) and how long the reader waited for it.
+
+        → whether a second that tells something is complete: time to judge.
+        """
+        told = self._end_second(arrival_s, waited_s)
         transit_s = arrival_s - pts_s
-        complete = self._low is not None and arrival_s - self._second_began_s >= 1.0
-        if complete and self._low is not None:
-            self._lows.append(self._low)
-        if complete or self._low is None:
-            self._second_began_s, self._low = arrival_s, (arrival_s, transit_s)
-        elif transit_s < self._low[1]:
+        if waited_s >= WAITED_S and (self._low is None or transit_s < self._low[1]):
             self._low = (arrival_s, transit_s)
-        return complete
+        return told
+
+    def _end_second(self, arrival_s: float, waited_s: float) -> bool:
+        """Begins the next one where the present one is over. → whether it was, and told something."""
+        self._waited_s += waited_s
+        began_s, low = self._second_began_s, self._low
+        if began_s is not None and arrival_s - began_s < 1.0:
+            return False
+        told = began_s is not None and low is not None and self._waited_s >= IDLE * (arrival_s - began_s)
+        if told and low is not None:
+            self._lows.append(low)
+        self._second_began_s, self._low, self._waited_s = arrival_s, None, 0.0
+        return told
 
     def speed(self) -> float | None:
         """→ seconds of time stamps in a second of real time where that is wrong for sure, else None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av.error
@@ -35,7 +35,7 @@ _KINDS = (
 
 
 class HttpAnswer:
-    """Open from its making on. ``head``: the first bytes, read to see what it is; ``chunks`` gives them again."""
+    """Open from its making on. ``head``: the first bytes of what was read; ``chunks`` gives them again."""
 
     def __init__(self, url: SourceUrl, options: SourceOptions) -> None:
         """Raises SourceError."""
@@ -44,9 +44,9 @@ class HttpAnswer:
         self._packets: Iterator[Any] = self._container.demux()
         self.head = b""
 
-    def sends_jpeg(self) -> bool:
-        """Reads on until that can be told. Raises SourceError where nothing comes."""
-        while (verdict := _is_jpeg(self.head)) is None and len(self.head) < _LOOKED_AT:
+    def sends_jpeg(self, unwanted: Callable[[], bool]) -> bool:
+        """Reads on until that can be told, or until it is ``unwanted``. Raises SourceError where nothing comes."""
+        while not unwanted() and (verdict := _is_jpeg(self.head)) is None and len(self.head) < _LOOKED_AT:
             chunk = self._next()
             if not chunk:
                 return False
@@ -57,6 +57,8 @@ class HttpAnswer:
         """All bytes to the end of the answer, however it ends. Raises SourceError when they stop coming."""
         yield self.head
         while chunk := self._next():
+            if len(self.head) < _LOOKED_AT:
+                self.head += chunk
             yield chunk
 
     def _next(self) -> bytes:

@@ -37,13 +37,14 @@ class JpegCamera:
     """
 
     live = True
+    pushed = True
     duration_s: float | None = None
     frame_count: int | None = None
 
     def __init__(
         self, url: SourceUrl, options: SourceOptions, answer: HttpAnswer, unwanted: Callable[[], bool]
     ) -> None:
-        """``answer``: the first one, which sends JPEG; closed with this. ``unwanted``: whether to stop waiting."""
+        """``answer``: the first one, which sends JPEG; closed with this. ``unwanted``: whether to stop."""
         self._url = url
         self._options = options
         self._answer = answer
@@ -81,6 +82,8 @@ class JpegCamera:
         """→ how many pictures began in it, whether or not they could be decoded."""
         count, scanner = 0, JpegScanner()
         for chunk in itertools.chain(answer.chunks(), (None,)):
+            if self._unwanted():
+                break
             for jpeg in scanner.finish() if chunk is None else scanner.feed(chunk):
                 self.packet_s = time.monotonic()
                 count += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+SNAPSHOT_S = (0.05, 3600.0)  # what may lie between two requests for a picture
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -62,5 +64,5 @@ class SourceOptions:
         times = (self.open_timeout_s, self.read_timeout_s, self.stale_after_s, self.first_frame_s, self.failed_retry_s)
         if min(times) <= 0 or self.max_pixels <= 0:
             raise ValueError("expected time limits and max_pixels above 0")
-        if not 0.05 <= self.snapshot_s <= 3600:
-            raise ValueError(f"expected snapshot_s between 0.05 and 3600, got {self.snapshot_s}")
+        if not SNAPSHOT_S[0] <= self.snapshot_s <= SNAPSHOT_S[1]:
+            raise ValueError(f"expected snapshot_s between {SNAPSHOT_S[0]} and {SNAPSHOT_S[1]}, got {self.snapshot_s}")

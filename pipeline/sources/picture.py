@@ -74,13 +74,15 @@ UPRIGHT = Turn()
 class Picture:
     """One decoded picture, not yet converted. ``pts_s``: presentation time in seconds, None where the source has none.
 
-    ``square_wh``: its size with square pixels, before it is turned.
+    ``square_wh``: its size with square pixels, before it is turned. ``waited_s``: how long there was nothing to read
+    before it came.
     """
 
     frame: Any  # av.VideoFrame
     pts_s: float | None
     square_wh: tuple[int, int]
     turn: Turn = UPRIGHT
+    waited_s: float = 0.0
 
     @property
     def size_hw(self) -> tuple[int, int]:

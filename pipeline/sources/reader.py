@@ -8,12 +8,15 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from pipeline.errors import SourceError
+from pipeline.sources import words
 from pipeline.sources.decoder import OpenVideo
 from pipeline.sources.http_answer import HttpAnswer, why_no_video
 from pipeline.sources.jpeg_camera import JpegCamera
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.picture import Picture
-from pipeline.sources.url import HLS_SUFFIXES, SourceUrl
+from pipeline.sources.url import FILE_SUFFIXES, HLS_SUFFIXES, SourceUrl
+
+_VIDEO_SUFFIXES = frozenset({*HLS_SUFFIXES, *FILE_SUFFIXES, ".ts", ".m2ts", ".mts", ".flv"})
 
 
 class Reader(Protocol):
@@ -22,6 +25,10 @@ class Reader(Protocol):
     @property
     def live(self) -> bool:
         """Whether the end of the data is a failure."""
+
+    @property
+    def pushed(self) -> bool:
+        """Whether it comes as it happens. What is fetched in pieces comes in bursts, late by whole pieces."""
 
     @property
     def period_s(self) -> float:
@@ -52,35 +59,37 @@ class Reader(Protocol):
 
 
 def open_reader(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> Reader:
-    """``unwanted`` is asked while nothing happens, and ends the waiting. Raises SourceError."""
-    video = None if _may_be_jpeg(url) else _try_video(url, options)
+    """``unwanted`` is asked again and again, and ends the waiting and the reading. Raises SourceError."""
+    video = None if _may_be_jpeg(url) else _try_video(url, options, unwanted)
     if isinstance(video, SourceError) and not _tells_little(video, url):
         raise video
     if isinstance(video, OpenVideo):
         return video
     answer = HttpAnswer(url, options)
     try:
-        if answer.sends_jpeg():
+        if answer.sends_jpeg(unwanted):
             return JpegCamera(url, options, answer, unwanted)
     except BaseException:
         answer.close()
         raise
     answer.close()
-    video = video or _try_video(url, options)
+    if unwanted():
+        raise words.ended(url)
+    video = video or _try_video(url, options, unwanted)
     if isinstance(video, SourceError):
         raise why_no_video(url, answer.head, video)
     return video
 
 
 def _may_be_jpeg(url: SourceUrl) -> bool:
-    """Only then is a look at the first bytes worth a request of its own."""
-    network = url.scheme in ("http", "https") and url.is_live
-    return network and PurePosixPath(urlsplit(url.reveal()).path).suffix.lower() not in HLS_SUFFIXES
+    """Only then is a look at the first bytes worth a request of its own: many cameras serve one client at a time."""
+    suffix = PurePosixPath(urlsplit(url.reveal()).path).suffix.lower()
+    return url.scheme in ("http", "https") and suffix not in _VIDEO_SUFFIXES
 
 
-def _try_video(url: SourceUrl, options: SourceOptions) -> OpenVideo | SourceError:
+def _try_video(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> OpenVideo | SourceError:
     try:
-        return OpenVideo(url, options)
+        return OpenVideo(url, options, unwanted)
     except SourceError as error:
         return error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -41,8 +42,14 @@ class ClockChoice:
     clock: Clock = Clock.SOURCE
     reason: str = ""
 
+    @property
+    def doubted(self) -> bool:
+        """Whether there are time stamps that are not believed. Sources without any, as MJPEG has none, are well."""
+        return self.clock is Clock.ARRIVAL and self != NO_STAMPS
+
 
 BELIEVED = ClockChoice()
+NO_STAMPS = ClockChoice(Clock.ARRIVAL, "it sends no time stamps")
 
 
 class MediaClock:
@@ -54,9 +61,20 @@ class MediaClock:
     A live source whose time stamps pass at another speed than real time, or jump again and again, is followed by the
     arrival of its pictures instead, until its stamps have kept step for a minute (``drift``). ``choice`` tells. What
     media time fell behind until then is made up for in one step, so that it stays as long as the time that passed.
+    A wrong clock is not forgotten when the connection is lost: ``known`` is the choice of the connection before.
+
+    ``judged``: whether arrival tells anything about the clock. Of a source that is fetched piece by piece it does not.
     """
 
-    def __init__(self, live: bool, period_s: float, after: ClockPoint | None = None) -> None:
+    def __init__(
+        self,
+        live: bool,
+        period_s: float,
+        after: ClockPoint | None = None,
+        *,
+        known: ClockChoice = BELIEVED,
+        judged: bool = True,
+    ) -> None:
         self._live = live
         self._period_s = period_s
         self._last = after
@@ -69,14 +87,21 @@ class MediaClock:
         self._was_stamped = False  # any frame of this connection
         self._ahead_s = 0.0  # arrival of the connection's first frame less its media time
         self._owed_s = 0.0  # what media time has to make up for
-        self.choice = BELIEVED
+        self._judged = live and judged
+        self._known = known if self._judged and known != NO_STAMPS else BELIEVED
+        self.choice = self._known
 
     @property
     def point(self) -> ClockPoint | None:
         return self._last
 
-    def stamp(self, pts_s: float | None, size_hw: tuple[int, int], arrival_s: float) -> tuple[float, int]:
-        """→ (time_s, epoch) of the next frame. ``pts_s`` is None where the source gives no timestamp."""
+    def stamp(
+        self, pts_s: float | None, size_hw: tuple[int, int], arrival_s: float, waited_s: float = math.inf
+    ) -> tuple[float, int]:
+        """→ (time_s, epoch) of the next frame. ``pts_s`` is None where the source gives no timestamp.
+
+        ``waited_s``: how long the reader had nothing to do before it came.
+        """
         last = self._last
         if last is None:
             time_s, epoch = 0.0, 0
@@ -94,7 +119,7 @@ class MediaClock:
         self._pts_s, self._fresh = pts_s, False
         self._last = ClockPoint(time_s, epoch, arrival_s, size_hw)
         if self._live:
-            self._judge(pts_s, time_s, arrival_s)
+            self._judge(pts_s, time_s, arrival_s, waited_s)
         return time_s, epoch
 
     def _stamped(self, pts_s: float | None) -> TypeGuard[float]:
@@ -123,14 +148,16 @@ class MediaClock:
             self._jumped_s += step_s - (arrival_s - self._last.arrival_s)
         return jumped
 
-    def _judge(self, pts_s: float | None, time_s: float, arrival_s: float) -> None:
+    def _judge(self, pts_s: float | None, time_s: float, arrival_s: float, waited_s: float) -> None:
         """Decides what the next frame's media time follows."""
         if pts_s is None:
-            self.choice = self.choice if self._was_stamped else _NO_STAMPS
+            self.choice = self.choice if self._was_stamped else NO_STAMPS
             return
         if not self._was_stamped:
-            self.choice, self._was_stamped = BELIEVED, True
-        complete = self._drift.observe(pts_s - self._jumped_s, arrival_s)
+            self.choice, self._was_stamped = self._known, True
+        if not self._judged:
+            return
+        complete = self._drift.observe(pts_s - self._jumped_s, arrival_s, waited_s)
         if self.choice.clock is Clock.ARRIVAL:
             if complete and self._drift.steady:
                 self.choice = BELIEVED
@@ -142,9 +169,6 @@ class MediaClock:
     def _follow_arrival(self, reason: str, time_s: float, arrival_s: float) -> None:
         self.choice = ClockChoice(Clock.ARRIVAL, reason)
         self._owed_s = max(0.0, arrival_s - time_s - self._ahead_s)
-
-
-_NO_STAMPS = ClockChoice(Clock.ARRIVAL, "it sends no time stamps")
 
 
 class Pacer:

@@ -21,6 +21,7 @@ _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio 
 _CHANGING_FORMATS = frozenset({"mpegts"})
 _SUCCESSION = 12  # so many packets of another track, and none of ours: it has taken our track's place …
 _OVERLAP = 3  # … if it began no more than so many of our packets ago: tracks that run beside ours are other cameras
+_SILENCE_S, _SILENCE_STEPS, _MOST_SILENCE_S = 2.0, 3, 20.0  # … and they span more than this, and than steps of ours
 # PyAV does not tell a demuxer's present codec; a filter that takes one codec only does.
 _ASKING = (
     ("h264_metadata", "h264"),
@@ -56,6 +57,8 @@ class VideoTrack:
         self._taken = 0  # packets of our track
         self._began: dict[int, int] = {}  # other video tracks by index: how many packets ours had when they began
         self._waiting: list[Any] = []  # packets of one of them since our last one
+        self._last_s: float | None = None  # time stamp of our last packet
+        self._step_s = 0.0  # from the one before to it
         self._left: list[Any] = []  # av.VideoFrames that the decoder before still held
         declared, coded = stream.sample_aspect_ratio, self._codec.sample_aspect_ratio
         self._container_aspect = declared if declared != coded else None
@@ -73,9 +76,10 @@ class VideoTrack:
     def take(self, packet: Any) -> list[Any]:
         """``packet``: of any track. → the packets that are to be decoded now."""
         if packet.stream.index == self._stream.index:
-            self._waiting.clear()
-            self._taken += 1
-            if self._may_change and packet.size > 0:
+            if packet.size == 0:
+                return [*self._succeed_at_end(), packet]
+            self._note(packet)
+            if self._may_change:
                 self._follow_codec()
             return [packet]
         return self._take_other(packet) if self._may_change and packet.stream.type == "video" else []
@@ -87,7 +91,26 @@ class VideoTrack:
         if beside or packet.size == 0 or packet.stream.codec_context is None:
             return []
         self._waiting = [waiting for waiting in self._waiting if waiting.stream.index == index] + [packet]
-        return self._succeed() if len(self._waiting) >= _SUCCESSION else []
+        silence_s = min(max(_SILENCE_S, _SILENCE_STEPS * self._step_s), _MOST_SILENCE_S)
+        return self._succeed() if self._are_others(silence_s) else []
+
+    def _note(self, packet: Any) -> None:
+        self._taken += 1
+        now_s = _stamp_s(packet)
+        # A packet of a transport stream comes when the next one of its track begins: later ones of others came before.
+        self._waiting = [other for other in self._waiting if now_s is not None and (_stamp_s(other) or 0.0) > now_s]
+        if now_s is not None and self._last_s is not None:
+            self._step_s = abs(now_s - self._last_s)
+        self._last_s = now_s
+
+    def _are_others(self, silence_s: float) -> bool:
+        """Whether so many packets wait, over so long, that ours cannot just be between two pictures."""
+        times_s = [time_s for packet in self._waiting if (time_s := _stamp_s(packet)) is not None]
+        return len(self._waiting) >= _SUCCESSION and bool(times_s) and max(times_s) - min(times_s) > silence_s
+
+    def _succeed_at_end(self) -> list[Any]:
+        """Where the data end, nothing of ours comes any more: the others need be no longer than a gap of ours."""
+        return self._succeed() if self._are_others(min(_SILENCE_STEPS * self._step_s, _MOST_SILENCE_S)) else []
 
     def decode(self, packet: Any) -> list[Any]:
         """→ av.VideoFrames. Raises av.error.FFmpegError."""
@@ -117,6 +140,11 @@ class VideoTrack:
             self._left = []
         self._codec = codec
         self._prepare(codec)
+
+
+def _stamp_s(packet: Any) -> float | None:
+    ticks = packet.dts if packet.pts is None else packet.pts  # of the picture: decoding may begin before it is due
+    return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
 
 
 def _takes(filter_name: str, stream: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.entities import Frame
@@ -30,6 +30,7 @@ _MAX_STUCK = 3  # with so many left behind, no further connection is opened unti
 _RATE_FRAMES = 50
 _MISSED = 2.5  # intervals between pictures: one may be lost, and the next come late
 _MOST_PATIENCE = 8.0
+_PACE_PICTURES = 5  # so many tell how rare a source's pictures are
 # A server that is coming back may say these for a while; a wrong password stays wrong (and accounts get locked).
 _DOUBTFUL = frozenset({"not_found", "unreadable", "no_video", "rejected"})
 
@@ -109,14 +110,13 @@ class VideoSource:
             connection, recent = self._connection, tuple(self._recent)
             video = connection.video if connection else None
             duration_s, frame_count = (video.duration_s, video.frame_count) if video else self._length
-            media_s = recent[-1][0] - recent[0][0] if recent else 0.0
             return SourceStats(
                 frames_decoded=self._decoded + (connection.decoded if connection else 0),
                 frames_dropped=self._dropped + (connection.slot.dropped if connection else 0),
                 corrupt=self._corrupt + (video.corrupt if video else 0),
                 reconnects=max(0, self._connections - 1),
                 stuck=self._stuck(),
-                fps=(recent[-1][1] - recent[0][1]) / media_s if media_s > 0 else 0.0,
+                fps=_pace_hz(recent),
                 duration_s=duration_s,
                 frame_count=frame_count,
                 clock=connection.clock if connection and connection.decoded else self._clock,
@@ -173,6 +173,7 @@ class VideoSource:
         self._note_running()
         with self._wake:
             self._recent.append((item.time_s, item.index))
+        self._follow_pace(connection)
         return Frame(image, item.index, item.time_s, arrived_at, received_s, item.epoch)
 
     def _file_clock(self, time_s: float) -> float:
@@ -194,14 +195,23 @@ class VideoSource:
 
     def _learn_patience(self, connection: Connection, problem: SourceError | None) -> None:
         """A camera whose pictures are rarer than the limits of silence would look dead after each."""
-        pictures_hz = self.stats().fps
+        pictures_hz = _pace_hz(self._recent)
         if pictures_hz > 0:
-            wanted = _MISSED / (pictures_hz * self._options.read_timeout_s)
+            wanted = self._patience_at(pictures_hz)
         elif connection.decoded and problem is not None and problem.code == "timed_out":
             wanted = 2.0 * self._patience
         else:
             return
         self._patience = min(_MOST_PATIENCE, max(1.0, wanted))
+
+    def _follow_pace(self, connection: Connection) -> None:
+        """What was learnt in a bad minute must not stay for as long as a good connection lasts."""
+        if connection.live and len(self._recent) >= _PACE_PICTURES and (pictures_hz := _pace_hz(self._recent)) > 0:
+            self._patience = min(_MOST_PATIENCE, max(1.0, self._patience_at(pictures_hz)))
+            connection.stale_after_s = self._patience * self._options.stale_after_s
+
+    def _patience_at(self, pictures_hz: float) -> float:
+        return _MISSED / (pictures_hz * self._options.read_timeout_s)
 
     def _patient_options(self) -> SourceOptions:
         options, patience = self._options, self._patience
@@ -232,7 +242,9 @@ class VideoSource:
         with self._wake:
             if self._stopped:
                 return None
-            self._connection = Connection(self._url, self._patient_options(), self._point, self._decoded)
+            self._connection = Connection(
+                self._url, self._patient_options(), self._point, self._clock, first_index=self._decoded
+            )
             self._connections += 1
             self._connection.start()
             return self._connection
@@ -271,3 +283,9 @@ class VideoSource:
         """→ True when stopped meanwhile."""
         with self._wake:
             return self._wake.wait_for(lambda: self._stopped, seconds)
+
+
+def _pace_hz(recent: Sequence[tuple[float, int]]) -> float:
+    """(time_s, index) of pictures → pictures a second of media time; 0 where that cannot be told."""
+    media_s = recent[-1][0] - recent[0][0] if recent else 0.0
+    return (recent[-1][1] - recent[0][1]) / media_s if media_s > 0 else 0.0

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.sources.options import SNAPSHOT_S
 from pipeline.sources.url import ALLOWED_SCHEMES, SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions
 from service.budget.plan import QUICK_FILE
@@ -34,6 +35,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=positive_seconds, default=float("inf"), help="end after so much of the video (default: all)"
     )
+    parser.add_argument("--transport", choices=("tcp", "udp"), default="tcp", help="of RTSP media (default: tcp)")
+    parser.add_argument(
+        "--snapshot-seconds",
+        type=snapshot_seconds,
+        default=1.0,
+        help="between pictures of an HTTP camera that sends single ones (default: 1)",
+    )
     parser.add_argument("--model", help="folder name in the weights directory, or a folder")
     parser.add_argument(
         "--tier",
@@ -50,6 +58,13 @@ def positive_seconds(text: str) -> float:
     seconds = float(text)
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text}")
+    return seconds
+
+
+def snapshot_seconds(text: str) -> float:
+    seconds = float(text)
+    if not SNAPSHOT_S[0] <= seconds <= SNAPSHOT_S[1]:
+        raise argparse.ArgumentTypeError(f"expected seconds from {SNAPSHOT_S[0]:g} to {SNAPSHOT_S[1]:g}, got {text}")
     return seconds
 
 
@@ -78,7 +93,7 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
     stages = replace(stages, adaptive=source.is_live or source.options.pace == "realtime")
-    options = SourceOptions(max_pixels=settings.max_pixels)
+    options = SourceOptions(arguments.transport, max_pixels=settings.max_pixels, snapshot_s=arguments.snapshot_seconds)
     job = AnnotateJob(source, output, arguments.events, engine, stages, seconds=arguments.seconds, options=options)
     if not light:
         return job

@@ -156,16 +156,10 @@ def notices(before: StatsReport | None, now: StatsReport) -> list[Notice]:
     """
     clock, labels = (BELIEVED, None) if before is None else (before.clock, before.labels)
     told = []
-    if now.clock.clock is not clock.clock:
-        arrival = now.clock.clock is Clock.ARRIVAL
-        told.append(Notice("clock", f"media time follows {_ARRIVAL if arrival else _SOURCE}{_why(now.clock.reason)}"))
+    if now.clock.doubted and not clock.doubted:
+        told.append(Notice("clock", f"media time follows the arrival of pictures: {now.clock.reason}"))
+    elif clock.doubted and now.clock.clock is Clock.SOURCE:
+        told.append(Notice("clock", "media time follows the source's time stamps again"))
     if (now.labels is None) is not (labels is None):
         told.append(Notice("labels", now.labels or "people can have labels"))
     return told
-
-
-_ARRIVAL, _SOURCE = "the arrival of pictures", "the source's time stamps again"
-
-
-def _why(reason: str) -> str:
-    return f": {reason}" if reason else ""

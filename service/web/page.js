@@ -129,7 +129,7 @@ function makeCard(id) {
     reason.hidden = !reason.textContent;
     source.textContent = `${stream.url} · ${stream.model}`;
     numbers.replaceChildren(...numbersOf(stream).map((text) => make("span", {}, text)));
-    tier.textContent = tierOf(stream);
+    tier.textContent = [tierOf(stream), unstampedOf(stream)].filter(Boolean).join(" · ");
     tier.hidden = !tier.textContent;
     limits.textContent = limitsOf(stream);
     limits.hidden = !limits.textContent;
@@ -151,9 +151,14 @@ function tierOf(stream) {
 /** What of a running stream is not as it should be: nobody can be labelled, or its time stamps are not believed. */
 function limitsOf(stream) {
   if (stream.state !== "running") return "";
-  const clock = stream.clock === "arrival" ? `Clock: arrival of pictures (${stream.clock_reason})` : "";
+  const clock = stream.clock_reason !== NO_STAMPS && clockOf(stream);
   return [stream.labels && `No labels: ${stream.labels}`, clock].filter(Boolean).join(" · ");
 }
+
+const NO_STAMPS = "it sends no time stamps"; // no fault: MJPEG has none
+const unstampedOf = (stream) => stream.state === "running" && stream.clock_reason === NO_STAMPS && clockOf(stream);
+
+const clockOf = (stream) => stream.clock === "arrival" && `Clock: arrival of pictures (${stream.clock_reason})`;
 
 function numbersOf(stream) {
   const dropped = Object.values(stream.drops).reduce((sum, count) => sum + count, 0);

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.sources.timestamps import NO_STAMPS
 from service.stream_state import StreamState
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
@@ -173,12 +174,21 @@ def test_stream_that_fails_says_why(page: Any, api: RunningApi):
 def test_stream_whose_clock_or_rate_is_wrong_says_so(page: Any, api: RunningApi):
     stream, slow = api.add(name="Gate"), "camera too slow: 0.5 of at least 2 pictures a second"
     api.supervisor.statuses[stream["id"]] = StreamStatus(
-        StreamState.RUNNING, None, "", time.time(), clock="arrival", clock_reason="it sends no time stamps", labels=slow
+        StreamState.RUNNING, None, "", time.time(), clock="arrival", clock_reason="its time stamps jumped", labels=slow
     )
     limits = page.locator(".card .limits")
-    limits.get_by_text(f"No labels: {slow} · Clock: arrival of pictures (it sends no time stamps)").wait_for()
+    limits.get_by_text(f"No labels: {slow} · Clock: arrival of pictures (its time stamps jumped)").wait_for()
     api.supervisor.statuses[stream["id"]] = StreamStatus(StreamState.RUNNING, None, "", time.time())
     limits.wait_for(state="hidden")
+
+
+def test_stream_without_time_stamps_says_so_without_a_warning(page: Any, api: RunningApi):
+    stream = api.add(name="Gate")
+    api.supervisor.statuses[stream["id"]] = StreamStatus(
+        StreamState.RUNNING, None, "", time.time(), clock="arrival", clock_reason=NO_STAMPS.reason
+    )
+    page.locator(".card .soft").get_by_text("Clock: arrival of pictures (it sends no time stamps)").wait_for()
+    assert page.locator(".card .limits").is_hidden()
 
 
 def test_recording_is_listed_and_opens_in_the_player(page: Any, api: RunningApi):

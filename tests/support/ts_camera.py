@@ -19,7 +19,10 @@ SIZE_HW = (120, 160)
 
 
 class TsCamera:
-    """``with TsCamera(speed=0.2) as camera: camera.url``. ``show`` gives the picture of a number, ``size_hw`` each."""
+    """``with TsCamera(speed=0.2) as camera: camera.url``. ``show`` gives the picture of a number, ``size_hw`` each.
+
+    ``asked``: how many requests came.
+    """
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class TsCamera:
         size_hw: tuple[int, int] = SIZE_HW,
     ) -> None:
         self._closing = threading.Event()
+        self.asked = 0
         camera = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,6 +40,7 @@ class TsCamera:
                 """Quiet."""
 
             def do_GET(self) -> None:
+                camera.asked += 1
                 self.send_response(200)
                 self.send_header("Content-Type", "video/mp2t")
                 self.end_headers()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.sources.track import VideoTrack
 from pipeline.sources.video_source import SourceState
 from tests.pipeline.sources.test_file import concatenate, open_file, read_all
 from tests.support.http_camera import HttpCamera
-from tests.support.media import write_video
+from tests.support.media import TIME_BASE, picture, write_video
 from tests.support.watcher import Watcher
 
 LATER_S = [2.0 + n / 25 for n in range(50)]
@@ -88,3 +90,30 @@ def test_track_that_takes_the_place_of_another_is_read_on(tmp_path: Path) -> Non
     sizes = [frame.size_hw for frame in frames]
     assert sizes.count((120, 160)) >= 48  # the last packet of a track that vanishes never completes
     assert sizes.count((240, 320)) >= 49
+
+
+def slow_beside_fast(path: Path) -> Path:
+    """A picture a second for 12 s, and beside it from 2.5 s on another track with 25 a second."""
+    with av.open(str(path), "w") as out:
+        tracks = [out.add_stream("libx264", rate=rate) for rate in (1, 25)]
+        for track in tracks:
+            track.width, track.height, track.pix_fmt = 160, 120, "yuv420p"
+            track.codec_context.time_base = TIME_BASE
+            track.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        for tick in range(12 * 25):
+            frame = av.VideoFrame.from_ndarray(picture(tick, (120, 160)), format="rgb24")
+            for track in tracks[tick % 25 != 0 : 1 if tick <= 62 else 2]:
+                frame.time_base, frame.pts = TIME_BASE, tick * 3600
+                out.mux(track.encode(frame))
+        for track in tracks:
+            out.mux(track.encode(None))
+    return path
+
+
+def test_faster_track_beside_a_slow_one_does_not_take_its_place(tmp_path: Path) -> None:
+    with av.open(str(slow_beside_fast(tmp_path / "v.ts"))) as container:
+        slow = container.streams.video[0].index
+        track = VideoTrack(container, container.streams.video[0], lambda _codec: None)
+        taken = [ours.stream.index for packet in container.demux() for ours in track.take(packet)]
+    assert set(taken) == {slow}
+    assert len(taken) >= 12

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline.sources.timestamps import Clock, MediaClock
+from pipeline.sources.timestamps import BELIEVED, NO_STAMPS, Clock, ClockChoice, ClockPoint, MediaClock
 
 SIZE = (120, 160)
 RATE_HZ = 10.0
@@ -30,7 +30,8 @@ class Camera:
         ends_s = self._real_s + seconds
         while self._real_s < ends_s:
             self._arrival_s = max(self._arrival_s, 1000.0 + self._real_s + way(self._real_s))  # in order, as by TCP
-            time_s, epoch = self.clock.stamp(stamp(self._real_s), SIZE, self._arrival_s)
+            waited_s = self._arrival_s - self.arrivals_s[-1] if self.arrivals_s else 0.1
+            time_s, epoch = self.clock.stamp(stamp(self._real_s), SIZE, self._arrival_s, waited_s)
             self.times_s.append(time_s)
             self.arrivals_s.append(self._arrival_s)
             self.epochs.add(epoch)
@@ -170,3 +171,68 @@ def test_source_without_time_stamps_says_so_and_one_with_gaps_in_them_does_not()
     assert clock.choice.clock is Clock.SOURCE
     clock.stamp(None, SIZE, 0.6)
     assert clock.choice.clock is Clock.SOURCE
+
+
+def _decoded(clock: MediaClock, seconds: float, speed: float, noise_s: float) -> None:
+    """A decoder that gets through ``speed`` seconds of an honest camera in a second, so that the rest waits for it."""
+    for index in range(round(seconds * RATE_HZ * speed)):
+        clock.stamp(index / RATE_HZ, SIZE, index / RATE_HZ / speed, waited_s=noise_s)
+
+
+@pytest.mark.parametrize("noise_s", [0.00005, 0.012])  # reading what is there; the same on a machine that is full
+def test_decoder_that_falls_behind_is_no_wrong_clock(noise_s: float) -> None:
+    clock = MediaClock(True, 1 / RATE_HZ)
+    _decoded(clock, 8, 0.5, noise_s)
+    assert clock.choice == BELIEVED
+
+
+def test_decoder_that_falls_behind_for_a_while_leaves_an_honest_clock_believed() -> None:
+    camera = Camera().play(20, lambda real_s: real_s)
+    for index in range(200):  # 20 s of pictures, read in 40 s without a pause, and caught up with in 5 s more
+        camera.clock.stamp(20 + index / RATE_HZ, SIZE, 1020 + index / 5, waited_s=1e-4)
+    for index in range(250):
+        camera.clock.stamp(40 + index / RATE_HZ, SIZE, 1060 + index / 50, waited_s=1e-4)
+    for index in range(200):
+        camera.clock.stamp(65 + index / RATE_HZ, SIZE, 1065 + index / RATE_HZ, waited_s=0.1)
+        assert camera.clock.choice == BELIEVED
+
+
+@pytest.mark.parametrize("speed", [0.2, 3.0])
+def test_wrong_clock_is_found_by_a_reader_that_works_most_of_the_time(speed: float) -> None:
+    clock = MediaClock(True, 1 / RATE_HZ)
+    for index in range(80):
+        clock.stamp(speed * index / RATE_HZ, SIZE, index / RATE_HZ, waited_s=0.03)
+    assert clock.choice.clock is Clock.ARRIVAL
+
+
+def _fetched(clock: MediaClock) -> MediaClock:
+    """Three segments of 6 s, as a client begins with, then each when it is due; all at three times their speed."""
+    for index in range(600):
+        segment, of_segment = divmod(index, 60)
+        fetched_s = 2.0 * segment if segment < 3 else 6.0 * (segment - 2)
+        clock.stamp(index / RATE_HZ, SIZE, fetched_s + of_segment / 30, waited_s=1 / 30)
+    return clock
+
+
+def test_source_that_is_fetched_in_pieces_is_not_judged_by_when_they_come() -> None:
+    assert _fetched(MediaClock(True, 0.1)).choice.clock is Clock.ARRIVAL, "else this tests nothing"
+    assert _fetched(MediaClock(True, 0.1, judged=False)).choice == BELIEVED
+
+
+def test_wrong_clock_is_known_in_the_next_connection_and_believed_again_when_it_keeps_step() -> None:
+    wrong = ClockChoice(Clock.ARRIVAL, "its time stamps pass 0.2 s in a second")
+    clock = MediaClock(True, 0.1, ClockPoint(10.0, 2, 0.0, SIZE), known=wrong)
+    times_s = []
+    for index in range(1, 30):
+        times_s.append(clock.stamp(index / 50, SIZE, index / 10)[0])
+        assert clock.choice == wrong
+    assert times_s == pytest.approx([10 + index / 10 for index in range(1, 30)])
+    for index in range(30, 700):
+        clock.stamp(index / 10, SIZE, index / 10)
+    assert clock.choice == BELIEVED
+
+
+def test_missing_time_stamps_are_not_expected_of_the_next_connection() -> None:
+    clock = MediaClock(True, 0.1, known=NO_STAMPS)
+    clock.stamp(7.0, SIZE, 0.5)
+    assert clock.choice == BELIEVED

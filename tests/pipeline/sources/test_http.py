@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.sources.connection import Connection
 from pipeline.sources.container import _address
+from pipeline.sources.reader import open_reader
 from pipeline.sources.url import SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState
 from tests.support.http_camera import HttpCamera, whole_part
 from tests.support.media import jpeg, write_video
+from tests.support.ts_camera import TsCamera
 from tests.support.watcher import Watcher
 
 
@@ -115,6 +119,41 @@ def test_playlist_of_a_trusted_host_plays(tmp_path: Path) -> None:
         with Watcher(url) as watched:
             watched.wait(lambda w: len(w.frames) > 0 and w.source.state is SourceState.STOPPED)
     assert len(watched.frames) == 50
+
+
+def test_source_of_a_playlist_without_an_end_is_live_but_comes_in_pieces(tmp_path: Path) -> None:
+    write_video(tmp_path / "segment.ts", frames=50)
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXTINF:2,", "segment.ts", ""]
+    (tmp_path / "list.m3u8").write_text("\n".join(lines))
+    with HttpCamera(tmp_path) as server:
+        url = SourceUrl.parse(server.url("/list.m3u8"), SourcePolicy(hls_hosts=frozenset({"127.0.0.1"})))
+        reader = open_reader(url, SourceOptions(), lambda: False)
+        try:
+            assert (reader.live, reader.pushed) == (True, False)
+        finally:
+            reader.close()
+
+
+def test_camera_under_the_name_of_a_video_is_asked_once_and_its_arrival_counts(tmp_path: Path) -> None:
+    with TsCamera(1.0) as camera:
+        reader = open_reader(SourceUrl.parse(camera.url, SourcePolicy()), SourceOptions(), lambda: False)
+        try:
+            assert (reader.live, reader.pushed) == (True, True)
+        finally:
+            reader.close()
+        assert camera.asked == 1
+
+
+def test_opening_over_http_may_take_as_long_as_two_requests_do() -> None:
+    options = SourceOptions(open_timeout_s=5.0)
+    now_s = time.monotonic()
+    http, rtsp = (
+        Connection(SourceUrl.parse(f"{scheme}://127.0.0.1:9/cam", SourcePolicy()), options)
+        for scheme in ("http", "rtsp")
+    )
+    assert http.complaint(now_s + 20.0) is None
+    assert http.complaint(now_s + 22.0) is not None
+    assert rtsp.complaint(now_s + 12.0) is not None
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "download"])
@@ -221,6 +260,15 @@ def test_camera_that_gives_no_snapshots_any_more_is_tried_again(tmp_path: Path) 
     ):
         assert watched.wait_code("server_error").state is SourceState.RECONNECTING
     assert len(watched.frames) == 3
+
+
+def test_login_page_in_place_of_later_snapshots_is_named(tmp_path: Path) -> None:
+    def snapshot(request: int) -> bytes:
+        return jpeg(0) if request < 3 else b"<!DOCTYPE html><title>login</title>"
+
+    options = SourceOptions(snapshot_s=0.1)
+    with HttpCamera(tmp_path, snapshot=snapshot) as server, Watcher(server.url("/snapshot"), options) as watched:
+        assert "sends a web page" in watched.wait_code("unreadable").reason
 
 
 def test_wait_for_the_next_snapshot_ends_at_once_when_stopped(tmp_path: Path) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
+from pipeline.errors import SourceError
+from pipeline.sources.reader import open_reader
+from pipeline.sources.url import SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState
 from tests.support.black_hole import BlackHole
+from tests.support.http_camera import HttpCamera, whole_part
 from tests.support.media import jpeg
 from tests.support.watcher import Watcher
 
@@ -22,8 +31,8 @@ def camera_greeting(pictures: int) -> bytes:
     return head + b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 1000000\r\n\r\n"
 
 
-@pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "trickling"])
-def test_camera_that_goes_silent_is_given_up_by_the_age_of_its_last_picture(drip: bytes) -> None:
+@pytest.mark.parametrize(("drip", "stuck"), [(b"", 1), (b"x", 0)], ids=["silent", "trickling"])
+def test_camera_that_goes_silent_is_given_up_by_the_age_of_its_last_picture(drip: bytes, stuck: int) -> None:
     options = SourceOptions(read_timeout_s=NEVER_S, stale_after_s=1.0)
     with (
         BlackHole(drip, camera_greeting(5)) as hole,
@@ -33,8 +42,44 @@ def test_camera_that_goes_silent_is_given_up_by_the_age_of_its_last_picture(drip
         change = watched.wait_code("timed_out")
         assert change.state is SourceState.RECONNECTING
         watched.wait(lambda _: hole.accepted >= 2)
-        assert watched.source.stats().stuck >= 1  # the reader that was left behind is reported
+        # The reader that was left behind is reported, until it sees at the next byte that nobody wants it.
+        watched.wait(lambda w: w.source.stats().stuck == stuck)
         assert watched.stop() < 2.0
+
+
+@pytest.mark.parametrize("first", [b"--frame\r\n", b"\xff\xd8\xff\xe0"], ids=["nothing-known", "known-as-jpeg"])
+def test_reader_of_bytes_without_pictures_is_not_left_behind(first: bytes) -> None:
+    options = SourceOptions(read_timeout_s=NEVER_S, open_timeout_s=NEVER_S)
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n"
+    wanted = [True]
+    with BlackHole(b"a" * 2000, head + first) as hole:
+        reading = threading.Thread(target=_read, args=(hole.port, options, lambda: not wanted[0]), daemon=True)
+        reading.start()
+        reading.join(1.5)
+        assert reading.is_alive(), "else this tests nothing"
+        wanted[0] = False
+        reading.join(3.0)
+        assert not reading.is_alive()
+
+
+def _read(port: int, options: SourceOptions, unwanted: Callable[[], bool]) -> None:
+    with contextlib.suppress(SourceError):
+        reader = open_reader(SourceUrl.parse(f"http://127.0.0.1:{port}/cam", SourcePolicy()), options, unwanted)
+        list(reader.pictures())
+
+
+def test_patience_of_a_bad_minute_ends_once_pictures_come_at_their_pace(tmp_path: Path) -> None:
+    def part(index: int, body: bytes) -> bytes:
+        return whole_part(index, body) if index < 15 else b""
+
+    options = SourceOptions(read_timeout_s=NEVER_S, stale_after_s=1.0)
+    with HttpCamera(tmp_path, part=part) as server:
+        watched = Watcher(server.url("/mjpeg"), options)
+        watched.source._patience = 8.0
+        with watched:
+            watched.wait(lambda w: len(w.frames) >= 6)
+            assert watched.source.stats().quiet_s == 0.0
+            watched.wait_code("timed_out", timeout_s=5.0)
 
 
 def test_camera_that_never_sends_a_keyframe_is_undecodable() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sources.timestamps import BELIEVED, Clock
+from pipeline.sources.timestamps import BELIEVED, Clock, ClockChoice
 from tests.support.ts_camera import TsCamera
 from tests.support.watcher import Watcher
 
@@ -29,3 +29,16 @@ def test_live_stream_with_an_honest_clock_is_believed() -> None:
     with TsCamera(1.0) as camera, Watcher(camera.url) as watched:
         watched.wait(lambda w: len(w.frames) > 25 * 7)
         assert watched.source.stats().clock == BELIEVED
+
+
+def test_wrong_clock_of_the_connection_before_is_not_believed_in_the_next() -> None:
+    wrong = ClockChoice(Clock.ARRIVAL, "its time stamps pass 0.2 s in a second")
+    with TsCamera(0.2) as camera:
+        watched = Watcher(camera.url)
+        watched.source._clock = wrong
+        with watched:
+            watched.wait(lambda w: len(w.frames) > 25)
+            assert watched.source.stats().clock == wrong
+    seen = watched.frames[5:]
+    media_s, real_s = seen[-1].time_s - seen[0].time_s, seen[-1].received_s - seen[0].received_s
+    assert media_s == pytest.approx(real_s, abs=0.01)

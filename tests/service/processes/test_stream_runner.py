@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from pipeline.sources.timestamps import Clock, ClockChoice
+from pipeline.sources.timestamps import NO_STAMPS, Clock, ClockChoice
 from service.configuration import StagesConfig
 from service.processes.child_process import ChildProcess
 from service.processes.messages import SourceSetup, StateReport, StatsReport, StreamSetup
@@ -118,7 +118,8 @@ def test_clock_and_lack_of_labels_are_told_of_when_they_change():
     slow = "camera too slow: 0.5 of at least 2 pictures a second"
     well = StatsReport(StreamState.RUNNING, next_track_id=1)
     arrival = ClockChoice(Clock.ARRIVAL, "its time stamps pass 0.2 s in a second")
-    course = (well, replace(well, clock=arrival), replace(well, clock=arrival, labels=slow), well, well)
+    mjpeg = replace(well, clock=NO_STAMPS)
+    course = (mjpeg, well, replace(well, clock=arrival), replace(well, clock=arrival, labels=slow), well, well)
 
     async def scenario() -> None:
         runner = StreamRunner(setup, report, 1)
