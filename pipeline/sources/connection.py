@@ -108,9 +108,9 @@ class Connection:
 
     def _read(self) -> SourceError | None:
         """Open and decode to the end. → why it ended, None for a file's proper end."""
-        video: Reader | None = None
+        video, slot = None, self.slot
         try:
-            video = open_reader(self._url, self._options, lambda: self.slot.closed)
+            video = open_reader(self._url, self._options, lambda: slot.closed)  # not self: a circle would outlive it
             self.video, self._opened_s = video, time.monotonic()
             self._decode(video)
         except SourceError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av.error
@@ -14,7 +15,7 @@ from pipeline.sources import words
 from pipeline.sources.container import open_container
 from pipeline.sources.length import Length
 from pipeline.sources.options import SourceOptions
-from pipeline.sources.picture import Picture, square_size, turn_of
+from pipeline.sources.picture import HeldTurn, Picture, square_size
 from pipeline.sources.timestamps import frame_period_s
 from pipeline.sources.track import VideoTrack, pick_track
 from pipeline.sources.url import SourceUrl
@@ -43,10 +44,13 @@ class OpenVideo:
             stream = pick_track(self._container, url)
             self._check_size(stream.codec_context.width, stream.codec_context.height)
             self._describe(stream)
-            self._track = VideoTrack(self._container, stream, self._prepare_codec)
+            # no bound method: it would hold this object, and so the codec's memory and threads, in a circle
+            prepare = partial(_prepare_codec, max_pixels=self._max_pixels, live=self.live)
+            self._track = VideoTrack(self._container, stream, prepare)
         except BaseException:
             self._container.close()
             raise
+        self._held = HeldTurn()
         self.packet_s = time.monotonic()
         self.corrupt = 0
         self._waited_s = 0.0  # for data, since the last picture
@@ -68,14 +72,6 @@ class OpenVideo:
         self.duration_s = self._length.duration_s if self._length else None
         self.frame_count = self._length.frame_count if self._length else None
 
-    def _prepare_codec(self, codec: Any) -> None:
-        """``codec``: an av.VideoCodecContext that has decoded nothing yet."""
-        codec.options = {"max_pixels": str(self._max_pixels)}  # a change to a huge size in mid-stream is refused too
-        codec.thread_type = ThreadType.AUTO
-        if self.live:
-            codec.thread_count = _LIVE_THREADS
-            codec.flags |= Flags.low_delay.value
-
     def pictures(self) -> Iterator[Picture]:
         """Decoded pictures until the data end.
 
@@ -91,7 +87,7 @@ class OpenVideo:
     def _picture(self, frame: Any) -> Picture:
         square_wh = square_size((frame.width, frame.height), self._track.pixel_aspect, self._max_pixels)
         waited_s, self._waited_s = self._waited_s, 0.0
-        return Picture(frame, _pts_s(frame), square_wh, turn_of(frame), waited_s)
+        return Picture(frame, _pts_s(frame), square_wh, self._held.of(frame), waited_s)
 
     def _packets(self) -> Iterator[Any]:
         """The video's packets; those of other tracks only say how far the file has been read."""
@@ -151,3 +147,12 @@ def _pts_s(frame: Any) -> float | None:
     if frame.pts is None or frame.time_base is None:
         return None
     return float(Fraction(frame.pts) * frame.time_base)
+
+
+def _prepare_codec(codec: Any, max_pixels: int, live: bool) -> None:
+    """``codec``: an av.VideoCodecContext that has decoded nothing yet."""
+    codec.options = {"max_pixels": str(max_pixels)}  # a change to a huge size in mid-stream is refused too
+    codec.thread_type = ThreadType.AUTO
+    if live:
+        codec.thread_count = _LIVE_THREADS
+        codec.flags |= Flags.low_delay.value

@@ -94,11 +94,30 @@ class Picture:
 def to_rgb(picture: Picture) -> Image:
     """→ uint8 (H, W, 3) RGB of ``picture.size_hw``. Raises ValueError, OSError, MemoryError."""
     width, height = picture.square_wh
-    image: Image = picture.frame.to_ndarray(format="rgb24", width=width, height=height)
+    frame = picture.frame.reformat(width=width, height=height, format="rgb24", threads=1)  # more, and each starts them
+    image: Image = frame.to_ndarray()
     return image if picture.turn == UPRIGHT else picture.turn.apply(image)
 
 
-def turn_of(frame: Any) -> Turn:
+class HeldTurn:
+    """The turn of each av.VideoFrame of one video, looked up where its size or angle is not that of the one before.
+
+    PyAV ties a frame that is asked for its side data into a circle of references, so that its memory (and its
+    scaler's threads) would wait for the garbage collector: that is asked of a few frames only.
+    """
+
+    def __init__(self) -> None:
+        self._signs: tuple[int, int, int] | None = None
+        self._turn = UPRIGHT
+
+    def of(self, frame: Any) -> Turn:
+        signs = (frame.width, frame.height, frame.rotation)
+        if signs != self._signs:
+            self._signs, self._turn = signs, _turn_of(frame)
+        return self._turn
+
+
+def _turn_of(frame: Any) -> Turn:
     """What an av.VideoFrame says about how it was held."""
     try:
         matrix = frame.side_data.get(Type.DISPLAYMATRIX)

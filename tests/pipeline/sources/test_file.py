@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,3 +229,21 @@ def test_recording_held_sideways_is_turned_upright(
     assert frame.size_hw == size_hw
     red, _, blue = frame.image[red_at].astype(int)
     assert red > blue + 80
+
+
+def test_what_a_connection_held_is_given_back_without_the_garbage_collector(tmp_path: Path) -> None:
+    """Pictures, decoders and their threads in circles of references would wait for it, while a camera reconnects."""
+    video = write_video(tmp_path / "v.mp4", frames=20)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert len(take(open_file(video)[0], 10)) == 10
+        alive = [type(thing).__name__ for thing in gc.get_objects() if type(thing).__name__ in HELD]
+    finally:
+        gc.enable()
+    assert alive.count("VideoFrame") <= 3  # the first of each, which was asked how the camera was held
+    assert not set(alive) - {"VideoFrame"}
+
+
+HELD = ("VideoFrame", "VideoCodecContext", "InputContainer", "OpenVideo", "Connection")
