@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.recording.reconcile import Recordings
 from service.storage.database import StoreError
 from tests.service.conftest import LABELS, MODEL, RunningApi, write_model
+from tests.service.scripted import ScriptedSupervisor
 from tests.service.test_routes_streams import problem
 
 
@@ -31,21 +32,23 @@ def test_streams_that_end_with_the_service_are_left_to_the_next_start(
     run_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch
 ):
     """With a hundred cameras as many repairs would begin, and the service is to be gone within seconds."""
+    stopped = {"type": "stream", "state": "stopped", "code": None, "reason": "stopped"}
     repaired: list[str] = []
+    closed: list[str] = []
 
     async def note(_: Recordings, stream_id: str) -> None:
         repaired.append(stream_id)
 
+    async def close(supervisor: ScriptedSupervisor) -> None:
+        await supervisor.hub.publish_stream({**stopped, "stream_id": "str_2"})
+        closed.append("str_2")
+
     monkeypatch.setattr(Recordings, "_repair", note)
+    monkeypatch.setattr(ScriptedSupervisor, "close", close)
     api = run_api()
-    hub, stopped = api.context.hub, {"type": "stream", "state": "stopped", "code": None, "reason": "stopped"}
-    api.call(hub.publish_stream({**stopped, "stream_id": "str_1"}))
-
-    async def close() -> None:
-        await hub.publish_stream({**stopped, "stream_id": "str_2"})
-
-    monkeypatch.setattr(api.supervisor, "close", close)
+    api.call(api.context.hub.publish_stream({**stopped, "stream_id": "str_1"}))
     api.stop()
+    assert closed == ["str_2"]
     assert repaired == ["str_1"]
 
 
