@@ -42,9 +42,13 @@ test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	$(LIMIT) 1800 $(PYTEST) -m "alone and not exhaustive" $(SLOWEST) || status=1; \
 	exit $$status
 
-## `make test` and what shows the same on further networks, backends and data: before a release, some 20 minutes more.
+## `make test` and what shows the same on further networks, backends and data: and a soak of five minutes:
+## before a release, some 25 minutes more.
 test-all: test
-	$(LIMIT) 3000 $(PYTEST) -m "exhaustive" $(BESIDE)
+	@status=0; \
+	$(LIMIT) 3000 $(PYTEST) -m "exhaustive" $(BESIDE) || status=1; \
+	ACTOSCOPE_TEST_SOAK_MINUTES=5 $(LIMIT) 1200 $(PYTEST) -k soak tests/e2e/test_reliability.py || status=1; \
+	exit $$status
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

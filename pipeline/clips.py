@@ -22,11 +22,10 @@ from dataclasses import dataclass, field
 
 from pipeline.crops import crop_person
 from pipeline.entities import Clip, Frame, Image, Track, TrackState
-from pipeline.pace import Pace, TooSlow
+from pipeline.pace import LATE, Pace, TooSlow
 
 _GRID_SLACK = 1e-6  # grid steps; keeps a frame that lies exactly half way between two samples on one side
 _JITTER = 0.1  # grid steps by which the next frame may come early
-LATE = 1.5  # intervals between frames: a buffer survives one that comes a little late, however slow the camera
 LEAST_PICTURES = 5  # different ones in the time of a clip: below, labels are guesses (benchmarks/slow_cameras.py)
 ENOUGH_HZ = 5.0  # pictures a second: no camera that gives so many is refused, however short the clips
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
+LATE = 1.5  # intervals: what waits so long outlives a picture that comes a little late, however slow the camera
 _STEPS = 5  # an outage among so many steps is no pace
 _CLEARLY = 1.1  # times too slow before it counts, so that a camera at the limit does not swing
 

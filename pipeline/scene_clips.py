@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.clips import LATE, ClipBuffer, ClipConfig, back_and_forth, due_samples
+from pipeline.clips import ClipBuffer, ClipConfig, back_and_forth, due_samples
 from pipeline.entities import Clip, Floats, Frame, Image, Track, TrackState
-from pipeline.pace import Pace, TooSlow
+from pipeline.pace import LATE, Pace, TooSlow
 
 _GAP_SLACK_S = 1e-6
 

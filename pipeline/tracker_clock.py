@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.pace import Pace
+from pipeline.pace import LATE, Pace
 
-LATE = 1.5  # intervals between detections: the next one comes a little late
 MISSED = 2.5  # one detection misses a person, and the next one comes a little late
 
 

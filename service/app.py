@@ -87,6 +87,7 @@ async def _open(settings: Settings, factory: SupervisorFactory, stack: AsyncExit
     await hub.open()
     supervisor = factory(settings, hub, store)
     stack.push_async_callback(supervisor.close)
+    stack.callback(hub.on_stream.remove, kept.on_stream)  # they all end now: what is left, the next start repairs
     await supervisor.open()
     catalogue = Catalogue(settings.weights_dir, settings.model)
     registry = StreamRegistry(settings, store, hub, supervisor, catalogue)

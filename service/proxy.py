@@ -34,7 +34,7 @@ class BehindProxy:
         if self._trusts(scope.get("client")):
             _believe(scope)
         if scope["type"] == "http" and self._root and scope["path"] == self._root:
-            return await _redirect(self._root + "/", send)
+            return await _redirect(self._root + "/", scope.get("query_string", b""), send)
         self._publish(scope)
         return await self._app(scope, receive, send)
 
@@ -71,8 +71,9 @@ def _last(scope: Scope, name: bytes) -> bytes:
     return values[-1].rpartition(b",")[2].strip() if values else b""
 
 
-async def _redirect(path: str, send: Send) -> None:
+async def _redirect(path: str, query: bytes, send: Send) -> None:
     """The page names its files relative to a folder."""
-    headers = [(b"location", path.encode()), (b"content-length", b"0")]
+    place = path.encode() + (b"?" + query if query else b"")
+    headers = [(b"location", place), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 308, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

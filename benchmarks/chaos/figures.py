@@ -15,11 +15,12 @@ Keep = Callable[[Mapping[str, Any]], None]
 
 
 class Results:
-    """The JSON file: target → figures, with the machine that they are of."""
+    """The JSON file: target → figures, with the machine that they are of. ``latest`` has those of this run alone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.targets: dict[str, Figures] = json.loads(path.read_text())["targets"] if path.exists() else {}
+        self.latest: dict[str, Figures] = {}
 
     def keeper(self, target: str, asked: Mapping[str, Any]) -> Keep:
         """→ what a run calls with its figures so far. An unfinished run takes the place of an older unfinished one
@@ -27,6 +28,7 @@ class Results:
 
         def keep(figures: Mapping[str, Any]) -> None:
             entry = {**asked, **figures, "host": describe_host()}
+            self.latest[target] = entry
             before = self.targets.get(target, {})
             if before.get("complete") and not entry.get("complete"):
                 before["interrupted"] = entry

@@ -7,22 +7,18 @@ right to mount one.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos.figures import Figures, Keep
 from benchmarks.chaos.kept import kept
 from benchmarks.chaos.scene import end, recordings
 from tests.support.service import Service, Subscriber, wait_for
+from tests.support.small_disk import fill
 
-DISK_MB = 48
+DISK_KB = 48 << 10
 MIN_FREE_MB = 8
 SAID_S, RESUMED_S = 30.0, 30.0
 SILENCE_S = 3.0  # without a tracks message for longer, labels did not go on
@@ -30,52 +26,19 @@ FIRST_LABEL_S = 240.0
 FINISHED_S = 60.0  # a segment lasts seconds
 
 
-class NotAllowed(OSError):
-    """No right to mount a small file system here."""
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of DISK_MB at ``folder``. Raises NotAllowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise NotAllowed(f"no `mount` here: {error}") from None
-    if done.returncode:
-        raise NotAllowed(done.stderr.strip())
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
-def fill(ballast: Path, leave_bytes: int = 0) -> None:
-    """Writes until nothing fits any more, then gives ``leave_bytes`` back."""
-    with ballast.open("ab", buffering=0) as file:
-        try:
-            while file.write(bytes(1 << 16)) == 1 << 16:
-                pass
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-        file.truncate(max(0, file.tell() - leave_bytes))
-
-
 def fill_and_free(service: Service, url: str, full_s: float, keep: Keep) -> Figures:
     """``service`` runs on a small disk and is ended here. Fills twice: to its last byte, and to the limit that
     recordings leave. Raises AssertionError where nothing is ever labelled."""
-    ballast, figures = service.folder / "data" / "ballast", Figures(failures=[], complete=False)
+    figures = Figures(failures=[], complete=False)
     before: set[str] = set()  # finished before a time without room
     with service.subscribe() as heard:
         stream_id = service.add_stream(url, record=True)["id"]
         heard.wait("tracks", FIRST_LABEL_S, labelled, stream_id=stream_id)
-        for name, leave_bytes in (("to_the_last_byte", 0), ("to_the_limit", (MIN_FREE_MB // 2) << 20)):
+        for name, leave_kilobytes in (("to_the_last_byte", 0), ("to_the_limit", (MIN_FREE_MB // 2) << 10)):
             wait_recording(service, stream_id, "on", RESUMED_S)
             before |= one_more_finished(service, before)
             part = Full(service, heard, stream_id, name, figures["failures"])
-            fill(ballast, leave_bytes)
+            ballast = fill(service.folder / "data", leave_kilobytes)
             figures[name] = part.watch(full_s)
             ballast.unlink()
             figures[name]["resumed_s"] = part.resumed_s()

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 WRONG_VALUES: tuple[Any, ...] = (None, 0, -1, 1.5, "", " ", "\x00", "x" * 5000, [], [[]], {}, {"a": {}}, True, 10**400)
-FIELDS = ("url", "name", "model", "actions", "record", "transport", "pace", "loop", "tier", "enabled")
+FIELDS = ("url", "name", "model", "actions", "record", "transport", "pace", "loop", "snapshot_s", "tier", "enabled")
 FITS: dict[str, tuple[Any, ...]] = {  # which of them a field may hold, or POST takes for "not said"
-    "name": (" ",),
     "actions": ({},),
     "record": (0, True),
     "loop": (0, True),
+    "snapshot_s": (1.5, True),
     "enabled": (0, True),
 }
 MAY_BE_NULL = frozenset({"name", "model", "actions", "record"})  # in POST; PATCH allows it for actions alone

@@ -44,7 +44,7 @@ def _text(value: Any) -> str:
 
 def result(figures: Mapping[str, Any]) -> str:
     if passed(figures):
-        return "passed"
+        return "passed; a later run broke off" if "interrupted" in figures else "passed"
     if not figures.get("complete") and not figures["failures"]:
         return "broken off"
     return "failed: " + "; ".join(figures["failures"])[:300]

@@ -11,6 +11,7 @@ from benchmarks.chaos.figures import Figures, Keep
 from benchmarks.chaos.scene import running
 from tests.support.rtsp import RtspServer
 from tests.support.service import SAMPLE, SAMPLE_URL
+from tests.support.small_disk import mounted_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def t1(folder: Path, cache: Path, wanted: Wanted, keep: Keep) -> Figures:
 def t8(folder: Path, cache: Path, wanted: Wanted, keep: Keep) -> Figures:
     limit = {"segment_s": "5", "recordings_min_free_mb": str(full_disk.MIN_FREE_MB)}
     with (
-        full_disk.small_disk(folder / "data"),
+        mounted_disk(folder / "data", full_disk.DISK_KB),
         RtspServer(SAMPLE) as camera,
         running(folder, cache, **limit) as service,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,6 +37,15 @@ class StreamLoad:
     people: float
     settled: float = 0.0
     stride: int = 1
+
+    def __post_init__(self) -> None:
+        """It comes from another process, and one worker plans with it for all. Raises ValueError."""
+        for name in ("frames_per_s", "people", "settled"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name}: expected a finite number that is not negative, got {value}")
+        if self.stride < 1:
+            raise ValueError(f"stride: expected at least 1, got {self.stride}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,12 @@ LEAP_S = 3600.0  # the wall clock this much ahead of where it should be: somebod
 BELIEVED_AFTER_S = 86_400.0
 
 
+def since_boot_s() -> float:
+    """A clock that nobody sets, and that goes on while the machine is suspended where the system has such a one: else
+    waking up would look like a clock that was set forward."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class AgeClock:
     """``now`` is Unix time, but a leap forward is believed only once it has lasted a day.
 
@@ -19,7 +25,7 @@ class AgeClock:
     its limit, and they would be deleted. A clock that was set back is believed at once: recordings stay longer then.
     """
 
-    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = since_boot_s) -> None:
         self._wall, self._monotonic = wall, monotonic
         self._now, self._looked_s = wall(), monotonic()
         self._leap_since_s: float | None = None

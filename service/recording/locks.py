@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
+import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
 from service.errors_base import ServiceError
 
+log = logging.getLogger(__name__)
+
 LOCK_NAME = "lock"
+_OLDER_LOCK_NAME = ".lock"  # of all recordings together
 POLL_S = 0.05
 _NOT_KEPT = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 _HELD = frozenset({errno.EAGAIN, errno.EACCES})  # POSIX leaves open which of them it is
@@ -73,22 +79,62 @@ class FolderLock:
         """→ whether it is held now. Raises LocksNotKept, and OSError where the folder cannot be written."""
         if self._file is not None:
             return True
-        file = _open(self._folder.parent, f".{self._folder.name}.lock")
-        try:
-            held = _wait_for(file, time.monotonic() + timeout_s)
-        except OSError as error:
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            file = _open(self._folder.parent, _beside(self._folder))
+            try:
+                held = _wait_for(file, deadline_s)
+            except OSError as error:
+                file.close()
+                raise _explained(error, self._folder, "recordings need a folder on a file system that does") from error
+            if held and _still_there(file, self._folder.parent / _beside(self._folder)):
+                self._file = file
+                return True
             file.close()
-            raise _explained(error, self._folder, "recordings need a folder on a file system that does") from error
-        if held:
-            self._file = file
-        else:
-            file.close()
-        return held
+            if not held:
+                return False  # else the file was removed before it was locked, and the next one counts
 
     def release(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def remove_unused(folder: Path, streams: Collection[str]) -> None:
+    """Takes away, in the recordings ``folder``, locks and empty folders of streams that are not among ``streams``, and
+    the one lock that older versions had for all of them."""
+    used = {_beside(folder / stream_id) for stream_id in streams}
+    locks = {path: folder / path.name[1:].removesuffix(".lock") for path in folder.glob(_beside(folder / "*"))}
+    for path, of in {folder / _OLDER_LOCK_NAME: None, **locks}.items():
+        try:
+            if path.name not in used and path.exists() and not (of and _filled(of)):
+                _remove(path, of)
+        except OSError as error:
+            log.warning("%s stays: %s", path, error)
+
+
+def _remove(path: Path, of: Path | None) -> None:
+    """A lock, and the empty folder that it is ``of``, unless somebody holds it."""
+    with path.open("a+") as file:
+        if _try_lock(file) and _still_there(file, path):
+            if of is not None and of.is_dir():
+                of.rmdir()
+            path.unlink()  # while it is held: who waits for it sees that it is gone, and makes another
+
+
+def _filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _still_there(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _beside(folder: Path) -> str:
+    return f".{folder.name}.lock"
 
 
 def _open(folder: Path, name: str) -> IO[str]:

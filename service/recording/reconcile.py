@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from service.recording.age_clock import AgeClock
-from service.recording.locks import POLL_S, FolderLock, LocksNotKept
+from service.recording.locks import POLL_S, FolderLock, LocksNotKept, remove_unused
 from service.recording.segment_files import (
     PART,
+    began,
     discard,
     enforce_retention,
     read_segment,
@@ -63,7 +64,6 @@ class Recordings:
         self._retention = retention
         self._task: asyncio.Task[None] | None = None
         self._clock = AgeClock()
-        self._came: dict[Path, int] = {}  # in which order recordings were found, which no setting of the clock changes
         self._repairs: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -107,21 +107,25 @@ class Recordings:
         records = await self._store.all_recordings()
         known = {self.path(record.path) for record in records}
         deadline_s = time.monotonic() + WRITERS_S
-        adopted = 0
+        found: list[Segment] = []
         for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
-            adopted += await self._adopt(folder, known, deadline_s)
+            found += await self._without_row(folder, known, deadline_s)
+        await self._index(found)
         gone = [record for record in records if not self.path(record.path).is_file()]
         for record in gone:
             await self._store.delete_recording(record.id)
-        return Repair(adopted, len(gone))
+        await asyncio.to_thread(remove_unused, self._folder, await self._store.stream_ids())
+        return Repair(len(found), len(gone))
 
-    async def _adopt(self, folder: Path, known: set[Path], deadline_s: float) -> int:
-        """One stream's files that have no row; those that were left open are finished. → how many."""
+    async def _without_row(self, folder: Path, known: set[Path], deadline_s: float) -> list[Segment]:
+        """→ one stream's files that have no row; those that were left open are finished."""
         async with _alone(folder, deadline_s) as alone:
-            found = await asyncio.to_thread(lambda: list(_segments_without_row(folder, known, alone)))
-        for segment in found:
+            return await asyncio.to_thread(lambda: list(_segments_without_row(folder, known, alone)))
+
+    async def _index(self, found: list[Segment]) -> None:
+        """Of all streams together, oldest first: in this order they are deleted."""
+        for segment in sorted(found, key=began):
             await self._store.add_recording(segment)
-        return len(found)
 
     async def _repair(self, stream_id: str) -> None:
         """At once, not at the next start: a camera's process may crash often in the months between."""
@@ -129,31 +133,27 @@ class Recordings:
         try:
             if not await asyncio.to_thread(folder.is_dir):
                 return
-            known = {self.path(record.path) for record in await self._store.all_recordings()}
-            count = await self._adopt(folder, known, deadline_s=0.0)
+            known = {self.path(path) for path in await self._store.recording_paths(stream_id)}
+            found = await self._without_row(folder, known, deadline_s=0.0)
+            await self._index(found)
         except (OSError, StoreError) as error:
             log.error("recordings of stream %s are left for the next start: %s", stream_id, error)
             return
-        if count:
-            log.warning("stream %s: %d recordings that its process left are finished and indexed", stream_id, count)
+        if found:
+            log.warning(
+                "stream %s: %d recordings that its process left are finished and indexed", stream_id, len(found)
+            )
 
     async def retain(self, now: float) -> int:
         """Deletes what is too old or too much at Unix time ``now``. → how many."""
         by_path = {self.path(record.path): record for record in await self._store.all_recordings()}
         segments = [self._to_segment(record) for record in by_path.values()]
-        self._note_order(list(by_path))
+        places = {path: place for place, path in enumerate(by_path)}
         limits = self._retention.max_age_s, self._retention.max_bytes
-        doomed = enforce_retention(segments, *limits, now, order=lambda segment: self._came[segment.path])
+        doomed = enforce_retention(segments, *limits, now, order=lambda segment: places[segment.path])
         for segment in doomed:
             await self.delete(by_path[segment.path])
         return len(doomed)
-
-    def _note_order(self, paths: Sequence[Path]) -> None:
-        """``paths``: by when they began as they say. After the clock was set back, what is new would look oldest."""
-        last = max(self._came.values(), default=0)
-        known = {path: self._came[path] for path in paths if path in self._came}
-        fresh = [path for path in paths if path not in known]
-        self._came = known | {path: last + place for place, path in enumerate(fresh, 1)}
 
     def _to_segment(self, record: RecordingRecord) -> Segment:
         return Segment(

@@ -80,6 +80,7 @@ def migrate(engine: Engine) -> None:
 def _forget(engine: Engine) -> None:
     """What a migration took away (passwords that older versions stored in clear) still stands in pages not in use."""
     sqlite = engine.dialect.name == "sqlite"
+    log.info("the database was upgraded and is written anew without its old pages: a large one takes a while")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)") if sqlite else ("VACUUM FULL streams",):
             try:

@@ -82,6 +82,9 @@ class Store:
         statement = select(StreamRow).order_by(StreamRow.created_at, StreamRow.id)
         return await self._database.read(lambda s: tuple(self._to_stream(row) for row in s.scalars(statement)))
 
+    async def stream_ids(self) -> frozenset[str]:
+        return await self._database.read(lambda session: frozenset(session.scalars(select(StreamRow.id))))
+
     async def list_streams(self, cursor: Cursor | None, limit: int) -> Page[StreamRecord]:
         """Oldest first, so that a page does not change when a stream is added."""
         statement = select(StreamRow).order_by(StreamRow.created_at, StreamRow.id).limit(limit + 1)
@@ -173,7 +176,9 @@ class Store:
             known = session.scalar(select(RecordingRow).where(RecordingRow.path == record.path))
             if known is not None:
                 return _recording(known)
-            session.add(RecordingRow(**{name: getattr(record, name) for name in RecordingRecord.__slots__}))
+            last = session.scalar(select(func.max(RecordingRow.came))) or 0  # one thread writes
+            values = {name: getattr(record, name) for name in RecordingRecord.__slots__}
+            session.add(RecordingRow(**values, came=last + 1))
             return record
 
         return await self._database.write(work)
@@ -213,9 +218,14 @@ class Store:
         return await self._database.write(lambda session: _changed_rows(session, statement) > 0)
 
     async def all_recordings(self) -> tuple[RecordingRecord, ...]:
-        """Oldest first."""
-        statement = select(RecordingRow).order_by(RecordingRow.started_at, RecordingRow.id)
+        """In the order in which they were indexed, whatever the clock said."""
+        statement = select(RecordingRow).order_by(RecordingRow.came, RecordingRow.started_at, RecordingRow.id)
         return await self._database.read(lambda s: tuple(_recording(row) for row in s.scalars(statement)))
+
+    async def recording_paths(self, stream_id: str) -> frozenset[str]:
+        """→ the paths of one stream's recordings, relative to the recordings folder."""
+        statement = select(RecordingRow.path).where(RecordingRow.stream_id == stream_id)
+        return await self._database.read(lambda session: frozenset(session.scalars(statement)))
 
     async def list_recordings(
         self, wanted: RecordingFilter, cursor: Cursor | None, limit: int

@@ -77,6 +77,7 @@ class RecordingRow(Base):
     __table_args__ = (
         Index("ix_recordings_started", "started_at", "id"),
         Index("ix_recordings_stream", "stream_id", "started_at"),
+        Index("ix_recordings_came", "came"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -91,3 +92,6 @@ class RecordingRow(Base):
     frames: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
+    came: Mapped[int] = mapped_column(
+        BigInteger, server_default="0"
+    )  # their order, which no setting of a clock changes

@@ -2,18 +2,53 @@
 
 import json
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 
+from benchmarks.chaos import __main__ as chaos
 from benchmarks.chaos import table
 from benchmarks.chaos.corrupt_media import MUTATIONS, damaged
-from benchmarks.chaos.figures import Results, passed
+from benchmarks.chaos.figures import Figures, Keep, Results, passed
 from benchmarks.chaos.kept import kept
 from benchmarks.chaos.malformed_requests import calls, raw
 from benchmarks.chaos.soak import Sample, judged, slope
+from benchmarks.chaos.targets import TARGETS, Wanted
 from tests.support.media import write_video
+from tests.support.small_disk import NotAllowed
+
+
+class Ends:
+    """The command with targets that end as they are told; everything that is made of their ends is real."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder, self._targets = folder, dict(TARGETS)
+        monkeypatch.setattr(chaos, "TARGETS", self._targets)
+
+    def replace(self, name: str, figures: Figures, error: Exception | None = None) -> None:
+        def target(_folder: Path, _cache: Path, _wanted: Wanted, keep: Keep) -> Figures:
+            if figures:
+                keep(figures)
+            if error is not None:
+                raise error
+            return figures
+
+        self._targets[name] = target
+
+    def run(self, name: str, figures: Figures, error: Exception | None = None, short: bool = False) -> int:
+        self.replace(name, figures, error)
+        return chaos.main([name, *(["--short"] if short else [])])
+
+    def kept(self, file: str, name: str = "T1") -> Figures:
+        figures: Figures = json.loads((self._folder / file).read_text())["targets"][name]
+        return figures
+
+    def page(self) -> str:
+        return (self._folder / "reliability.md").read_text()
 
 
 def sample(minute: float, rss_mb: float, handles: int = 100, zombies: int = 0) -> Sample:
@@ -58,6 +93,64 @@ def test_interrupted_run_keeps_its_figures_beside_the_last_complete_one(tmp_path
     assert (kept_now["kills"], kept_now["interrupted"]["kills"], kept_now["interrupted"]["seed"]) == (100, 3, 2)
     keep({"kills": 50, "failures": [], "complete": True})
     assert json.loads(path.read_text())["targets"]["T1"]["kills"] == 50
+
+
+WHOLE: Figures = {"kills": 100, "failures": [], "complete": True}
+
+
+@pytest.fixture
+def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ends:
+    """The command on files of its own."""
+    page = tmp_path / "reliability.md"
+    page.write_text("".join(table.MARKS))
+    monkeypatch.setattr(chaos, "RESULTS", tmp_path / "chaos.json")
+    monkeypatch.setattr(chaos, "SHORT_RESULTS", tmp_path / "chaos-short.json")
+    monkeypatch.setattr(chaos, "PAGE", page)
+    return Ends(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("nothing came"),
+        NotAllowed("no right to mount"),
+        psutil.NoSuchProcess(1),
+        httpx.ConnectError("refused"),
+        subprocess.TimeoutExpired("actoscope", 9),
+        KeyError("id"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_run_that_breaks_off_fails_though_an_older_one_passed(
+    ends: Ends, error: Exception, capsys: pytest.CaptureFixture[str]
+):
+    assert ends.run("T1", WHOLE) == 0
+    assert ends.run("T1", {"kills": 3, "failures": ["one lost"]}, error) == 1
+    told = capsys.readouterr().out.rpartition("failed: one lost; ")[2]
+    assert str(error) in told
+    assert ends.run("T1", {"kills": 4, "failures": []}, error) == 1
+    kept_now = ends.kept("chaos.json")
+    assert kept_now["kills"] == 100
+    assert kept_now["interrupted"]["kills"] == 4 and "interrupted" not in kept_now["interrupted"]
+    assert "passed; a later run broke off" in ends.page()
+    assert ends.run("T1", WHOLE) == 0
+    assert "interrupted" not in ends.kept("chaos.json")
+
+
+def test_targets_after_one_that_breaks_off_are_run_all_the_same(ends: Ends):
+    ends.replace("T1", {}, OSError("no port is free"))
+    ends.replace("T7", WHOLE)
+    assert chaos.main(["T1", "T7"]) == 1
+    assert ends.kept("chaos.json", "T7")["complete"]
+    assert ends.kept("chaos.json", "T1")["failures"] == ["OSError: no port is free"]
+
+
+def test_short_run_leaves_full_figures_and_the_document_alone(ends: Ends):
+    ends.run("T1", WHOLE)
+    before = ends.page()
+    assert ends.run("T1", {"kills": 6, "failures": [], "complete": True}, short=True) == 0
+    assert (ends.kept("chaos.json")["kills"], ends.kept("chaos-short.json")["kills"]) == (100, 6)
+    assert ends.page() == before
 
 
 @pytest.mark.parametrize(

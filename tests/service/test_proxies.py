@@ -111,6 +111,13 @@ def test_proxy_hands_on_live_pictures_as_they_come(published: Published, monkeyp
     assert seen.count(JPEG) == 2
 
 
+def test_root_path_without_its_slash_leads_to_the_page_with_the_same_query(run_api: Callable[..., RunningApi]):
+    client = run_api(root_path=ROOT).client
+    for query in ("", "?theme=dark&name=a%20b"):
+        answer = client.get(ROOT + query)
+        assert (answer.status_code, answer.headers["location"]) == (308, f"{ROOT}/{query}")
+
+
 @pytest.mark.parametrize("path", ["", ROOT])
 def test_root_path_holds_whether_the_proxy_takes_it_off_or_not(run_api: Callable[..., RunningApi], path: str):
     api = run_api(root_path=ROOT)

@@ -1,14 +1,17 @@
 """/v1/models, /healthz, /readyz, /metrics, errors of any path, and the OpenAPI document."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.recording.reconcile import Recordings
 from service.storage.database import StoreError
 from tests.service.conftest import LABELS, MODEL, RunningApi, write_model
+from tests.service.scripted import ScriptedSupervisor
 from tests.service.test_routes_streams import problem
 
 
@@ -23,6 +26,30 @@ def test_models_are_what_the_weights_folder_holds_now(api: RunningApi):
     assert models["fights"]["default"] is False
     assert (models[MODEL]["runtime"], models["fights"]["runtime"]) == ("scripted", None)
     assert api.add(model="fights", actions={"fighting": 0.5})["model"] == "fights"
+
+
+def test_streams_that_end_with_the_service_are_left_to_the_next_start(
+    run_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch
+):
+    """With a hundred cameras as many repairs would begin, and the service is to be gone within seconds."""
+    stopped = {"type": "stream", "state": "stopped", "code": None, "reason": "stopped"}
+    repaired: list[str] = []
+    closed: list[str] = []
+
+    async def note(_: Recordings, stream_id: str) -> None:
+        repaired.append(stream_id)
+
+    async def close(supervisor: ScriptedSupervisor) -> None:
+        await supervisor.hub.publish_stream({**stopped, "stream_id": "str_2"})
+        closed.append("str_2")
+
+    monkeypatch.setattr(Recordings, "_repair", note)
+    monkeypatch.setattr(ScriptedSupervisor, "close", close)
+    api = run_api()
+    api.call(api.context.hub.publish_stream({**stopped, "stream_id": "str_1"}))
+    api.stop()
+    assert closed == ["str_2"]
+    assert repaired == ["str_1"]
 
 
 def test_healthy_before_ready_and_ready_once_models_are_loaded(api: RunningApi):

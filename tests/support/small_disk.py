@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+_BLOCK = bytes(1 << 16)
+
+
+class NotAllowed(OSError):
+    """No right to mount a small file system here."""
+
 
 @contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """``folder``, made here, with a file system of its own. Skips the test where mounting is not allowed."""
-    folder.mkdir()
+def mounted_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
+    """``folder`` with a file system of its own. Raises NotAllowed."""
+    folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False) if shutil.which("mount") else None
-    if done is None or done.returncode:
-        pytest.skip("no right to mount a small file system")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise NotAllowed(f"no `mount` here: {error}") from None
+    if done.returncode:
+        raise NotAllowed(f"no right to mount a small file system: {done.stderr.strip()}")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
+    """``mounted_disk`` for a test, which is skipped where mounting is not allowed."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(mounted_disk(folder, kilobytes))
+        except NotAllowed as error:
+            pytest.skip(str(error))
+        yield disk
 
 
 def fill(folder: Path, leave_kilobytes: int = 0) -> Path:
-    """Use up the room of the file system but for ``leave_kilobytes``. → the file that takes it."""
+    """Writes until nothing fits any more, whoever else writes, then gives ``leave_kilobytes`` back. → the file that
+    takes the room."""
     path = folder / "everything-else"
-    room = shutil.disk_usage(folder).free - leave_kilobytes * 1024
-    with path.open("wb") as file:
-        for _ in range(room // 4096):
-            file.write(b"x" * 4096)
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(_BLOCK) == len(_BLOCK):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+        file.truncate(max(0, file.tell() - leave_kilobytes * 1024))
     return path

@@ -17,7 +17,8 @@ from models.data.manifest import Split
 from models.data.tracks.labels_csv import LabelRow
 from models.data.tracks.track_folders import PersonTrack, VideoTracks, track_stem
 from models.errors import DatasetError
-from pipeline.clips import LATE, ClipConfig, sample_grid
+from pipeline.clips import ClipConfig, sample_grid
+from pipeline.pace import LATE
 
 LONGEST_WHOLE = 512  # samples: 20 s, 77 MB of crops
 

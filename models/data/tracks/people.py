@@ -12,11 +12,11 @@ from models.data.imports.cvat import read_cvat
 from models.data.imports.motchallenge import BoxTrack, fill_holes, raise_problems, read_mot
 from models.errors import DatasetError, UnreadableFileError
 from pipeline.appearance import AppearanceEncoder, with_features
-from pipeline.clips import LATE, ClipConfig
+from pipeline.clips import ClipConfig
 from pipeline.detector import PersonDetector
 from pipeline.entities import Floats, Frame, TrackState
 from pipeline.files import file_sha256
-from pipeline.pace import Pace
+from pipeline.pace import LATE, Pace
 from pipeline.tracker import PersonTracker, TrackerConfig
 from pipeline.tracker_clock import MISSED
 

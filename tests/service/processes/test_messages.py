@@ -1,5 +1,6 @@
 """Messages there and back, and what is refused by name."""
 
+import math
 import socket
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from pipeline.actions import SmootherConfig
 from pipeline.clips import ClipConfig
+from service.budget.plan import StreamLoad
 from service.configuration import EngineConfig, StagesConfig
 from service.processes import messages
-from service.processes.inference_messages import ClipAnswer, DetectAnswer, DetectRequest, ScoresAnswer
+from service.processes.inference_messages import ClipAnswer, DetectAnswer, DetectRequest, LoadReport, ScoresAnswer
 from service.processes.ipc import Channel, Packet
 from service.processes.messages import (
     InferenceSetup,
@@ -107,6 +109,24 @@ def test_unknown_kind_is_refused_by_name():
 def test_field_that_is_wrong_is_named(fields_: dict[str, Any], words: str):
     with pytest.raises(UnexpectedMessage, match=words):
         unpack(Packet("state", fields_))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("stride", 0),
+        ("stride", -3),
+        ("frames_per_s", -1.0),
+        ("frames_per_s", math.inf),
+        ("people", math.nan),
+        ("settled", -math.inf),
+    ],
+)
+def test_load_that_cannot_be_is_no_message(name: str, value: float):
+    packet = pack(LoadReport(StreamLoad(25.0, 3.0)))
+    assert unpack(packet) == LoadReport(StreamLoad(25.0, 3.0))
+    with pytest.raises(UnexpectedMessage, match=rf"message 'load': {name}: expected .*, got {value}"):
+        unpack(Packet("load", {"load": {**packet.fields["load"], name: value}}))
 
 
 def test_array_that_did_not_come_is_refused():

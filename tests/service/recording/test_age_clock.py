@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from service.recording.age_clock import AgeClock
 
 DAY_S = 86_400.0
@@ -41,6 +45,15 @@ def test_leap_forward_ages_nothing_and_is_forgotten_when_it_is_taken_back() -> N
     assert clocks.pass_s(3600, steps=60) == before + 3600
     clocks.wall -= 365 * DAY_S
     assert clocks.pass_s(60) == clocks.wall == before + 3660
+
+
+def test_night_in_suspend_is_no_clock_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [1_800_000_000.0]
+    age, clock = AgeClock(lambda: wall[0]), time.clock_gettime
+    night = {time.CLOCK_BOOTTIME: 9 * 3600.0}  # the kernel's other clocks stand still meanwhile
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + night.get(which, 0.0))
+    wall[0] += 9 * 3600
+    assert age.now() == wall[0]
 
 
 def test_leap_forward_that_lasts_a_day_is_believed() -> None:

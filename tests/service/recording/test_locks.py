@@ -3,12 +3,13 @@
 import errno
 import fcntl
 import multiprocessing
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.recording.locks import DataDirInUse, DataDirLock, DataDirUnusable, FolderLock, LocksNotKept
+from service.recording.locks import DataDirInUse, DataDirLock, DataDirUnusable, FolderLock, LocksNotKept, remove_unused
 
 
 def _try_lock(folder: Path, answers: Any) -> None:
@@ -89,6 +90,40 @@ def test_folder_lock_is_held_once_and_can_be_had_again(tmp_path: Path):
     assert second.acquire()
     for lock in (first, second, other):
         lock.release()
+
+
+def test_locks_and_empty_folders_of_deleted_streams_go_and_those_in_use_stay(tmp_path: Path):
+    for name in ("str_kept", "str_empty", "str_filled", "str_held", "str_gone"):
+        (tmp_path / name).mkdir()
+        lock = FolderLock(tmp_path / name)
+        assert lock.acquire()
+        lock.release()
+    (tmp_path / "str_gone").rmdir()
+    (tmp_path / "str_filled" / "1.mp4").touch()
+    for foreign in (".lock", ".clock", ".keep.lock.txt"):
+        (tmp_path / foreign).touch()
+    held = FolderLock(tmp_path / "str_held")
+    assert held.acquire()
+    remove_unused(tmp_path, {"str_kept"})
+    held.release()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("str_kept", ".str_kept.lock", "str_filled", ".str_filled.lock", "str_held", ".str_held.lock"),
+        *(".clock", ".keep.lock.txt"),
+    }
+
+
+def test_lock_that_was_removed_while_somebody_waited_for_it_is_not_held_twice(tmp_path: Path):
+    first, second, third = (FolderLock(tmp_path / "a") for _ in range(3))
+    assert first.acquire()
+    waited: list[bool] = []
+    waiting = threading.Thread(target=lambda: waited.append(second.acquire(30)))
+    waiting.start()
+    (tmp_path / ".a.lock").unlink()  # what ``remove_unused`` does under the lock
+    first.release()
+    waiting.join(30)
+    assert waited == [True]
+    assert not third.acquire()
+    second.release()
 
 
 def test_data_folder_that_is_a_file_says_so(tmp_path: Path):

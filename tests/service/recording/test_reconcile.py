@@ -177,6 +177,62 @@ def test_retention_after_the_clock_was_set_back_still_deletes_what_came_first(tm
     assert "str_1/20200101T000000000Z.mp4" in left
 
 
+def test_what_was_recorded_while_the_clock_stood_wrong_stays_newest_after_a_restart(tmp_path: Path, videos: Path):
+    newest = tmp_path / "recordings" / "str_1" / "20200101T000000000Z.mp4"
+
+    async def record(recordings: Recordings, store: Store) -> int:
+        await recordings.reconcile()
+        room = sum(item.bytes for item in await rows(store))
+        await store.add_recording(read_segment(write_video(newest)))
+        return room
+
+    room = run(tmp_path, record)
+
+    async def start_again(recordings: Recordings, store: Store) -> list[str]:
+        await recordings.reconcile()
+        assert await recordings.retain(0.0) >= 1
+        return [item.path for item in await rows(store)]
+
+    left = run(tmp_path, start_again, Retention(1e12, room))
+    assert "str_1/20200101T000000000Z.mp4" in left
+    assert "str_a/20260504T030000000Z.mp4" not in left
+
+
+def test_files_of_several_streams_without_rows_are_indexed_oldest_first(tmp_path: Path):
+    folder = tmp_path / "recordings"
+    names = ["str_b/20260504T010000000Z.mp4", "str_a/20260504T020000000Z.mp4", "str_b/20260504T030000000Z.mp4"]
+    for name in names:
+        write_video(folder / name)
+
+    async def work(recordings: Recordings, store: Store) -> None:
+        await recordings.reconcile()
+        assert [row.path for row in await store.all_recordings()] == names
+
+    run(tmp_path, work)
+
+
+def test_start_removes_locks_of_streams_that_are_gone(tmp_path: Path, videos: Path):
+    folder = tmp_path / "recordings"
+    (folder / "str_b").mkdir()
+    (folder / ".str_c.lock").touch()
+    (folder / ".lock").touch()
+    run(tmp_path, lambda recordings, _: recordings.reconcile())
+    assert sorted(path.name for path in folder.iterdir()) == [".str_a.lock", "str_a"]
+
+
+def test_stop_of_a_stream_reads_no_other_streams_rows(tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch):
+    other = write_video(tmp_path / "recordings" / "str_b" / "20260504T030000000Z.mp4")
+
+    async def work(recordings: Recordings, store: Store) -> list[str]:
+        await store.add_recording(read_segment(other))
+        monkeypatch.delattr(Store, "all_recordings")
+        recordings.on_stream({"state": "stopped", "code": None, "stream_id": "str_a"})
+        await recordings.close()
+        return sorted({row.stream_id for row in await rows(store)})
+
+    assert run(tmp_path, work) == ["str_a", "str_b"]
+
+
 def test_retention_runs_by_itself_and_ends_with_the_service(tmp_path: Path, videos: Path):
     async def work(recordings: Recordings, store: Store) -> None:
         await recordings.open()

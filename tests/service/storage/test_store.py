@@ -364,6 +364,51 @@ def test_recordings_are_indexed_once_filtered_and_forgotten(url: str, tmp_path: 
     with_store(url, tmp_path, work)
 
 
+def test_recordings_are_told_in_the_order_in_which_they_came_whatever_the_clock_said(url: str, tmp_path: Path):
+    def segment(started_at: float) -> Segment:
+        path = tmp_path / "recordings" / "str_a" / f"{started_at:.0f}.mp4"
+        return Segment(path, None, started_at, 0.0, 60.0, 1500, 5000, (576, 768))
+
+    async def paths(store: Store) -> list[str]:
+        return [row.path for row in await store.all_recordings()]
+
+    async def work(store: Store) -> None:
+        added = [await store.add_recording(segment(second)) for second in (3000.0, 1000.0, 2000.0)]
+        assert await paths(store) == ["str_a/3000.mp4", "str_a/1000.mp4", "str_a/2000.mp4"]
+        await store.delete_recording(added[2].id)  # its place may be taken again
+        await store.add_recording(segment(500.0))
+        assert await store.recording_paths("str_a") == {"str_a/3000.mp4", "str_a/1000.mp4", "str_a/500.mp4"}
+        assert await store.recording_paths("str_b") == frozenset()
+
+    with_store(url, tmp_path, work)
+    assert with_store(url, tmp_path, paths) == ["str_a/3000.mp4", "str_a/1000.mp4", "str_a/500.mp4"]
+
+
+def test_recordings_of_older_versions_are_told_oldest_first_and_before_new_ones(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    engine = make_engine(url)
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0003")
+        for started_at in (2000.0, 3000.0, 1000.0):
+            columns = "id, stream_id, path, started_at, ended_at, start_s, duration_s, bytes, frames, width, height"
+            values = f"'r{started_at}', 's', 's/{started_at:.0f}.mp4', {started_at}, 1, 1, 1, 1, 1, 1, 1"
+            connection.exec_driver_sql(f"INSERT INTO recordings ({columns}) VALUES ({values})")
+    engine.dispose()
+
+    async def work(store: Store) -> list[str]:
+        path = tmp_path / "recordings" / "s" / "500.mp4"
+        await store.add_recording(Segment(path, None, 500.0, 0.0, 60.0, 1500, 5000, (576, 768)))
+        return [row.path for row in await store.all_recordings()]
+
+    with caplog.at_level("INFO"):
+        assert with_store(url, tmp_path, work) == ["s/1000.mp4", "s/2000.mp4", "s/3000.mp4", "s/500.mp4"]
+    assert "a large one takes a while" in caplog.text
+
+
 def test_migrations_make_exactly_the_tables_of_the_code(url: str, tmp_path: Path):
     engine = make_engine(url)
     migrate(engine)
