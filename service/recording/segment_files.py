@@ -28,9 +28,10 @@ _REPAIR = ".repair"
 _NAME = re.compile(r"(\d{8}T\d{9})Z\.mp4")
 _LOG = logging.getLogger(__name__)
 
-FRAGMENTED_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
-"""Muxer options. Whatever was written up to the last fragment plays after a kill; closing the file adds the ordinary
-index at its end, so that a finished one has a duration and seeks by byte ranges in every browser."""
+FRAGMENTED_MP4 = {"movflags": "hybrid_fragmented+frag_keyframe", "frag_duration": "500000", "flush_packets": "1"}
+"""Muxer options. Whatever was written up to the last fragment plays after a kill, and one is written every half second
+(in µs) or with the next keyframe; closing the file adds the ordinary index at its end, so that a finished one has a
+duration and seeks by byte ranges in every browser."""
 
 
 def new_segment_path(folder: Path, started_at: float) -> Path:

@@ -17,7 +17,7 @@ from service.recording.segment_files import FRAGMENTED_MP4, describe_start
 
 _TICKS = 90_000  # a second; the clock of RTP and MPEG video
 _TIME_BASE = Fraction(1, _TICKS)
-_GOP_S = 1.0  # a fragment is written when the next keyframe comes, so this is what a kill can cost
+_GOP_S = 1.0
 
 
 class SegmentWriter:
