@@ -73,7 +73,7 @@ def test_options_named_in_the_text_exist():
 
 def test_help_that_the_text_sends_to_is_there(capsys: pytest.CaptureFixture[str]):
     lines = [span.split()[1:] for span in SPANS if span.startswith("actoscope ") and span.endswith(" --help")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for words in lines:
         with pytest.raises(SystemExit) as left:
             build_parser().parse_args(words)
