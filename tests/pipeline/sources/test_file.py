@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,13 +238,19 @@ def test_what_a_connection_held_is_given_back_without_the_garbage_collector(tmp_
     gc.collect()
     gc.disable()
     try:
+        before = held()
         for _ in range(3):
             assert len(take(open_file(video)[0], 10)) == 10
-        alive = [type(thing).__name__ for thing in gc.get_objects() if type(thing).__name__ in HELD]
+        left = held() - before
     finally:
         gc.enable()
-    assert alive.count("VideoFrame") <= 3  # the first of each, which was asked how the camera was held
-    assert not set(alive) - {"VideoFrame"}
+    assert left["VideoFrame"] <= 3  # the first of each, which was asked how the camera was held
+    assert not left.keys() - {"VideoFrame"}
+
+
+def held() -> Counter[str]:
+    """→ how many of what a connection consists of there are in this process."""
+    return Counter(name for name in (type(thing).__name__ for thing in gc.get_objects()) if name in HELD)
 
 
 HELD = ("VideoFrame", "VideoCodecContext", "InputContainer", "OpenVideo", "Connection")
