@@ -549,7 +549,7 @@ def test_recover_cuts_off_a_torn_fragment(tmp_path: Path, street: list[Image]) -
     size = part_of(path).stat().st_size
     os.truncate(part_of(path), size - 5_000)
     (segment,) = recover(tmp_path)
-    assert segment.frames == len(shown_times_s(path)) == 20
+    assert segment.frames == len(shown_times_s(path)) == 25  # fragments of half a second, the last one torn
 
 
 def test_recover_without_room_for_a_copy_keeps_whole_fragments_only(
@@ -562,7 +562,7 @@ def test_recover_without_room_for_a_copy_keeps_whole_fragments_only(
     os.truncate(part_of(path), part_of(path).stat().st_size - 5_000)
     monkeypatch.setattr("service.recording.segment_files._repack", no_room)
     (segment,) = recover(tmp_path)
-    assert segment.frames == len(shown_times_s(path)) == 20
+    assert segment.frames == len(shown_times_s(path)) == 25  # fragments of half a second, the last one torn
     assert top_level_boxes(path)[-1] == b"mdat"  # no header is left without its pictures
 
 
