@@ -8,6 +8,7 @@ from unicodedata import category
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from pipeline.sources.options import SNAPSHOT_S
 from service.storage.records import MAX_PAGE, EventRecord, RecordingRecord, StreamRecord
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
@@ -28,7 +29,7 @@ def _visible(name: str) -> str:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE), AfterValidator(_visible)]
 Threshold = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=200, pattern=_PRINTABLE)]
-SnapshotS = Annotated[float, Field(ge=0.05, le=3600, allow_inf_nan=False)]
+SnapshotS = Annotated[float, Field(ge=SNAPSHOT_S[0], le=SNAPSHOT_S[1], allow_inf_nan=False)]
 TierName = Literal["auto", "full", "light"]
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

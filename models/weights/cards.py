@@ -147,11 +147,17 @@ def check_named(path: Path, sha256: Mapping[str, str], files: Collection[str]) -
 def check_networks(folder: Path, sha256: Mapping[str, str]) -> None:
     """Compare files with their card. Raises CardError where one is missing, ChecksumError where it is another."""
     for name, expected in sha256.items():
-        if not (folder / name).is_file():
-            raise CardError(f"{folder / name} is missing")
-        actual = file_sha256(folder / name)
-        if actual != expected:
-            raise ChecksumError(f"{folder / name} is damaged: sha256 {actual}, the card expects {expected}")
+        damage = _damage(folder / name, expected)
+        if damage is not None:
+            raise ChecksumError(damage)
+
+
+def _damage(path: Path, expected: str) -> str | None:
+    """→ how a file differs from the one that its card tells of, None where it does not. Raises CardError without one."""
+    if not path.is_file():
+        raise CardError(f"{path} is missing")
+    actual = file_sha256(path)
+    return None if actual == expected else f"{path} is damaged: sha256 {actual}, the card expects {expected}"
 
 
 def light_card(card: ModelCard) -> ModelCard | None:
@@ -220,11 +226,8 @@ def _is_no_classifier(folder: Path) -> bool:
 def verify(card: ModelCard) -> None:
     """Compare every file of the folder with the card. Raises CardError naming the file, expected and actual sha256."""
     for name, expected in card.sha256.items():
-        path = card.folder / name
         if Path(name).name != name:
             raise CardError(f"{card.folder / CARD_FILE}: sha256: {name!r} is no plain file name")
-        if not path.is_file():
-            raise CardError(f"{path} is missing")
-        actual = file_sha256(path)
-        if actual != expected:
-            raise CardError(f"{path} is damaged: sha256 {actual}, the card expects {expected}")
+        damage = _damage(card.folder / name, expected)
+        if damage is not None:
+            raise CardError(damage)

@@ -87,7 +87,7 @@ class Connection:
         patience = 1.0 if self.live else _FILE_PATIENCE
         if video is None or self._opened_s is None:
             # PyAV applies the limit twice: to the connection and to finding the streams. HTTP may be opened twice.
-            times = 4 if self._url.scheme in ("http", "https") else 2
+            times = 4 if self._url.over_http else 2
             limit_s = patience * (times * options.open_timeout_s + 1.0)
             return words.timed_out(self._url, limit_s) if now_s - self._began_s > limit_s else None
         stale_s = patience * self.stale_after_s + video.quiet_s

@@ -88,7 +88,7 @@ def _ffmpeg_options(url: SourceUrl, options: SourceOptions, raw: bool) -> dict[s
         # FFmpeg's defaults look at several seconds of video to guess its rate. Not "nobuffer": it throws away what was
         # looked at, the first keyframe with it, and the first picture then comes a whole group of pictures later.
         chosen |= {"analyzeduration": "200000", "fpsprobesize": "0"}
-    if url.scheme in ("http", "https"):
+    if url.over_http:
         if av.library_versions["libavformat"] < _REDIRECTS_CAN_BE_REFUSED:
             raise words.old_ffmpeg(url)  # it would pass over the option without a word
         chosen["max_redirects"] = "0"

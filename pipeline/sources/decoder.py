@@ -65,7 +65,7 @@ class OpenVideo:
         container = self._container
         rate = stream.average_rate or stream.guessed_rate
         self.period_s = frame_period_s(float(rate) if rate else None)
-        network_file = self._url.scheme in ("http", "https") and bool(container.duration)
+        network_file = self._url.over_http and bool(container.duration)
         self.live = self._url.scheme != "file" and not network_file
         self.pushed = self.live and "hls" not in container.format.name
         self._length = None if self.live else Length(container, stream, self.period_s)

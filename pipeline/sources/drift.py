@@ -17,9 +17,7 @@ from itertools import pairwise
 from statistics import median
 
 JITTER_S = 1.5  # a drift up to this may be the network's
-CRYSTAL = (
-    0.02  # of the time: a cheap crystal is off by a ten-thousandth, the stamps of honest cameras by less than this
-)
+CRYSTAL = 0.02  # of the time: a cheap crystal is off by a ten-thousandth, stamps of honest cameras by less than this
 STEADY_S = 1.0  # clocks that stayed this close for the whole memory go at one speed
 MEMORY = 60  # seconds
 WAITED_S = 0.002  # what takes less is no waiting, but the reading of what is there

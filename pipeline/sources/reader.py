@@ -84,7 +84,7 @@ def open_reader(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], b
 def _may_be_jpeg(url: SourceUrl) -> bool:
     """Only then is a look at the first bytes worth a request of its own: many cameras serve one client at a time."""
     suffix = PurePosixPath(urlsplit(url.reveal()).path).suffix.lower()
-    return url.scheme in ("http", "https") and suffix not in _VIDEO_SUFFIXES
+    return url.over_http and suffix not in _VIDEO_SUFFIXES
 
 
 def _try_video(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> OpenVideo | SourceError:
@@ -96,4 +96,4 @@ def _try_video(url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bo
 
 def _tells_little(problem: SourceError, url: SourceUrl) -> bool:
     """Whether a look at what the server sends can say more than FFmpeg does."""
-    return url.scheme in ("http", "https") and problem.code in ("unreadable", "not_allowed")
+    return url.over_http and problem.code in ("unreadable", "not_allowed")

@@ -16,7 +16,8 @@ from pipeline.errors import SourceUrlError
 from pipeline.sources.masking import MASK, mask_place
 
 MAX_LENGTH = 2048
-NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+HTTP_SCHEMES = ("http", "https")
+NETWORK_SCHEMES = ("rtsp", "rtsps", *HTTP_SCHEMES)
 ALLOWED_SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2", "usb")
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 # Over HTTP these are recordings with an end; anything else is taken for a live stream until it is opened.
@@ -105,9 +106,13 @@ class SourceUrl:
         """False where the end of the data is the end of the source (local files, recordings over HTTP)."""
         if self.scheme == "file":
             return False
-        if self.scheme in ("http", "https"):
+        if self.over_http:
             return Path(urlsplit(self.full).path).suffix.lower() not in FILE_SUFFIXES
         return True
+
+    @property
+    def over_http(self) -> bool:
+        return self.scheme in HTTP_SCHEMES
 
     @property
     def host(self) -> str | None:
@@ -178,7 +183,7 @@ def _parse_network(scheme: str, text: str, policy: SourcePolicy) -> SourceUrl:
         raise SourceUrlError(f"expected a host name after {scheme}://")
     if "#" in text or "@" in parts.path or "@" in parts.query or parts.netloc.count("@") > 1:
         raise SourceUrlError("expected @ only before the host, and no #: write @ as %40, / as %2F and # as %23")
-    hls = scheme in ("http", "https") and parts.hostname.lower() in {host.lower() for host in policy.hls_hosts}
+    hls = scheme in HTTP_SCHEMES and parts.hostname.lower() in {host.lower() for host in policy.hls_hosts}
     if parts.path.lower().endswith(HLS_SUFFIXES) and not hls:
         raise SourceUrlError(
             "HLS playlists can name any other host, so they are refused unless the operator lists this host as trusted"

@@ -197,21 +197,20 @@ class VideoSource:
         """A camera whose pictures are rarer than the limits of silence would look dead after each."""
         pictures_hz = _pace_hz(self._recent)
         if pictures_hz > 0:
-            wanted = self._patience_at(pictures_hz)
+            self._suit(pictures_hz)
         elif connection.decoded and problem is not None and problem.code == "timed_out":
-            wanted = 2.0 * self._patience
-        else:
-            return
-        self._patience = min(_MOST_PATIENCE, max(1.0, wanted))
+            self._patience = min(_MOST_PATIENCE, 2.0 * self._patience)
 
     def _follow_pace(self, connection: Connection) -> None:
         """What was learnt in a bad minute must not stay for as long as a good connection lasts."""
         if connection.live and len(self._recent) >= _PACE_PICTURES and (pictures_hz := _pace_hz(self._recent)) > 0:
-            self._patience = min(_MOST_PATIENCE, max(1.0, self._patience_at(pictures_hz)))
+            self._suit(pictures_hz)
             connection.stale_after_s = self._patience * self._options.stale_after_s
 
-    def _patience_at(self, pictures_hz: float) -> float:
-        return _MISSED / (pictures_hz * self._options.read_timeout_s)
+    def _suit(self, pictures_hz: float) -> None:
+        """Patience for a camera that sends so many pictures a second."""
+        wanted = _MISSED / (pictures_hz * self._options.read_timeout_s)
+        self._patience = min(_MOST_PATIENCE, max(1.0, wanted))
 
     def _patient_options(self) -> SourceOptions:
         options, patience = self._options, self._patience

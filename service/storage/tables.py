@@ -92,6 +92,4 @@ class RecordingRow(Base):
     frames: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
-    came: Mapped[int] = mapped_column(
-        BigInteger, server_default="0"
-    )  # their order, which no setting of a clock changes
+    came: Mapped[int] = mapped_column(BigInteger, server_default="0")  # an order that no setting of a clock changes
