@@ -153,7 +153,7 @@ def check_networks(folder: Path, sha256: Mapping[str, str]) -> None:
 
 
 def _damage(path: Path, expected: str) -> str | None:
-    """→ how a file differs from the one that its card tells of, None where it does not. Raises CardError without one."""
+    """→ how a file differs from the one that its card tells of, else None. Raises CardError where there is no file."""
     if not path.is_file():
         raise CardError(f"{path} is missing")
     actual = file_sha256(path)

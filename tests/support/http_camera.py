@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.server
 import itertools
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
+from tests.support.loopback_server import LoopbackServer
 from tests.support.media import jpeg
 
 
@@ -18,7 +17,7 @@ def whole_part(_index: int, body: bytes) -> bytes:
     return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body) + body + b"\r\n"
 
 
-class HttpCamera:
+class HttpCamera(LoopbackServer):
     """``with HttpCamera(folder) as server: server.url("/v.mp4")``.
 
     ``/mjpeg`` streams JPEGs for ever, each as ``part`` wraps it; ``/snapshot`` answers with what ``snapshot`` says for
@@ -36,35 +35,18 @@ class HttpCamera:
         snapshot: Callable[[int], bytes] = jpeg,
         slowly: bytes = b"",
     ) -> None:
+        super().__init__()
         self.paths: list[str] = []
+        self._folder = folder
         self._part, self._snapshot, self._slow = part, snapshot, slowly
         self._period_s = 1.0 / pictures_a_second
-        self._closing = threading.Event()
-        camera = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                """Quiet."""
-
-            def do_GET(self) -> None:
-                camera.paths.append(self.path)
-                try:
-                    camera._answer(self, folder)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True  # the reader went away, as it may
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_port)
 
     def url(self, path: str, credentials: str = "") -> str:
         return f"http://{credentials + '@' if credentials else ''}127.0.0.1:{self.port}{path}"
 
-    def _answer(self, request: http.server.BaseHTTPRequestHandler, folder: Path) -> None:
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        self.paths.append(request.path)
+        folder = self._folder
         path, _, query = request.path.partition("?")
         if path in ("/mjpeg", "/mjpeg.mp4"):
             self._stream_jpegs(request)
@@ -87,7 +69,7 @@ class HttpCamera:
     def _stream_jpegs(self, request: http.server.BaseHTTPRequestHandler) -> None:
         self._head(request, 200, {"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
         for index in itertools.count():
-            if self._closing.is_set():
+            if self.closing.is_set():
                 return
             request.wfile.write(self._part(index, jpeg(index)))
             time.sleep(self._period_s)
@@ -103,7 +85,7 @@ class HttpCamera:
         for start in range(0, len(self._slow), len(self._slow) // 50):
             request.wfile.write(self._slow[start : start + len(self._slow) // 50])
             time.sleep(0.04)
-        self._closing.wait(20.0)
+        self.closing.wait(20.0)
 
     @staticmethod
     def _head(request: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
@@ -111,15 +93,3 @@ class HttpCamera:
         for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
-
-    def __enter__(self) -> HttpCamera:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
