@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pipeline.files import write_atomically
+
 Marks = tuple[str, str]
 
 
@@ -17,3 +21,8 @@ def with_table(text: str, table: str, between: Marks) -> str:
     if not first or not last:
         raise ValueError(f"expected the marks {between[0].strip()} and {between[1].strip()}")
     return f"{before}{first}\n{table}\n{last}{after}"
+
+
+def put_table(page: Path, table: str, between: Marks) -> None:
+    """The same in the file itself. Raises ValueError, OSError."""
+    write_atomically(page, with_table(page.read_text("utf-8"), table, between))

@@ -3,10 +3,11 @@
     python benchmarks/workout.py [--videos ../shared/data/workout] [--work runs/workout] [--rounds 15] [--json FILE]
 
 Cuts the videos into clips of 2.56 s (whole frames), runs I3D's frozen part once for each, and then, for every source
-in turn, trains the head of models/configs/workout.py and lets k-NN vote on the very same pooled features, k chosen
-among the other sources. A video's answer is the mean over its clips. Intervals: whole sources are drawn (bootstrap).
-For the times, the stored features are resampled from the real ones with noise; both ways take turns, so that a busy
-moment of the machine hits both, and only their ratios should be read. Every step can be interrupted and run again.
+in turn, trains the head of models/configs/workout.py, the same head by the forerunner's recipe
+(models/configs/roads/workout_seed.py), and lets k-NN vote on the very same pooled features, k chosen among the other
+sources. A video's answer is the mean over its clips. Intervals: whole sources are drawn (bootstrap). For the times, CPU
+time of the process, the stored features are resampled from the real ones with noise; both ways take turns, and only
+their ratios should be read. Every step can be interrupted and run again.
 """
 
 from __future__ import annotations
@@ -35,24 +36,26 @@ from numpy.typing import NDArray
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from benchmarks.pooled_head import over_pairs, pooled_head  # noqa: E402  # the repository root is on the path only now
 from models.data.layouts.folders import Grouping, read_folders  # noqa: E402
 from models.data.layouts.prepare import PrepareConfig, prepare  # noqa: E402
 from models.data.layouts.whole_frame import WholeFrameCutter  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset  # noqa: E402
-from models.evaluation.figures.bootstrap import bootstrap, group_counts  # noqa: E402  # the repository root is on the path only now
+from models.evaluation.figures.bootstrap import bootstrap, group_counts  # noqa: E402
 from models.evaluation.figures.metrics import accuracy, macro_f1, measure  # noqa: E402
 from models.evaluation.knn import NearestNeighbours, choose_neighbours  # noqa: E402
-from models.training.config import Mode, TrainConfig, load_config  # noqa: E402
+from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig, load_config  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
 Floats = NDArray[np.float32]
 CONFIG = REPOSITORY / "models" / "configs" / "workout.py"
+SEED_CONFIG = REPOSITORY / "models" / "configs" / "roads" / "workout_seed.py"
 WEIGHTS = REPOSITORY / "weights"
 GOAL = 0.95  # accuracy over videos
 PIECE_S = 64 / 25  # one clip of the network
 SIZES = (100, 1_000, 10_000, 100_000)
 NOISE = 0.1  # of each feature's own spread, for the times only
-NETWORK, NEIGHBOURS = "network head", "k-NN"
+NETWORK, SEED_HEAD, NEIGHBOURS = "network head", "seed's recipe", "k-NN"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def main() -> int:
     data = clips(options.videos, options.work)
     trainer = prepare_trainer(load_config(CONFIG), data, options.work, options.cache)
     pooled = pooled_features(trainer.source)
-    scores, chosen = leave_one_source_out(trainer, data, pooled)
+    network, source = pooled_head(trainer.network.streams, trainer.source, options.work / "pooled")
+    scores, chosen = leave_one_source_out(replace(trainer, network=network, source=source), data, pooled)
     report = {
         "machine": machine(),
         "data": {"clips": len(data.records), "sources": len({record.group for record in data.records})},
@@ -186,20 +190,24 @@ def pooled_features(source: Any) -> Floats:
 
 
 def pool(features: NDArray[np.float16]) -> Floats:
-    """(t, h, w, D) → (D,): the mean over space and over every two neighbouring steps, then over time (I3D's head)."""
-    over_space = features.astype(np.float32).mean(axis=(1, 2))
-    return np.asarray((over_space[1:] + over_space[:-1]).mean(axis=0) / 2, np.float32)
+    """(t, h, w, D) → (D,): I3D's pooled features, averaged over time."""
+    return np.asarray(over_pairs(features).mean(axis=0), np.float32)
 
 
 def leave_one_source_out(trainer: Trainer, data: Dataset, pooled: Floats) -> tuple[dict[str, Floats], dict[str, int]]:
     """→ probabilities (N, C) of every clip by each way, from the other sources only; the k chosen for each source."""
     groups = np.array([record.group for record in data.records])
     targets = np.asarray(data.targets(data.records))
-    scores = {name: np.zeros((len(targets), len(data.labels)), np.float32) for name in (NETWORK, NEIGHBOURS)}
+    ways = (NETWORK, SEED_HEAD, NEIGHBOURS)
+    scores = {name: np.zeros((len(targets), len(data.labels)), np.float32) for name in ways}
+    seed = load_config(SEED_CONFIG)
+    one_by_one = replace(trainer, config=seed, source=replace(trainer.source, batch=seed.batch_size))
+    heads = {NETWORK: trainer, SEED_HEAD: one_by_one}
     chosen: dict[str, int] = {}
     for number, group in enumerate(np.unique(groups), 1):
         inside, outside = np.flatnonzero(groups != group), np.flatnonzero(groups == group)
-        scores[NETWORK][outside] = train_head(trainer, inside, outside, data.labels)
+        for name, head in heads.items():
+            scores[name][outside] = train_head(head, inside, outside, data.labels)
         known = (pooled[inside], targets[inside].tolist())
         chosen[str(group)] = choose_neighbours(*known, groups[inside].tolist(), data.labels)
         search = NearestNeighbours(*known, data.labels, chosen[str(group)])
@@ -218,7 +226,7 @@ def train_head(trainer: Trainer, inside: NDArray[Any], outside: NDArray[Any], la
 
     set_weights(trainer.network.model, trainer.start)
     train, held_out = part(trainer.source, inside), part(trainer.source, outside)
-    weights = balanced_class_weights(train.targets, len(labels), 1.0)
+    weights = balanced_class_weights(train.targets, len(labels), CLASS_WEIGHTS[str(trainer.config.loss.class_weights)])
     watcher = Watcher(lambda *_: None, lambda _: None)
     with tempfile.TemporaryDirectory() as folder:
         run_epochs(trainer.network, Splits(train, None, weights), trainer.config, Path(folder), watcher)
@@ -277,7 +285,7 @@ def judge(videos: Videos, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def times(trainer: Trainer, data: Dataset, pooled: Floats, options: argparse.Namespace) -> dict[str, Any]:
-    """→ milliseconds of one answer, by number of stored examples: neighbours, head, and the frozen part before both."""
+    """→ CPU milliseconds of one answer, by number of stored examples: neighbours, head, the frozen part before both."""
     frozen, clip, head, features = network_parts(trainer, data)
     targets = data.targets(data.records)
     frozen_ms = statistics.median(took_ms(lambda: frozen(clip)) for _ in range(max(3, options.rounds // 3)))
@@ -342,9 +350,10 @@ def resampled(pooled: Floats, targets: Sequence[int], size: int, seed: int) -> t
 
 
 def took_ms(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+    """CPU time of all threads: other work on the machine hardly counts."""
+    begin = time.process_time()
     work()
-    return (time.perf_counter() - begin) * 1e3
+    return (time.process_time() - begin) * 1e3
 
 
 # ---- telling ----

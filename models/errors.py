@@ -59,3 +59,23 @@ class FlowUnavailableError(ModelsError, RuntimeError):
 
 class OverlapUnsupportedError(ModelsError, ValueError):
     """Overlapping clips cannot share work in this network, clip length, runtime or memory. The message says why."""
+
+
+class StoreError(ModelsError, RuntimeError):
+    """A store cannot do what it was asked for. The message says which, where, and what a person can do about it."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached, or has no time: later it may do the very same."""
+
+
+class StoreConflictError(StoreError):
+    """What was to be replaced is not what is there: somebody else has written meanwhile."""
+
+
+class StoreDamagedError(StoreError):
+    """What is there, or was to be kept, is not what its hash says."""
+
+
+class NotStoredError(StoreError, LookupError):
+    """There is nothing of this key in the store."""

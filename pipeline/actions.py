@@ -3,7 +3,8 @@
 Scores are smoothed exponentially over media time, so that clips that come irregularly weigh what they should. An
 action is under way from the score at which it reaches its ``on`` threshold until it falls below ``off`` (hysteresis),
 and becomes an event once that has lasted ``min_duration_s``. Provisional scores count like others: a person who is
-in view for two seconds only shall still be reported, and the minimum duration keeps single odd clips out.
+in view for two seconds only shall still be reported, and the minimum duration keeps single odd clips out. Each event
+tells beside that how the clips that were not provisional judged, one by one (``ClipTally``).
 """
 
 from __future__ import annotations
@@ -13,22 +14,65 @@ import math
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipeline.entities import ActionEvent, ActionScores, EventKind, Floats, Track, TrackLabel, TrackState
+from pipeline.entities import (
+    NO_CLIPS,
+    ActionEvent,
+    ActionScores,
+    ClipTally,
+    EventKind,
+    Floats,
+    Track,
+    TrackLabel,
+    TrackState,
+)
 
+RECENT_CLIPS = 8  # clips of an action that its events tell one by one
 _REMEMBERED_TRACKS = 256  # how many ended tracks are remembered to turn away scores that come late
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What it takes before a label is told as an event: for those whose false alarms cost more than others'.
+
+    ``clips``: so many clips from the onset on, provisional ones included, whose own probability reaches ``on``.
+    """
+
+    on: float = 0.5
+    min_duration_s: float = 0.5
+    clips: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.on <= 1:
+            raise ValueError(f"on must be above 0 and at most 1, got {self.on}")
+        if not 0 <= self.min_duration_s < math.inf or self.clips < 1:
+            raise ValueError(
+                f"min_duration_s must not be negative and clips at least 1, got {self.min_duration_s} and {self.clips}"
+            )
+
+
+def stricter(one: Mapping[str, Evidence], other: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """→ by label what satisfies both: for a stream whose two networks take turns."""
+    usual = Evidence()
+    pairs = {label: (one.get(label, usual), other.get(label, usual)) for label in {*one, *other}}
+    return {
+        label: Evidence(max(a.on, b.on), max(a.min_duration_s, b.min_duration_s), max(a.clips, b.clips))
+        for label, (a, b) in pairs.items()
+    }
 
 
 @dataclass(frozen=True)
 class SmootherConfig:
     """How scores become events. Times are media time in seconds, thresholds probabilities.
 
-    ``thresholds`` is an allow-list: label → its ``on`` threshold; its ``off`` keeps the ratio ``off`` / ``on``. None
-    allows every label at ``on``. A track whose scores stopped coming for ``stale_after_s`` has no label any more.
-    An ``updated`` event is due when the confidence moved by ``update_step``, at most one every ``update_every_s``.
+    ``evidence``: what single labels need in the place of ``on`` and ``min_duration_s``. ``thresholds`` is an
+    allow-list: label → its ``on`` threshold, whatever else is said of it; its ``off`` keeps the ratio ``off`` / ``on``.
+    None allows every label. A track whose scores stopped coming for ``stale_after_s`` has no label any more.
+    An ``updated`` event is due when the confidence moved by ``update_step``, and for each of the first ``RECENT_CLIPS``
+    clips that count, at most one every ``update_every_s``.
     """
 
     time_constant_s: float = 1.0
@@ -36,6 +80,7 @@ class SmootherConfig:
     off: float = 0.35
     min_duration_s: float = 0.5
     thresholds: Mapping[str, float] | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
     top_k: int = 5
     update_step: float = 0.1
     update_every_s: float = 1.0
@@ -50,6 +95,13 @@ class SmootherConfig:
         if self.min_duration_s < 0 or self.update_every_s < 0 or self.update_step < 0 or self.top_k < 1:
             raise ValueError("min_duration_s, update_every_s and update_step must not be negative, top_k at least 1")
         _check_thresholds(self.thresholds or {})
+
+    def needs(self, label: str) -> Evidence | None:
+        """→ what it takes for ``label`` to become an event; None where it is not allowed to."""
+        usual = self.evidence.get(label) or Evidence(self.on, self.min_duration_s)
+        if self.thresholds is None:
+            return usual
+        return replace(usual, on=self.thresholds[label]) if label in self.thresholds else None
 
 
 def validate_actions(thresholds: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
@@ -84,9 +136,19 @@ class _Action:
     onset_s: float
     confidence: float
     peak: float
+    needs: Evidence
+    agreed: int = 0  # clips so far whose own probability reached the threshold
     event_id: str | None = None
     told_s: float = 0.0
     told_confidence: float = 0.0
+    clips: ClipTally = NO_CLIPS
+    told_clips: int = 0
+
+    def judge(self, probability: float, agrees: bool) -> None:
+        """One more clip that is not provisional."""
+        count = self.clips.count + 1
+        share = (self.clips.share * self.clips.count + agrees) / count
+        self.clips = ClipTally(count, share, (*self.clips.recent, probability)[-RECENT_CLIPS:])
 
 
 @dataclass
@@ -137,6 +199,13 @@ class ActionSmoother:
                 events += self._end_all(track_id, track, track.scored_s, captured_at)
                 track.smoothed = None
         return tuple(events)
+
+    def change(self, config: SmootherConfig) -> None:
+        """Other thresholds and evidence from the next score on. What goes on is not ended by the change itself."""
+        self._config, self._thresholds = config, ((), np.zeros(0, np.float32))
+        for track in self._tracks.values():
+            if track.labels:
+                track.on = self._on(track.labels)
 
     def labels(self) -> dict[int, TrackLabel]:
         """→ what each track is doing, by track_id.
@@ -189,35 +258,48 @@ class ActionSmoother:
             weight = -math.expm1(-(score.end_s - track.scored_s) / self._config.time_constant_s)
             track.smoothed = track.smoothed + np.float32(weight) * (probabilities - track.smoothed)
         track.scored_s, track.provisional, track.model = score.end_s, score.provisional, score.model
-        return events + self._move(score.track_id, track, captured_at)
+        return events + self._move(score, track, captured_at)
 
-    def _move(self, track_id: int, track: _TrackActions, captured_at: float) -> list[ActionEvent]:
-        """Starts, updates and ends the track's actions after its smoothed scores changed."""
+    def _move(self, score: ActionScores, track: _TrackActions, captured_at: float) -> list[ActionEvent]:
+        """Starts, updates and ends the track's actions after ``score`` changed its smoothed scores."""
         if track.smoothed is None or track.on is None:
             return []
         now_s, events = track.scored_s, []
         off = track.on * (self._config.off / self._config.on)
         index_of = {label: index for index, label in enumerate(track.labels)}
         for label in [name for name in track.actions if track.smoothed[index_of[name]] < off[index_of[name]]]:
-            events += self._end(track_id, track, label, now_s, captured_at)
+            events += self._end(score.track_id, track, label, now_s, captured_at)
         for index in np.flatnonzero(track.smoothed >= track.on):
-            action = _Action(now_s, 0.0, 0.0)
-            track.actions.setdefault(track.labels[index], action)
+            label = track.labels[index]
+            if label not in track.actions and (needs := self._config.needs(label)) is not None:
+                track.actions[label] = _Action(now_s, 0.0, 0.0, needs)
+        if not score.provisional:
+            self._judge(score, track, index_of)
         for label, action in track.actions.items():
             action.confidence = min(1.0, float(track.smoothed[index_of[label]]))
             action.peak = max(action.peak, action.confidence)
+            action.agreed += float(score.probabilities[index_of[label]]) >= action.needs.on
             kind = self._due(action, now_s)
             if kind is not None:
                 action.event_id = action.event_id or self._new_event_id()
-                action.told_s, action.told_confidence = now_s, action.confidence
-                events.append(_event(track_id, label, action, kind, None, captured_at, track.model))
+                action.told_s, action.told_confidence, action.told_clips = now_s, action.confidence, action.clips.count
+                events.append(_event(score.track_id, label, action, kind, None, captured_at, track.model))
         return events
+
+    def _judge(self, score: ActionScores, track: _TrackActions, index_of: Mapping[str, int]) -> None:
+        """What this very clip says of each action at work, before smoothing."""
+        first = int(np.argmax(score.probabilities))
+        for label, action in track.actions.items():
+            probability, on = float(score.probabilities[index_of[label]]), self._on(track.labels)[index_of[label]]
+            action.judge(probability, bool(index_of[label] == first and probability >= on))
 
     def _due(self, action: _Action, now_s: float) -> EventKind | None:
         """Which message about a running action is due now, if any."""
         if action.event_id is None:
-            return EventKind.STARTED if now_s - action.onset_s >= self._config.min_duration_s else None
+            lasted = now_s - action.onset_s >= action.needs.min_duration_s
+            return EventKind.STARTED if lasted and action.agreed >= action.needs.clips else None
         moved = abs(action.confidence - action.told_confidence) >= self._config.update_step
+        moved = moved or action.told_clips < min(action.clips.count, RECENT_CLIPS)
         waited = now_s - action.told_s >= self._config.update_every_s
         return EventKind.UPDATED if moved and waited else None
 
@@ -240,8 +322,8 @@ class ActionSmoother:
     def _on(self, labels: tuple[str, ...]) -> Floats:
         """→ float32 (C,) the on threshold of each label; infinite for a label that is not allowed."""
         if self._thresholds[0] != labels:
-            allowed = self._config.thresholds
-            on = [self._config.on if allowed is None else allowed.get(label, math.inf) for label in labels]
+            needed = map(self._config.needs, labels)
+            on = [math.inf if needs is None else needs.on for needs in needed]
             self._thresholds = (labels, np.asarray(on, np.float32))
         return self._thresholds[1]
 
@@ -267,5 +349,15 @@ def _event(
     captured_at: float,
     model: str,
 ) -> ActionEvent:
-    event_id = action.event_id or ""
-    return ActionEvent(event_id, track_id, label, kind, action.confidence, action.onset_s, end_s, captured_at, model)
+    return ActionEvent(
+        event_id=action.event_id or "",
+        track_id=track_id,
+        action=label,
+        kind=kind,
+        confidence=action.confidence,
+        start_s=action.onset_s,
+        end_s=end_s,
+        captured_at=captured_at,
+        model=model,
+        clips=action.clips,
+    )

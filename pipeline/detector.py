@@ -123,7 +123,7 @@ class PersonDetector:
 def _open_backend(file: Path, config: DetectorConfig) -> _Backend:
     """Choose who runs the network: OpenVINO on a CPU, ultralytics with a GPU."""
     if file.is_dir() or file.suffix == ".xml":
-        return _OpenVinoBackend(_xml_in(file), config)
+        return _OpenVinoBackend(xml_in(file), config)
     if file.suffix not in {".pt", ".onnx", ".engine"}:
         raise DetectorError(f"expected a .pt, .onnx, .engine or an OpenVINO folder, got {file.name}")
     device = _gpu_device(config.device)
@@ -278,7 +278,7 @@ def _inner_metadata(model: Any) -> dict[str, Any]:
     return found
 
 
-def _xml_in(path: Path) -> Path:
+def xml_in(path: Path) -> Path:
     if path.suffix == ".xml":
         return path
     found = sorted(path.glob("*.xml"))
@@ -305,7 +305,7 @@ def shipped_conversion(file: Path) -> Path | None:
     return conversion_files(file)[0] if belongs else None
 
 
-def exported(file: Path, config: DetectorConfig) -> Path:
+def exported(file: Path, config: DetectorConfig, task: str = "detect") -> Path:
     """The cached OpenVINO export of a ``.pt``, made at first use; its folder's key names all it depends on."""
     key = {
         "sha256": file_sha256(file),
@@ -314,22 +314,22 @@ def exported(file: Path, config: DetectorConfig) -> Path:
     }
 
     def convert(folder: Path) -> None:
-        arguments = (str(file.resolve()), str(folder), str(config.image_size))
+        arguments = (str(file.resolve()), str(folder), str(config.image_size), task)
         statement = "import sys; from pipeline.detector import export_openvino; export_openvino(*sys.argv[1:])"
         run_statement(statement, *arguments, environment=_ultralytics_environment(config, offline=True))
 
-    return _xml_in(converted(config.cache_dir, file.stem, key, convert))
+    return xml_in(converted(config.cache_dir, file.stem, key, convert))
 
 
-def export_openvino(weights: str, folder: str, image_size: str) -> None:
+def export_openvino(weights: str, folder: str, image_size: str, task: str = "detect") -> None:
     """Export ``weights`` (.pt) to ``folder`` with dynamic batch, height and width. Runs in a process of its own."""
     from ultralytics import YOLO  # noqa: PLC0415 - brings torch; only this child may
 
     copy = Path(folder) / "network.pt"  # ultralytics writes beside the weights, which may be read-only
     shutil.copyfile(weights, copy)
     model = YOLO(str(copy))
-    if model.task != "detect":
-        raise ValueError(f"expected a detection network, got one for {model.task!r}")
+    if model.task != task:
+        raise ValueError(f"expected a network for {task!r}, got one for {model.task!r}")
     produced = Path(model.export(format="openvino", imgsz=int(image_size), dynamic=True, device="cpu", verbose=False))
     for file in produced.iterdir():
         file.rename(Path(folder) / file.name)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB 0..255
 Floats = NDArray[np.float32]
+Point = tuple[float, float]
+Polygon = tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,18 @@ class Frame:
     @property
     def size_hw(self) -> tuple[int, int]:
         return int(self.image.shape[0]), int(self.image.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Poses:
+    """The bodies found in one frame, as 17 keypoints each in COCO's order (``form.joints`` names them)."""
+
+    boxes_xyxy: Floats  # float32 (N, 4) pixels
+    confidences: Floats  # float32 (N,) 0..1
+    keypoints: Floats  # float32 (N, 17, 3): x, y in pixels, confidence 0..1
+
+    def __len__(self) -> int:
+        return int(self.boxes_xyxy.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,16 @@ class Track:
     state: TrackState
     confidence: float  # of the last matched detection
     coasting_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A part of the picture that has a name. Points are x, y in parts of its width and height, the last joins the first
+    (``zones.check_polygon`` says what a polygon must be).
+    """
+
+    name: str
+    polygon: Polygon
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +171,27 @@ class EventKind(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ClipTally:
+    """What the person's clips since an action began say of it, one by one; provisional clips do not count.
+
+    ``count`` clips were judged; in ``share`` of them (0..1, 0 without any) the action was the first choice and reached
+    its threshold. ``recent``: its probability in the newest of them, at most ``RECENT_CLIPS``, newest last.
+    """
+
+    count: int = 0
+    share: float = 0.0
+    recent: tuple[float, ...] = ()
+
+
+NO_CLIPS = ClipTally()
+
+
+@dataclass(frozen=True, slots=True)
 class ActionEvent:
-    """One message of an action's life. All kinds of one action share ``event_id``; ``end_s`` is None until ended."""
+    """One message of an action's life. All kinds of one action share ``event_id``; ``end_s`` is None until ended.
+
+    ``zones``: where the person was then.
+    """
 
     event_id: str
     track_id: int
@@ -159,11 +202,38 @@ class ActionEvent:
     end_s: float | None
     captured_at: float
     model: str = ""  # the network behind the newest score
+    clips: ClipTally = NO_CLIPS
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """One repetition of an exercise by one person. Times are media time in seconds.
+
+    ``count``: which of this person and exercise it is, from 1. ``depth_deg``: the angle of the joint that bends (knee,
+    elbow) at the turning point; ``range_deg``: by how much less that is than where the repetition began and ended.
+    ``checks``: rule → whether it was broken; None where the picture does not show it. ``zones``: where the person was.
+    """
+
+    track_id: int
+    exercise: str
+    count: int
+    start_s: float
+    turn_s: float
+    end_s: float
+    depth_deg: float
+    range_deg: float
+    checks: Mapping[str, bool | None]
+    captured_at: float
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """Everything known about one frame after all stages."""
+    """Everything known about one frame after all stages. ``inside`` names zones by track_id; nobody's is left out.
+
+    ``counted``: exercise and repetitions so far of those who did any, by track_id.
+    """
 
     frame: Frame
     tracks: tuple[Track, ...]
@@ -171,3 +241,7 @@ class FrameResult:
     buffers: Mapping[int, int] = field(default_factory=dict)  # crops held, by track_id
     events: tuple[ActionEvent, ...] = ()
     detected: bool = True  # False: tracks coasted by design (detection stride)
+    zones: tuple[Zone, ...] = ()  # of the stream
+    inside: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    repetitions: tuple[Repetition, ...] = ()
+    counted: Mapping[int, tuple[str, int]] = field(default_factory=dict)

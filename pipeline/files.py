@@ -65,7 +65,7 @@ def kept_folder(root: Path, name: str, make: Callable[[Path], None], files: Sequ
     if _is_whole(folder, files):
         return folder
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / f".{name}.lock"):
+    with locked(root / f".{name}.lock"):
         if not _is_whole(folder, files):  # else another was making it meanwhile
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as work:
                 fresh = Path(work) / "fresh"  # unlike ``work`` it is readable for whoever may read ``root``
@@ -76,6 +76,17 @@ def kept_folder(root: Path, name: str, make: Callable[[Path], None], files: Sequ
     return folder
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one holder of ``path`` at a time, over threads and processes; who dies lets go. Its file is gone then."""
+    descriptor = _acquire(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: who waits for it finds out and begins anew
+        os.close(descriptor)
+
+
 def default_cache_dir() -> Path:
     """Where converted networks live when the caller names no folder (XDG base directories)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actoscope"
@@ -83,17 +94,6 @@ def default_cache_dir() -> Path:
 
 def _is_whole(folder: Path, files: Sequence[str]) -> bool:
     return folder.is_dir() and all((folder / file).exists() for file in files)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Only one holder at a time, over threads and processes; who dies lets go. The lock's file is gone afterwards."""
-    descriptor = _acquire(path)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)  # while it is held: who waits for it finds out and begins anew
-        os.close(descriptor)
 
 
 def _acquire(path: Path) -> int:

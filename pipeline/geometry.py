@@ -55,3 +55,9 @@ def normalise(box_xyxy: Boxes, size_hw: tuple[int, int]) -> Boxes:
     height, width = size_hw
     limit = np.array([width, height, width, height], np.float32)
     return np.asarray(clip_to_image(np.asarray(box_xyxy, np.float32), size_hw) / limit, np.float32)
+
+
+def denormalise(box: Boxes, size_hw: tuple[int, int]) -> Boxes:
+    """(..., 4) corners in 0..1 of an image of ``size_hw`` pixels → (..., 4) pixel corners."""
+    height, width = size_hw
+    return np.asarray(np.asarray(box, np.float32) * np.array([width, height, width, height], np.float32), np.float32)

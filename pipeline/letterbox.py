@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.entities import Floats, Image
+from pipeline.entities import Floats, Image, Poses
 from pipeline.geometry import pairwise_iou
 
 GREY = 114
@@ -48,16 +48,37 @@ def letterbox(image: Image, size: int, stride: int, fixed_hw: tuple[int, int] | 
     return Letterboxed(pixels, scale, (left, top))
 
 
+def shrunk(image: Image, longest: int) -> tuple[Image, float]:
+    """→ the picture with sides of at most ``longest`` pixels, and by what its places are divided to be the former's."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image, 1.0
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def enlarged(poses: Poses, scale: float) -> Poses:
+    """→ the poses of a picture that was ``shrunk``, in pixels of the former."""
+    by = np.array([1 / scale, 1 / scale, 1], np.float32)
+    return Poses(poses.boxes_xyxy / np.float32(scale), poses.confidences, poses.keypoints * by)
+
+
 def suppress(rows: Floats, iou: float, limit: int) -> Floats:
     """Greedy non-maximum suppression: (N, 5) → at most ``limit`` rows, most confident first."""
-    rows = rows[np.argsort(-rows[:, 4], kind="stable")][:1000]
-    overlap = pairwise_iou(rows[:, :4], rows[:, :4]) > iou
+    return np.asarray(rows[best_of(rows, iou, limit)], np.float32).reshape(-1, 5)
+
+
+def best_of(rows: Floats, iou: float, limit: int) -> list[int]:
+    """→ the numbers of the rows of (N, 5) that stay, at most ``limit``, most confident first."""
+    order = np.argsort(-rows[:, 4], kind="stable")[:1000]
+    boxes = rows[order, :4]
+    overlap = pairwise_iou(boxes, boxes) > iou
     kept: list[int] = []
-    alive = np.ones(len(rows), bool)
-    for index in range(len(rows)):
-        if alive[index]:
-            kept.append(index)
-            alive &= ~overlap[index]
+    alive = np.ones(len(order), bool)
+    for place, index in enumerate(order):
+        if alive[place]:
+            kept.append(int(index))
+            alive &= ~overlap[place]
             if len(kept) == limit:
                 break
-    return np.asarray(rows[kept], np.float32).reshape(-1, 5)
+    return kept

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -23,18 +24,29 @@ from pipeline.python_child import run_python
 
 Precision = str  # "bf16" | "f32"
 CONVERSION_TIMEOUT_S = 600.0
+ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # oneDNN's own; it refuses a network whose precision is beyond
+_BEYOND_AVX2 = ("avx512", "amx")
+_BEYOND = {  # limit → beginnings of what it leaves out
+    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"), _BEYOND_AVX2),
+    **dict.fromkeys(("AVX512_CORE", "AVX512_CORE_VNNI"), ("avx512_bf16", "avx512_fp16", "amx")),
+    **dict.fromkeys(("AVX512_CORE_BF16", "AVX512_CORE_FP16"), ("amx",)),
+}
 
 
-def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Instruction sets of the first core as Linux names them; empty where there is no such file."""
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo"), environment: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Instruction sets of the first core as Linux names them, without those that oneDNN is told to leave alone.
+
+    Empty where there is no such file.
+    """
     try:
         text = cpuinfo.read_text(errors="replace")
     except OSError:
         return frozenset()
+    limit = next((environment[name].upper() for name in ISA_LIMITS if name in environment), "")
     for line in text.splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "flags":
-            return frozenset(value.split())
+            return frozenset(flag for flag in value.split() if not flag.startswith(_BEYOND.get(limit, ())))
     return frozenset()
 
 

@@ -7,13 +7,15 @@ other characters become "?". OpenCV draws the channels in the order they come: c
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.entities import FrameResult, Image, Track, TrackLabel, TrackState
+from pipeline.entities import FrameResult, Image, Track, TrackLabel, TrackState, Zone
 
 _Color = tuple[int, int, int]
 _Rect = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels
@@ -22,6 +24,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _COASTING_FROM_S = 0.3  # frames that are left out by the detection stride are no loss, and dashes would flicker
 _WHITE: _Color = (255, 255, 255)
 _DARK: _Color = (16, 16, 16)
+_ZONE: _Color = (255, 200, 60)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class _Pen:
 
 
 def draw(result: FrameResult, buffer_size: int = 64, clock: str | None = None) -> Image:
-    """The frame with a box, ID, action, confidence and buffer fill for every confirmed track, and the wall clock.
+    """The frame with zones, the wall clock, and for every confirmed track box, ID, action, confidence and buffer fill.
 
     → new uint8 (H, W, 3) RGB; ``result`` is left as it is. A coasting track's box is dashed and paler. A provisional
     label ends in "?". ``buffer_size`` is what a full buffer holds. ``clock`` replaces the frame's time in UTC.
@@ -51,6 +54,8 @@ def draw(result: FrameResult, buffer_size: int = 64, clock: str | None = None) -
     image = np.ascontiguousarray(result.frame.image).copy()
     pen = _Pen.for_height(image.shape[0])
     tracks = [track for track in result.tracks if _is_drawable(track)]
+    for zone in result.zones:
+        _draw_outline(image, zone, pen)
     for track in tracks:
         _draw_box(image, track, pen)
     taken: list[_Rect] = []
@@ -58,12 +63,46 @@ def draw(result: FrameResult, buffer_size: int = 64, clock: str | None = None) -
     # The lowest box is nearest to the camera and drawn last, but its label gets the first choice of place.
     for track in sorted(tracks, key=lambda item: -float(item.box_xyxy[3])):
         fill = result.buffers.get(track.track_id, 0) / max(1, buffer_size)
-        text = label_text(track.track_id, result.labels.get(track.track_id))
+        text = label_text(track.track_id, result.labels.get(track.track_id), result.counted.get(track.track_id))
         panel = _Panel(text, color_of(track.track_id), fill)
         rect = _place(panel.size(pen, image), _pixel_box(track, image), image, taken)
         taken.append(rect)
         panel.draw(image, rect, pen)
+    for zone in result.zones:  # people's labels have the first choice of place
+        _draw_name(image, zone, pen, taken)
     return image
+
+
+def write_plate(image: Image, lines: Sequence[str]) -> None:
+    """Writes lines of text into the middle of a picture, uint8 (H, W, 3) RGB, in place."""
+    pen = _Pen.for_height(image.shape[0])
+    panels = [_Panel(text, _WHITE) for text in lines]
+    sizes = [panel.size(pen, image) for panel in panels]
+    top = (image.shape[0] - sum(height for _, height in sizes)) // 2
+    for panel, (width, height) in zip(panels, sizes, strict=True):
+        rect = _inside((image.shape[1] - width) // 2, top, (width, height), image)
+        panel.draw(image, rect, pen)
+        top += height
+
+
+def _corners(zone: Zone, image: Image) -> NDArray[np.int32]:
+    """→ (P, 2) x, y in pixels."""
+    height, width = image.shape[:2]
+    return np.asarray(np.rint(np.array(zone.polygon) * (width - 1, height - 1)), np.int32)
+
+
+def _draw_outline(image: Image, zone: Zone, pen: _Pen) -> None:
+    cv2.polylines(image, [_corners(zone, image)], True, _ZONE, pen.line, cv2.LINE_AA)
+
+
+def _draw_name(image: Image, zone: Zone, pen: _Pen, taken: list[_Rect]) -> None:
+    """Within the zone's top left where there is room, else near it."""
+    (x1, y1), (x2, y2) = _corners(zone, image).min(axis=0), _corners(zone, image).max(axis=0)
+    panel = _Panel(zone.name, _ZONE)
+    size = panel.size(pen, image)
+    rect = _place(size, (int(x1), int(y1) + size[1], int(x2), int(y2)), image, taken)
+    taken.append(rect)
+    panel.draw(image, rect, pen)
 
 
 def color_of(track_id: int) -> _Color:
@@ -72,11 +111,17 @@ def color_of(track_id: int) -> _Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def label_text(track_id: int, label: TrackLabel | None) -> str:
-    """→ ``#7 walking 83%``, with a ``?`` when the label is provisional; the ID alone without a label."""
-    if label is None:
-        return f"#{track_id}"
-    return f"#{track_id} {label.action} {label.confidence:.0%}{'?' if label.provisional else ''}"
+def label_text(track_id: int, label: TrackLabel | None, counted: tuple[str, int] | None = None) -> str:
+    """→ ``#7 walking 83%``, with a ``?`` when the label is provisional; the ID alone without a label.
+
+    ``counted``: an exercise and its repetitions so far, → ``#7 squat 83% squat x3``.
+    """
+    words = [f"#{track_id}"]
+    if label is not None:
+        words.append(f"{label.action} {label.confidence:.0%}{'?' if label.provisional else ''}")
+    if counted is not None:
+        words.append(f"{counted[0]} x{counted[1]}")
+    return " ".join(words)
 
 
 def utc_clock(captured_at: float) -> str:

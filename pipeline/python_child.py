@@ -13,7 +13,7 @@ from typing import IO
 
 from pipeline.errors import ChildError
 
-_ROOT = str(Path(__file__).resolve().parents[1])  # where our packages lie, installed or not
+ROOT = str(Path(__file__).resolve().parents[1])  # where our packages lie, installed or not
 _POLL_S = 0.1
 
 OnLine = Callable[[str], None]
@@ -77,7 +77,7 @@ class _Lines:
 
 
 def _environment(additions: Mapping[str, str]) -> dict[str, str]:
-    paths = [_ROOT, os.environ.get("PYTHONPATH", "")]
+    paths = [ROOT, os.environ.get("PYTHONPATH", "")]
     return {**os.environ, **additions, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

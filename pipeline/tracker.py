@@ -29,6 +29,8 @@ FILTER_RATE_HZ = 25.0  # the library's noise constants are for one frame of ordi
 PRIOR_MEAN, PRIOR_DEVIATION = 0.25, 0.06  # of distances between different people, until some were seen together
 LEARNING_RATE = 0.02  # a frame; at first all frames so far count the same
 SLACK_SEEN, SLACK_LOST = 0.25, 0.5  # heights that a person may be off the prediction: seen lately, or lost
+DOWN_ASPECT = 0.8  # width to height of the box of somebody who falls; walkers have 0.3 to 0.6
+FALL_SPEED = 0.01  # heights a frame, downwards, from which on that is a fall: a quarter of the height in a second
 VELOCITY_NOISE = 1 / 320  # heights a frame: 0.4 heights/s of change in a second, people's; the library has twice that
 
 
@@ -117,11 +119,14 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
         self.born_s = self.seen_s = self.predicted_s = self.clock.time_s
         self.feature_s = self.clock.time_s if np.isfinite(self.features[-1][0]) else -np.inf
         self.confidence = float(self.det_conf)
+        self.down = False
 
     def predict(self, kf: _MediaTimeFilter) -> None:
-        """An unseen person keeps walking but neither grows nor changes shape, as in ByteTrack."""
+        """An unseen person keeps walking but neither grows nor changes shape, as in ByteTrack; who fell stays there."""
         if self.seen_s < self.predicted_s:
             self.mean[6:] = 0.0
+            if self.down:
+                self.mean[4:6] = 0.0
         super().predict(kf)
         self.predicted_s = self.clock.time_s
 
@@ -131,6 +136,8 @@ class _PersonTrack(library_track.Track):  # type: ignore[misc]  # the library ha
             self.feature_s = self.clock.time_s
         super().update(kf, detection)
         self.seen_s, self.confidence = self.clock.time_s, float(detection.confidence)
+        low = detection.ltwh[2] >= DOWN_ASPECT * detection.ltwh[3]
+        self.down = bool(low and self.mean[5] >= FALL_SPEED * self.mean[3])
         if self.hits >= self._hits_wanted() and self.seen_s - self.born_s >= self.clock.config.confirm_s:
             self.state = library_track.TrackState.Confirmed
 

@@ -2,55 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 
 from service import errors
+from service.access.access import open_access
+from service.access.audit import AuditLog
+from service.access.changes import Changes
+from service.access.links import Links
+from service.access.route_audit import RouteAudit
+from service.alerts.alerts import Alerts
+from service.alerts.media import MediaLimits
 from service.catalogue import Catalogue
 from service.errors_base import ServiceError
-from service.guard import Guard
+from service.exports.contents import Archive
+from service.exports.desk import ExportDesk
+from service.guard import Admission, Guard
 from service.hub import Hub
+from service.ids import service_version
+from service.prometheus import Source, disk_measures, source
+from service.promotion.desk import PromotionDesk
 from service.proxy import BehindProxy
 from service.recording.locks import DataDirLock
-from service.recording.reconcile import DAY_S, GB, Recordings, Retention
+from service.recording.reconcile import DAY_S, GB, Recordings
+from service.recording.retention import BUFFER_S, Limits
 from service.registry import StreamRegistry
-from service.routes import events, health, models, page, recordings, streams, websocket
+from service.retraining.desk import TrainingDesk, TrainingParts
+from service.review.desk import Review
+from service.rights import needs
+from service.routes import (
+    deliveries,
+    health,
+    incidents,
+    media,
+    page,
+    recordings,
+    rules,
+    sinks,
+    streams,
+    websocket,
+    zones,
+)
+from service.routes.access import audit, session, tokens, users
+from service.routes.console import live, system
 from service.routes.context import Context
 from service.routes.methods import Methods, heads
+from service.routes.needs import Needs
+from service.routes.openapi import described
+from service.routes.retraining import trainings
+from service.routes.review import corrections, events, exports, search, timeline
+from service.routes.versions import models, versions
 from service.settings import Settings
+from service.sinks.desk import SinkDesk
+from service.sinks.sender import SenderContext
 from service.storage.database import Database
+from service.storage.review.exports import ExportStore
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
 from service.supervisor import ProcessSupervisor
 from service.supervisor_protocol import Supervisor
+from service.wire_messages import rfc3339
 
 SupervisorFactory = Callable[[Settings, Hub, Store], Supervisor]
+Opened = Callable[[Context], Awaitable[None]]
 
+_ROUTES = (
+    *(streams, zones, events, recordings, rules, incidents, exports, media, sinks, deliveries),
+    *(timeline, search, corrections, live, system, trainings),
+    *(models, versions, health, session, users, tokens, audit, page, websocket),
+)
 _DESCRIPTION = (
     "Says live, for every person in view of many cameras, what that person is doing. "
     "Live messages come by the websocket `/v1/ws`; every error is an RFC 9457 problem."
 )
 
 
-def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None = None) -> FastAPI:
-    """→ the ASGI application. Starting it opens the data folder, which only one process may have open."""
+def create_app(
+    settings: Settings,
+    supervisor_factory: SupervisorFactory | None = None,
+    opened: Opened | None = None,
+    measured: Sequence[Source] = (),
+) -> FastAPI:
+    """→ the ASGI application. Starting it opens the data folder, which only one process may have open; ``opened`` is
+    called then, before the first request. ``measured``: what whoever runs the server adds to ``/metrics``. Raises
+    ServiceError for a route that does not say who may use it.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                app.state.context = await _open(settings, supervisor_factory or _processes, stack)
+                app.state.context = await _open(settings, supervisor_factory or _processes, stack, measured)
             except (ServiceError, OSError) as error:
                 app.state.failure = error  # for whoever runs the server, who sees only that it did not start
                 raise
+            if opened is not None:
+                await opened(app.state.context)
             yield
 
     app = FastAPI(
         title="Actoscope",
-        version=health.service_version(),
+        version=service_version(),
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
@@ -58,59 +113,139 @@ def create_app(settings: Settings, supervisor_factory: SupervisorFactory | None 
         docs_url=None,  # its page loads scripts from elsewhere
         responses=errors.problems(500),
     )
-    app.add_middleware(Guard)
-    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)  # the outermost
-    routers = [module.router for module in (streams, events, recordings, models, health, page, websocket)]
+    routers = [module.router for module in _ROUTES]
     routers.insert(-1, heads(routers))  # the websocket's takes every path
     errors.install(app, Methods(routers).at)
+    for route in app.routes:  # what FastAPI adds by itself: the document of the API
+        needs("self")(route.endpoint)  # type: ignore[attr-defined]
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    permissions = Needs(routes)
+    app.add_middleware(Guard, permission_at=permissions.at, admission=Admission(settings.hosts, settings.origins))
+    app.add_middleware(RouteAudit, views=settings.audit_media)
+    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)  # the outermost
     for router in routers:
         app.include_router(router)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    app.openapi = lambda: described(app, permissions)  # type: ignore[method-assign] # FastAPI's documented way
     return app
 
 
-async def _open(settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack) -> Context:
+async def _open(
+    settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, measured: Sequence[Source]
+) -> Context:
     """Opens every part in order; ``stack`` closes them in the reverse one, also when a later part fails."""
     lock = DataDirLock(settings.data_dir)
     stack.callback(lock.release)
     box = SecretBox.open(settings.data_dir)
-    store = Store(Database(settings.sqlalchemy_url()), box, settings.recordings_dir, settings.messages_keep)
-    stack.push_async_callback(store.close)
-    await store.open()
-    retention = Retention(settings.recordings_max_age_days * DAY_S, int(settings.recordings_max_gb * GB))
-    kept = Recordings(settings.recordings_dir, store, retention)
-    stack.push_async_callback(kept.close)
-    await kept.open()
+    database = Database(settings.sqlalchemy_url())
+    store = Store(database, box, settings.recordings_dir, settings.messages_keep, settings.audit_share)
+    await _opened(stack, store)
+    links = await Links.open(database, box)
+    changes, audit_log = Changes(), AuditLog(database)
+    stack.push_async_callback(audit_log.close)
+    access = await open_access(settings, database, changes, audit_log, stack)
+    kept = await _opened(stack, Recordings(settings.recordings_dir, store, retention_of(settings)))
+    hub, supervisor = await _running(settings, factory, stack, store, kept)
+    desk = await _opened(stack, SinkDesk.over(SenderContext(settings, store, database, hub, supervisor), box))
+    media_of = (kept, supervisor, links, media_limits(settings))
+    alerts = Alerts.over(settings.incidents_dir, store, database, hub, media_of, settings.public_url)
+    await _alerting(stack, alerts, desk, audit_log)
+    cases = await _opened(stack, _export_desk(settings, kept, store, database, audit_log))
+    kept.also_needed.append(cases.exports.needed)
+    kept.begin_retention(alerts.runner.caught_up)
+    promotions = PromotionDesk(settings, store, database, hub, supervisor, audit_log)
+    await _opened(stack, promotions)
+    catalogue = Catalogue.of(settings)
+    review = await _opened(stack, Review.over(settings, store, database, catalogue, kept))
+    registry = StreamRegistry(settings, store, hub, supervisor, catalogue)
+    registry.on_rights.append(changes.notify)
+    stack.push_async_callback(registry.close)
+    await registry.resume()
+    learning = TrainingParts(settings, database, store, supervisor, audit_log, promotions.pointers.serving)
+    lessons = await _opened(stack, TrainingDesk(learning))
+    sources = (
+        *measured,
+        *(source("", part.measures) for part in (review.keeper, kept, cases)),
+        source("audit_", audit_log.measures),
+        source("login_", access.logins.limits.measures),
+        source("training_", lessons.measures),
+        source("model_", promotions.measures),
+        source("", lambda: disk_measures(settings.data_dir)),
+    )
+    parts = (settings, store, hub, supervisor, catalogue, registry, kept)
+    desks = (cases, review, lessons, promotions)
+    return Context(*parts, changes, database, access, audit_log, links, alerts, desk, *desks, sources)
+
+
+class _Part(Protocol):
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+PartT = TypeVar("PartT", bound=_Part)
+
+
+async def _opened(stack: AsyncExitStack, part: PartT) -> PartT:
+    """→ the part, open; it is closed with the others, also where it opens half-way only."""
+    stack.push_async_callback(part.close)
+    await part.open()
+    return part
+
+
+async def _running(
+    settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, store: Store, kept: Recordings
+) -> tuple[Hub, Supervisor]:
+    """→ what messages go through, and the processes that they come from."""
     hub = Hub(store, settings.subscriber_queue, settings.tracks_hz)
-    stack.push_async_callback(hub.close)
     hub.on_stream.append(kept.on_stream)
-    await hub.open()
+    await _opened(stack, hub)
     supervisor = factory(settings, hub, store)
     stack.push_async_callback(supervisor.close)
     stack.callback(hub.on_stream.remove, kept.on_stream)  # they all end now: what is left, the next start repairs
     await supervisor.open()
-    catalogue = Catalogue(settings.weights_dir, settings.model)
-    registry = StreamRegistry(settings, store, hub, supervisor, catalogue)
-    stack.push_async_callback(registry.close)
-    await registry.resume()
-    return Context(settings, store, hub, supervisor, catalogue, registry, kept)
+    return hub, supervisor
+
+
+async def _alerting(stack: AsyncExitStack, alerts: Alerts, desk: SinkDesk, audit_log: AuditLog) -> None:
+    alerts.runner.on_outbox.append(desk.dispatcher.ring)
+    desk.switch.on_switched.append(_noted(alerts, audit_log))
+    await _opened(stack, alerts)
+
+
+def _export_desk(
+    settings: Settings, kept: Recordings, store: Store, database: Database, audit_log: AuditLog
+) -> ExportDesk:
+    exports = ExportStore(database)
+    floor = settings.extras_min_free_bytes
+    archive = Archive(store, kept, exports, settings.segment_s, floor, settings.timezone or "UTC")
+    return ExportDesk(settings.data_dir / "exports", exports, archive, audit_log)
+
+
+def _noted(alerts: Alerts, audit_log: AuditLog) -> Callable[[str, float | None], Awaitable[None]]:
+    """→ what has to follow when a broker silences a stream's rules."""
+
+    async def switched(stream_id: str, until: float | None) -> None:
+        await alerts.runner.rules_changed()
+        until_text = None if until is None else rfc3339(until)
+        await audit_log.record(None, "rules:snooze", stream_id, detail={"by": "mqtt", "until": until_text})
+
+    return switched
 
 
 def _processes(settings: Settings, hub: Hub, store: Store) -> Supervisor:
     return ProcessSupervisor(settings, hub, store)
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the body of problems, which is no route's declared answer."""
-    document = FastAPI.openapi(app)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    problem = errors.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"))
-    schemas["ProblemBody"] = problem
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        # FastAPI adds its own 422 wherever there is a path parameter, though a text cannot be wrong in that way.
-        if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-            del operation["responses"]["422"]
-    return document
+def media_limits(settings: Settings) -> MediaLimits:
+    """How long the pictures and clips of incidents stay, and how much of them."""
+    age_s = settings.incidents_max_age_days * DAY_S
+    return MediaLimits(settings.segment_s, age_s, int(settings.incidents_max_gb * GB))
+
+
+def retention_of(settings: Settings) -> Limits:
+    """How long recordings stay. What only incidents may need is buffered for three segments at least."""
+    return Limits(
+        max_age_s=settings.recordings_max_age_days * DAY_S,
+        max_bytes=int(settings.recordings_max_gb * GB),
+        incident_age_s=settings.incidents_max_age_days * DAY_S,
+        buffer_s=max(BUFFER_S, 3 * settings.segment_s),
+    )

@@ -61,18 +61,56 @@ _DATASET = {
     "augment": Command(
         "service.commands.dataset.augment", "write changed copies of clips until every class has enough"
     ),
+    "import-corrections": Command(
+        "service.commands.dataset.import_corrections", "what people corrected in the service → a data set"
+    ),
+    "export-cvat": Command("service.commands.dataset.export_cvat", "people and labels of a recording → CVAT XML"),
+    "push": Command("service.commands.dataset.push", "a data set into a store, under the hash of its content"),
+    "pull": Command("service.commands.dataset.pull", "a data set, or a model, out of a store, checked file by file"),
+}
+_STORE = {"check": Command("service.commands.store.check", "try out what a bucket or folder can do")}
+_BATCH = {
+    "run": Command("service.commands.batch.run", "one training whose state lies in a store: the job's entrypoint"),
+    "reduce": Command("service.commands.batch.reduce", "compare the folds that jobs have trained"),
+    "submit": Command("service.commands.batch.submit", "give AWS Batch a job for each fold, and one that compares"),
+}
+_AUDIT = {
+    "verify": Command("service.commands.audit.verify", "check every row against the one before"),
+    "list": Command("service.commands.audit.list", "the newest rows"),
+}
+_CASE = {
+    "verify": Command("service.commands.case.verify", "whether an exported case is as it was made"),
+}
+_USERS = {
+    "add": Command("service.commands.users.add", "somebody may log in"),
+    "list": Command("service.commands.users.list", "who may log in, and what each may do"),
+    "passwd": Command("service.commands.users.passwd", "a new password, which ends the user's sessions"),
+    "remove": Command("service.commands.users.remove", "somebody may not log in any more"),
+}
+_TOKENS = {
+    "add": Command("service.commands.tokens.add", "make an API token, which is shown once"),
+    "list": Command("service.commands.tokens.list", "API tokens without their secrets"),
+    "revoke": Command("service.commands.tokens.revoke", "an API token counts no more"),
 }
 COMMANDS: Mapping[str, Command | Family] = {
     "serve": Command("service.commands.serve", "run the service"),
+    "users": Family("who may log in", _USERS),
+    "tokens": Family("API tokens of programs", _TOKENS),
     "annotate": Command("service.commands.annotate", "process one video file, every frame"),
     "weights": Family("fetch and list networks", _WEIGHTS),
     "dataset": Family("videos → data sets: extract, label, group, clips, prepare, split …", _DATASET, "STEP"),
     "train": Command("service.commands.train", "teach a network the classes of a data set"),
+    "retrain": Command("service.commands.retrain", "make a further version of a network from corrected labels"),
+    "store": Family("data sets, models and states of trainings elsewhere", _STORE),
+    "batch": Family("trainings as jobs, whose state lies in a store", _BATCH),
     "train-person": Command("service.commands.train_person", "fine-tune the person detector on surveillance videos"),
     "train-appearance": Command("service.commands.train_appearance", "teach the network that tells people apart"),
     "evaluate": Command("service.commands.evaluate", "measure a model on a data set, or on whole videos"),
+    "predict": Command("service.commands.predict", "what a network of whole pictures says of a video, as a GIF too"),
     "compare": Command("service.commands.compare", "measure several models on the same clips"),
     "export": Command("service.commands.export", "write a network for another runtime, and compare both on real clips"),
+    "case": Family("exported cases: verify one", _CASE),
+    "audit": Family("who did what: check it, list it", _AUDIT),
     "settings": Command("service.commands.settings", "print every setting, its default and its meaning"),
 }
 

@@ -6,17 +6,25 @@ settings mean equal work. Arguments of a command stand over the settings.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import CardError
-from pipeline.actions import SmootherConfig
+from pipeline.actions import SmootherConfig, stricter
 from pipeline.clips import ClipConfig
+from pipeline.form.exercises import AUTO, Exercise, Overrides, rules_with
+from pipeline.form.watch import FormConfig
+from pipeline.motion_voice import MotionHead
+from service.versions.pointer import Pointers
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
+
+CROPS_HZ = 25.0  # in which the settings count
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class EngineConfig:
     detector_image_size: int = 640
     detector_confidence: float = 0.1
     appearance: Path | None = None
+    pose_weights: Path | None = None
     max_batch: int = 8
     max_models: int = 6  # of which a model with a lighter network counts as two
     stem_memory_mb: int = 512  # features of overlapping clips that each network keeps at most; 0: none
@@ -53,16 +62,17 @@ class EngineConfig:
         light_first: bool = False,
         measure: bool = False,
     ) -> EngineConfig:
-        """What is None is taken from the settings."""
+        """What is None is taken from the settings. Of an alias the version that serves now is loaded."""
         return cls(
             weights_dir=settings.weights_dir.resolve(),
             cache_dir=settings.cache_dir.resolve(),
-            model=model or settings.model,
+            model=Pointers.of(settings).serving(model or settings.model),
             runtime=runtime or settings.runtime,
             detector=_resolved(detector or settings.detector),
             detector_image_size=settings.detector_image_size,
             detector_confidence=settings.detector_confidence,
             appearance=_resolved(settings.appearance),
+            pose_weights=_resolved(settings.pose_weights),
             max_batch=settings.batch,
             stem_memory_mb=settings.stem_memory_mb,
             threads=settings.threads,
@@ -79,8 +89,9 @@ class EngineConfig:
 class StagesConfig:
     """What the stages of one stream are made of (``stages.build_stages``).
 
-    ``light_clip``: for the lighter network ``light_model`` of the same labels, None where there is none. ``adaptive``
-    leaves frames out where the machine cannot keep up with a camera; a file waits instead.
+    ``light_clip``: for the lighter network ``light_model`` of the same labels, None where there is none. ``motion``:
+    what speaks beside a network, by its name. ``adaptive`` leaves frames out where the machine cannot keep up with a
+    camera; a file waits instead.
     """
 
     clip: ClipConfig = field(default_factory=ClipConfig)
@@ -91,6 +102,8 @@ class StagesConfig:
     model: str = ""
     light_clip: ClipConfig | None = None
     light_model: str = ""
+    form: FormConfig | None = None  # None: nobody's exercises are counted
+    motion: Mapping[str, MotionHead] = field(default_factory=dict)
 
     @classmethod
     def from_settings(
@@ -105,26 +118,37 @@ class StagesConfig:
     ) -> StagesConfig:
         """For the network in ``model_dir``, whose card says how it wants its clips; what is None is the settings'.
 
+        ``hop`` and ``first_clip`` count the network's own crops, the settings' count 25 a second.
+
         ``with_light``: also for the lighter network that its card names, where there is one.
 
         Raises CardError where the card cannot be read or asks for clips that nobody can make.
         """
-        from models.weights.cards import light_card, read_card  # noqa: PLC0415 - a stream's process reads no card, needs no pydantic
+        from models.weights import cards, motion_head  # noqa: PLC0415 - a stream's process reads no card, needs no pydantic
 
-        card = read_card(model_dir)
-        crops = hop or settings.clip_hop, first_clip or settings.first_clip
+        card = cards.read_card(model_dir)
+        pace = card.input.rate_hz / CROPS_HZ
+        crops = (
+            hop or max(1, round(settings.clip_hop * pace)),
+            first_clip or max(1, round(settings.first_clip * pace)),
+        )
         plain = replace(
             cls.without_card(settings),
             clip=card.input.clip_config(*crops),
             model=model_dir.name,
+            motion=motion_head.motion_heads(card) if settings.motion else {},
             track_confidence=track_confidence or settings.track_confidence,
+            smoother=SmootherConfig(evidence=card.evidence),
         )
-        light = light_card(card) if with_light else None
+        light = cards.light_card(card) if with_light else None
         if light is None:
             return plain
         thinner = light.input.rate_hz / card.input.rate_hz
         clip = light.input.clip_config(*(max(1, round(count * thinner)) for count in crops))
-        return replace(plain, light_clip=clip, light_model=light.folder.name)
+        smoother = SmootherConfig(evidence=stricter(card.evidence, light.evidence))
+        further = motion_head.motion_heads(light) if settings.motion else {}
+        heads = {**plain.motion, **further}
+        return replace(plain, light_clip=clip, light_model=light.folder.name, motion=heads, smoother=smoother)
 
     @classmethod
     def without_card(cls, settings: Settings) -> StagesConfig:
@@ -141,6 +165,29 @@ class StagesConfig:
     def watching_for(self, thresholds: Mapping[str, float] | None) -> StagesConfig:
         """→ the same, but that only these labels become events, each from its threshold on; None: all labels."""
         return replace(self, smoother=replace(self.smoother, thresholds=thresholds or None))
+
+
+def read_form(choice: str, file: Path | None, overrides: Overrides | None) -> FormConfig:
+    """What exercises are counted by: the usual thresholds, ``file``'s over them, the stream's own over those.
+
+    ``choice``: one of ``CHOICES``. Raises ValueError, which names the file where it is that.
+    """
+    exercise = None if choice == AUTO else Exercise(choice)
+    return FormConfig(exercise, rules_with(_form_file(file), overrides))
+
+
+def _form_file(file: Path | None) -> Overrides | None:
+    """``{"squat": {"low_deg": 95}}``. Raises ValueError for a file that cannot be read or holds something else."""
+    if file is None:
+        return None
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"got {type(content).__name__}")
+        rules_with(content)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{file}: expected JSON such as {{"squat": {{"low_deg": 95}}}}: {error}') from None
+    return dict(content)
 
 
 def _resolved(path: Path | None) -> Path | None:

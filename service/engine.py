@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,12 @@ from models.runtimes.overlap import Place, StemReuse
 from models.weights.cards import light_card, read_card
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
-from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
-from service.budget.budget import FEATURE_WORK, clip_work, detect_work
+from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image, Poses
+from pipeline.errors import DetectorError
+from pipeline.form.watch import TimedPoses
+from pipeline.memory import give_memory_back
+from pipeline.pose import PoseConfig, PoseNetwork, find_pose_weights
+from service.budget.budget import FEATURE_WORK, POSE_WORK, clip_work, detect_work
 from service.budget.costs import Costs
 from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig
@@ -77,8 +82,14 @@ class InferenceEngine:
         self._detector = load_detector(config)
         self._loading("the appearance encoder")
         self._encoder = load_encoder(config)
+        self._poses: PoseNetwork | None = None
+        self._no_poses = ""  # why it cannot be had, once that is known
+        self._pose_lock = threading.Lock()  # not the other one: networks may be loading for minutes
         self._classifiers: dict[str, ActionClassifier] = {}
         self._load_lock = threading.Lock()
+        self._turns = defaultdict[str, threading.Lock](threading.Lock)  # a network answers one thread at a time
+        self._retired: set[str] = set()  # networks of versions that serve no more
+        self._retired_lock = threading.Lock()  # short, and taken last: who keeps or retires waits for no load
         self._notes: dict[str, str] = {}  # of networks that are not loaded: why
         self.classifier(self._first())
 
@@ -100,18 +111,39 @@ class InferenceEngine:
 
     def unload(self, name: str) -> None:
         """Gives its memory back; the next use loads it again."""
-        with self._load_lock:
+        with self._load_lock, self._retired_lock:
             self._classifiers.pop(name, None)
+            self._retired.discard(name)
+        give_memory_back()
+
+    def retire(self, names: Iterable[str]) -> None:
+        """These stay loaded, so that a roll-back need not wait, until their room is needed or they are ``kept``."""
+        with self._retired_lock:
+            self._retired.update(name for name in names if name in self._classifiers)
+
+    def keep(self, names: Iterable[str]) -> None:
+        """These are in use."""
+        with self._retired_lock:
+            self._retired -= set(names)
+
+    def drop_retired(self, but: Iterable[str] = ()) -> None:
+        """Gives back the memory of those that serve no more."""
+        with self._load_lock, self._retired_lock:
+            for name in self._retired - set(but):
+                self._classifiers.pop(name, None)
+                self._retired.discard(name)
+        give_memory_back()
 
     def classifier(self, name: str) -> ActionClassifier:
         """The loaded network of ``weights/<name>``; loads it the first time. Raises ModelUnavailable."""
-        ready = self._classifiers.get(name)
-        if ready is not None:  # without the lock: another model may be loading for seconds
+        if (ready := self._classifiers.get(name)) is not None:  # without the lock: another may load
             return ready
         with self._load_lock:
-            loaded = self._classifiers.get(name)
-            if loaded is not None:
+            if (loaded := self._classifiers.get(name)) is not None:
                 return loaded
+            with self._retired_lock:
+                if len(self._classifiers) >= self.config.max_models and self._retired:
+                    self._classifiers.pop(self._retired.pop(), None)
             if len(self._classifiers) >= self.config.max_models:
                 raise ModelUnavailable(f"model {name!r}: already {self.config.max_models} models are loaded")
             self._loading(f"model {name}")
@@ -129,7 +161,7 @@ class InferenceEngine:
         classifier = self.classifier(name)
         if classifier.sees_scenes or self.costs.of(clip_work(name)) is not None:
             return
-        with self.costs.timed(clip_work(name), self._threads):
+        with self._turns[name], self.costs.timed(clip_work(name), self._threads):
             classifier.predict(np.zeros((1, *classifier.clip_shape), np.uint8))
 
     @property
@@ -149,7 +181,8 @@ class InferenceEngine:
         """What runs where, for people and for the API."""
         models = {f"model:{name}": item.runtime for name, item in list(self._classifiers.items())}
         notes = {f"model:{name}": text for name, text in list(self._notes.items())}
-        return {"detector": self._detector.description, **notes, **models}
+        poses = {"poses": self._poses.description} if self._poses is not None else {}
+        return {"detector": self._detector.description, **poses, **notes, **models}
 
     def detect(self, images: Sequence[Image], expected_xyxy: Sequence[Floats], image_size: int = 0) -> list[Detections]:
         """A batch of frames of several streams → their people, with features where association is not clear.
@@ -173,6 +206,27 @@ class InferenceEngine:
         self.measures.count("people_detected_total", len(detections))
         return described
 
+    def find_poses(self, image: Image) -> Poses:
+        """uint8 (H, W, 3) RGB → the bodies in it; loads the network the first time. Raises DetectorError."""
+        network = self.pose_network()
+        with self.measures.timed("pose"), self.costs.timed(POSE_WORK, self._threads):
+            return network.find([image])[0]
+
+    def pose_network(self) -> PoseNetwork:
+        """Loaded when the first stream wants it: most never do. Raises DetectorError, each time the same."""
+        if self._poses is not None:
+            return self._poses
+        with self._pose_lock:
+            if self._poses is None and not self._no_poses:
+                self._loading("the pose network")
+                try:
+                    self._poses = load_pose_network(self.config)
+                except (DetectorError, OSError, ValueError, RuntimeError) as error:
+                    self._no_poses = str(error)
+            if self._poses is None:
+                raise DetectorError(self._no_poses)
+            return self._poses
+
     def classify(self, model: str, clips: Sequence[Pictures], keys: Sequence[TrackKey]) -> Floats:
         """Clips of any tracks, with the key of each track → probabilities float32 (N, C), in order.
 
@@ -180,11 +234,25 @@ class InferenceEngine:
         """
         classifier = self.classifier(model)
         self.measures.observe("batch:classify", len(clips), tuple(map(float, BATCH_BUCKETS)))
-        with self.measures.timed("classify"), self.costs.timed(clip_work(model), self._threads) as done:
+        with (
+            self.measures.timed("classify"),
+            self._turns[model],
+            self.costs.timed(clip_work(model), self._threads) as done,
+        ):
             done.count = len(clips)
             probabilities = _predict(classifier, clips, keys)
         self.measures.count("clips_classified_total", len(clips))
         self._measure_stems()
+        return probabilities
+
+    def classify_beside(self, model: str, classifier: ActionClassifier, clip: Pictures) -> Floats:
+        """One clip for a network that is only tried → probabilities float32 (C,); counted with no other's work.
+
+        Nothing is kept for its track. Raises ValueError for a clip that the model was not made for.
+        """
+        with self.measures.timed("shadow"), self._turns[model]:
+            boxes = None if clip.box is None else clip.box[None]
+            probabilities: Floats = classifier.predict(clip.stack()[None], boxes)[0]
         return probabilities
 
     def forget(self, gone: Callable[[TrackKey], bool]) -> None:
@@ -268,6 +336,12 @@ def load_classifier(config: EngineConfig, name: str) -> ActionClassifier:
     )
 
 
+def load_pose_network(config: EngineConfig) -> PoseNetwork:
+    """Raises DetectorError where there is none; the message says how to get one."""
+    file = find_pose_weights(config.pose_weights, config.weights_dir)
+    return PoseNetwork.load(file, PoseConfig(cache_dir=config.cache_dir, threads=config.threads))
+
+
 @dataclass(frozen=True)
 class PeopleFinder:
     """People and what they look like, for what needs no actions."""
@@ -292,6 +366,7 @@ class LocalInference:
         self._model = model
         self._plan = plan
         self._waiting: list[Clip] = []
+        self._poses: list[TimedPoses] = []
 
     def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
         return self._engine.detect([frame.image], [expected_xyxy], self._plan.image_size)[0]
@@ -301,6 +376,13 @@ class LocalInference:
 
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self._waiting.append(clip)
+
+    def ask_poses(self, frame: Frame) -> None:
+        self._poses.append(TimedPoses(frame.time_s, self._engine.find_poses(frame.image)))
+
+    def take_poses(self) -> list[TimedPoses]:
+        poses, self._poses = self._poses, []
+        return poses
 
     def finish(self) -> None:
         """Nothing is ever out: ``take`` classifies what waits."""

@@ -21,16 +21,22 @@ from service.errors_base import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    NotJson,
+    Outdated,
     RangeBeyondFile,
     ServiceError,
     TooLarge,
+    TooManyTries,
+    Unauthorized,
     Unavailable,
+    WrongHost,
     shown,
 )
 from service.storage.database import StoreError
 
 log = logging.getLogger(__name__)
 
+_SECRET_FIELDS = frozenset({"url", "password", "old_password", "username", "headers", "secret"})
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -131,8 +137,33 @@ def _(error: Conflict) -> Problem:
 
 
 @to_problem.register
+def _(error: Outdated) -> Problem:
+    return Problem(HTTPStatus.PRECONDITION_FAILED, str(error))
+
+
+@to_problem.register
 def _(error: Forbidden) -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, str(error))
+
+
+@to_problem.register
+def _(error: Unauthorized) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": 'Bearer realm="actoscope"'})
+
+
+@to_problem.register
+def _(error: TooManyTries) -> Problem:
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), headers={"Retry-After": str(error.retry_after_s)})
+
+
+@to_problem.register
+def _(error: WrongHost) -> Problem:
+    return Problem(HTTPStatus.MISDIRECTED_REQUEST, str(error))
+
+
+@to_problem.register
+def _(error: NotJson) -> Problem:
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error))
 
 
 @to_problem.register
@@ -193,10 +224,15 @@ def _field_error(item: Any) -> FieldError:
     if item["type"] == "missing":
         return FieldError(field=field, expected="a value", got="nothing")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    got = _kind(item.get("input")) if "url" in place or not place else shown(item.get("input"))
+    got = _kind(item.get("input")) if _may_hold_secret(place, item.get("input")) else shown(item.get("input"))
     return FieldError(
         field=field, expected=redact(message[:1].lower() + message[1:]).removeprefix("expected "), got=got
     )
+
+
+def _may_hold_secret(place: Sequence[str], value: object) -> bool:
+    whole_config = "config" in place and isinstance(value, (dict, list))
+    return not place or whole_config or not _SECRET_FIELDS.isdisjoint(place)
 
 
 def _kind(value: object) -> str:
@@ -210,11 +246,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _EXAMPLES = {
-    403: "requests from other web pages are refused: expected Origin http://127.0.0.1:8000",
+    401: "nobody is logged in: log in at /login, or send Authorization: Bearer with an API token",
+    403: "this needs streams:write, which you may not",
     404: "there is no stream str_0123456789abcdef",
     409: "there are 16 streams, which is the limit that the operator set",
+    412: "the zones were changed since they were read: read them again",
     416: "expected a range within 0..1048575",
+    415: "expected a body of application/json, got text/plain",
     422: "actions.jogging: expected a threshold in 0..1, got 1.5",
+    429: "too many failed tries: try again in 41 s",
     500: "an error of the service; its log says more",
     503: "no picture within 5 s: connecting, starting",
 }

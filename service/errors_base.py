@@ -42,8 +42,32 @@ class Conflict(ServiceError, RuntimeError):
     """It could be, but not beside what there is now."""
 
 
+class Outdated(ServiceError, RuntimeError):
+    """What was to be changed is no more as whoever asks has read it."""
+
+
 class Forbidden(ServiceError, PermissionError):
     """Whoever asks may not."""
+
+
+class Unauthorized(ServiceError, PermissionError):
+    """Nobody who is known asks, or with a credential that does not count (any more)."""
+
+
+class TooManyTries(ServiceError, PermissionError):
+    """Wrong passwords came too often; ``retry_after_s`` says when to try again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many failed tries: try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class WrongHost(ServiceError, ValueError):
+    """The request is for another host than this one."""
+
+
+class NotJson(ServiceError, ValueError):
+    """What was sent does not say that it is JSON."""
 
 
 class TooLarge(ServiceError, ValueError):

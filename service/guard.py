@@ -1,43 +1,77 @@
 """The one gate in front of everything: each HTTP request and each websocket passes here before any route sees it.
 
-``admit`` decides, by where the request comes from and by the size of what it brings; who may do what is to be decided
-here too. What it raises becomes an answer in ``errors``.
+``Admission`` decides by which host is meant, which web page asks, and by the kind and size of what the request brings;
+then who asks is found out, and whether the route's permission is his. All of that before a byte of the body is read.
+What is raised becomes an answer in ``errors``.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from service.access.gate import let_in
+from service.access.own_connection import keep_connection
+from service.access.peers import host_of, is_allowed_host, peer_of
 from service.errors import problem_response, to_problem, unreadable_body
-from service.errors_base import Forbidden, ServiceError, TooLarge
+from service.errors_base import Forbidden, NotJson, ServiceError, TooLarge, WrongHost, shown
+from service.rights import OPEN
 
 MAX_BODY_BYTES = 64 * 1024
-SEND_BUFFER_BYTES = 128 * 1024  # of a websocket
 _TOO_LARGE = f"expected a body of at most {MAX_BODY_BYTES} bytes"
-ABORT = "abort"  # in a websocket's state: drops its connection
+_OTHER_PAGES = "requests from other web pages are refused"
+PRINCIPAL = "principal"  # in the state of a request that was let in; None where the route is open
 _PORTS = {"http": 80, "https": 443}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Admit = Callable[[HTTPConnection], None]
 
+class Admission:
+    """``hosts``: values of Host that may be asked for, none: any; ``origins``: web pages that count as ours."""
 
-def admit(connection: HTTPConnection) -> None:
-    """Raises Forbidden or TooLarge for what may not come in."""
-    if connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE_METHODS:
+    def __init__(self, hosts: Sequence[str] = (), origins: Sequence[str] = ()) -> None:
+        self._hosts = tuple(hosts)
+        self._origins = frozenset(map(_place, origins))
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Raises WrongHost, Forbidden, TooLarge or NotJson for what may not come in, whoever asks."""
+        self._check_host(connection)
+        if connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE_METHODS:
+            self._check_page(connection)
+            _check_type(connection)
+        length = connection.headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            raise TooLarge(_TOO_LARGE)
+
+    def check_embedding(self, connection: HTTPConnection) -> None:
+        """What is not open to all is no part of another site's page. Raises Forbidden; programs do not send these."""
+        site, mode, place = (connection.headers.get(f"sec-fetch-{name}") for name in ("site", "mode", "dest"))
+        opened = mode == "navigate" and place in (None, "document")  # not within a frame of that page
+        if site == "cross-site" and not opened and not self._is_listed(connection):
+            raise Forbidden(_OTHER_PAGES)
+
+    def _check_host(self, connection: HTTPConnection) -> None:
+        host = host_of(connection)
+        if self._hosts and not is_allowed_host(host, self._hosts, connection.scope["scheme"], peer_of(connection)):
+            raise WrongHost(f"expected a Host of ACTOSCOPE_HOSTS, got {shown(host) or 'none'}")
+
+    def _check_page(self, connection: HTTPConnection) -> None:
+        """A browser names the page that asks, and how far from here it is; other clients send neither."""
+        if self._is_listed(connection):
+            return
         check_origin(connection)
-    length = connection.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise TooLarge(_TOO_LARGE)
+        if connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            raise Forbidden(_OTHER_PAGES)
+
+    def _is_listed(self, connection: HTTPConnection) -> bool:
+        return _place(connection.headers.get("origin", "")) in self._origins
 
 
 def check_origin(connection: HTTPConnection) -> None:
-    """A browser names the page that asks. Raises Forbidden unless it is one of ours; other clients send no Origin."""
+    """Raises Forbidden unless the page that asks is one of ours."""
     origin = connection.headers.get("origin")
     if origin is None:
         return
@@ -46,7 +80,14 @@ def check_origin(connection: HTTPConnection) -> None:
     # Behind a proxy that does not say so, https comes in as http. The other way round the page is another one.
     own = _place(f"{scheme if scheme == 'https' else asking[0]}://{connection.headers.get('host', '')}")
     if asking != own or not asking[1]:
-        raise Forbidden("requests from other web pages are refused")
+        raise Forbidden(_OTHER_PAGES)
+
+
+def _check_type(connection: HTTPConnection) -> None:
+    """A form of another page can be sent without asking first, JSON cannot. Raises NotJson."""
+    given = connection.headers.get("content-type", "")
+    if given and given.partition(";")[0].strip().lower() != "application/json":
+        raise NotJson(f"expected a body of application/json, got {shown(given)}")
 
 
 def _place(origin: str) -> tuple[str, str, int | None]:
@@ -59,23 +100,36 @@ def _place(origin: str) -> tuple[str, str, int | None]:
 
 
 class Guard:
-    """ASGI middleware. A websocket that is refused gets its answer as an HTTP response, before it is opened."""
+    """ASGI middleware. A websocket that is refused gets its answer as an HTTP response, before it is opened.
 
-    def __init__(self, app: ASGIApp, admit: Admit = admit) -> None:
+    ``permission_at``: what the route of a request needs. The principal is kept in the request's state.
+    """
+
+    def __init__(self, app: ASGIApp, permission_at: Callable[[Scope], str], admission: Admission) -> None:
         self._app = app
-        self._admit = admit
+        self._permission_at = permission_at
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
-            # Here ``send`` is still the server's own; further in it is wrapped.
-            scope.setdefault("state", {})[ABORT] = _own_connection(send)
+            keep_connection(scope, send)
         try:
-            self._admit(HTTPConnection(scope))
+            await self._let_in(HTTPConnection(scope))
         except ServiceError as error:
             return await _refuse(error, scope, receive, send)
         return await self._app(scope, receive if scope["type"] == "websocket" else _limited(receive), send)
+
+    async def _let_in(self, connection: HTTPConnection) -> None:
+        """Raises ServiceError."""
+        self._admission.check(connection)
+        permission = self._permission_at(connection.scope)
+        if permission != OPEN:
+            self._admission.check_embedding(connection)
+        context = connection.scope["app"].state.context
+        principal = await let_in(connection, permission, context.access, context.audit)
+        connection.scope["state"][PRINCIPAL] = principal
 
 
 async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,24 +138,6 @@ async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Sen
         await WebSocket(scope, receive, send).send_denial_response(response)
     else:
         await response(scope, receive, send)
-
-
-def _own_connection(send: Send) -> Callable[[], None]:
-    """Bounds what the kernel keeps for a websocket, → what drops its connection at once.
-
-    ASGI has no word for either: a close waits for a client that never reads, whose backlog may grow to megabytes
-    before anybody notices. uvicorn's protocol objects have their transport; with another server the connection ends
-    when the client goes.
-    """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    abort = getattr(transport, "abort", None)
-    if transport is None or not callable(abort):
-        return lambda: None
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    drop: Callable[[], None] = abort
-    return drop
 
 
 def _limited(receive: Receive) -> Receive:

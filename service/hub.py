@@ -1,7 +1,8 @@
 """Everything that leaves by websocket passes here: numbered, stored, then handed to every subscriber.
 
-Runs on the event loop. Action and stream messages get their ``seq`` at once, are stored in batches and only then sent,
-so that whatever a subscriber saw can be replayed. ``tracks`` messages are neither numbered nor stored.
+Runs on the event loop. Action, repetition, presence and stream messages get their ``seq`` at once, are stored in
+batches and only then sent, so that whatever a subscriber saw can be replayed. ``tracks`` messages are neither numbered
+nor stored.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from service.rights import Principal
 from service.storage.database import StoreError
 from service.storage.store import Store
 from service.subscription import (
@@ -21,9 +23,10 @@ from service.subscription import (
     Subscription,
     SubscriptionClosed,
     SubscriptionFilter,
+    rung,
     to_text,
 )
-from service.wire_messages import ended_after_crash, ended_at, with_number
+from service.wire_messages import ended_after_crash, ended_at, to_stream_message, with_number
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +61,16 @@ class Hub:
         self._last_seen: dict[str, tuple[float, str]] = {}  # stream → (time_s, captured_at) of its newest tracks
         self._counters = dict.fromkeys(COUNTERS, 0)
         self.on_stream: list[Callable[[Message], None]] = []  # called with each stream message; must not wait
+        self.on_sent: list[Callable[[], None]] = []  # called after numbered messages were sent; must not wait
 
     async def open(self) -> None:
-        """Goes on from the stored number and ends the actions that a crash left open."""
+        """Goes on from the stored number, ends the actions and stops the streams that a crash left open."""
         self.seq = self._given = await self._store.last_seq()
         self._task = asyncio.create_task(self._deliver_forever(), name="hub")
         for event in await self._store.open_events():
             await self.publish_action(ended_after_crash(event))
+        for stream_id in await self._store.left_running():  # nobody knows who has been in view since
+            await self._give_number(to_stream_message(stream_id, "stopped", None, "the service ended and began anew"))
         await self.flush()
 
     async def close(self) -> None:
@@ -99,10 +105,20 @@ class Hub:
         else:
             self._open_events[message["event_id"]] = numbered
 
+    async def publish_repetition(self, message: Message) -> None:
+        await self._give_number(message)
+
+    async def publish_presence(self, message: Message) -> None:
+        await self._give_number(message)
+
     async def publish_stream(self, message: Message) -> None:
         await self._give_number(message)
         for listener in self.on_stream:
             listener(message)
+
+    async def publish_incident(self, message: Message) -> None:
+        """What the alert engine found; it reads the log itself and knows its own messages there."""
+        await self._give_number(message)
 
     async def end_open_events(self, stream_id: str) -> None:
         """Publishes the end of all that goes on in a stream whose process is gone."""
@@ -136,13 +152,14 @@ class Hub:
     async def _deliver_forever(self) -> None:
         while True:
             timeout_s = RETRY_S if self._unstored else None
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout_s)
+            await rung(self._wake, timeout_s)
             self._wake.clear()
             batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._room.set()
             await self._keep(batch)
             self._fan_out(batch)
+            for listener in self.on_sent if batch else ():
+                listener()
             if self._waiting:
                 self._wake.set()
             else:
@@ -181,9 +198,9 @@ class Hub:
 
     # -- subscribe
 
-    def subscribe(self, wanted: SubscriptionFilter) -> Subscription:
+    def subscribe(self, wanted: SubscriptionFilter, who: Principal) -> Subscription:
         """From now on; messages up to ``seq`` have to be replayed by ``replay``. ``unsubscribe`` it in the end."""
-        subscription = Subscription(wanted, self._queue_limit, self._tracks_period_s)
+        subscription = Subscription(wanted, who, self._queue_limit, self._tracks_period_s)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -192,21 +209,21 @@ class Hub:
         self._counters["tracks_dropped_total"] += subscription.tracks_dropped
 
     def note(self, counter: str) -> None:
-        """Counts what happens to a subscriber outside: ``subscribers_cut_total``."""
+        """Counts what happens to a subscriber outside: ``subscribers_cut_total``, ``live_pictures_replaced_total``."""
         self._counters[counter] += 1
 
     @property
     def subscribers(self) -> int:
         return len(self._subscriptions)
 
-    async def replay(self, after: int, until: int, wanted: SubscriptionFilter) -> tuple[list[str], int]:
-        """A portion of the log after ``after``. → (texts that pass, the number to go on from; ``until`` when done)."""
+    async def replay(self, after: int, until: int, to: Subscription) -> tuple[list[Message], int]:
+        """A portion of the log after ``after``. → (those that pass, the number to go on from; ``until`` when done)."""
         unstored = list(self._unstored)  # before the store is read: they may be stored meanwhile, never the reverse
-        stored = await self._store.replay(after, until, MAX_BATCH, tuple(wanted.streams))
+        stored = await self._store.replay((after, until), MAX_BATCH, to.who.visible, tuple(to.filter.streams))
         reached = stored[-1]["seq"] if len(stored) == MAX_BATCH else until
         newest = stored[-1]["seq"] if stored else after
         late = [message for message in unstored if newest < message["seq"] <= reached]
-        return [to_text(message) for message in (*stored, *late) if wanted.passes(message)], reached
+        return [to.told(message) for message in (*stored, *late) if to.passes_later(message)], reached
 
     def measures(self) -> dict[str, Any]:
         """→ a snapshot like ``Measures.snapshot``, for the metrics."""
@@ -223,4 +240,5 @@ COUNTERS = (
     "tracks_dropped_total",
     "store_failures_total",
     "subscribers_cut_total",
+    "live_pictures_replaced_total",
 )

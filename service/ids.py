@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from importlib.metadata import PackageNotFoundError, version
 
 
 def new_id(prefix: str) -> str:
     """→ the prefix and 16 hex digits, not to be guessed."""
     return f"{prefix}_{secrets.token_hex(8)}"
+
+
+def service_version() -> str:
+    """→ which Actoscope this is."""
+    try:
+        return version("actoscope")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"

@@ -1,20 +1,29 @@
-"""Logging for every process: one line a record on stderr, as text or JSON, and never a password."""
+"""Logging for every process: one line a record on stderr, as text or JSON, and never a password or a token."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 
 from pipeline.sources.url import redact
 
+_TOKEN = re.compile(r"\b(acto_[0-9a-f]{8}_)[A-Za-z0-9_-]{43}")
+_SIGNATURE = re.compile(r"(?<=[?&]sig=)[^&\s\"']+")
+
+
+def clean(text: str) -> str:
+    """Without the credentials of URLs, the secrets of API tokens, the signatures of links to media."""
+    return _SIGNATURE.sub("***", _TOKEN.sub(r"\1***", redact(text)))
+
 
 class RedactingFormatter(logging.Formatter):
-    """Formats, then removes the credentials of every URL in the finished text, tracebacks included."""
+    """Formats, then cleans the finished text, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return clean(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -26,10 +35,10 @@ class JsonFormatter(logging.Formatter):
             "time": stamp,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": clean(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = redact(self.formatException(record.exc_info))
+            entry["exception"] = clean(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -46,4 +55,6 @@ def configure(level: str, log_format: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Its debug lines are the headers of websockets, cookies among them.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -6,7 +6,9 @@ never goes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,14 +26,24 @@ GAUGE_HELP = {
     "clip_oldest_wait_seconds": "How long the track that waits longest is without a new label",
     "stem_tracks": "People whose next clip can reuse features of the last",
     "stem_memory_bytes": "What these features take",
+    "model_version": "Number of the version of its model that the stream works with",
     "connections": "Streams connected to the inference process",
     "restarts": "Restarts of the process by the supervisor",
-    "up": "1 while the stream is running",
+    "up": "1 while the stream is running; none for one that is not to run",
     "subscribers": "Websocket subscribers",
+    "mqtt_connected": "1 while the MQTT broker is reached",
+    "sinks_disabled": "Sinks that were given up: nothing arrived there",
+    "training_running": "1 while a training runs",
+    "training_paused": "1 while it waits because people's labels come late",
+    "outbox_pending": "Messages that wait for their sinks",
+    "outbox_oldest_seconds": "Age of the oldest message that waits for an enabled sink",
 }
+
+CAUSE_LABELS = {"deliveries_total": "result"}  # what stands behind the colon of a counter's name, where it is no cause
 
 
 Measured = tuple[str, dict[str, str], Mapping[str, Any], "CounterKeeper"]  # name prefix, labels, snapshot, keeper
+Source = Callable[[], Measured]  # asked at each scrape
 
 
 class CounterKeeper:
@@ -48,6 +60,21 @@ class CounterKeeper:
             self._past[name] = self._past.get(name, 0.0) + last
         self._last[name] = value
         return value + self._past.get(name, 0.0)
+
+
+def source(prefix: str, snapshot: Callable[[], Mapping[str, Any]]) -> Source:
+    """→ measures of something that lives as long as this process, as ``exposition`` takes them."""
+    keeper = CounterKeeper()
+    return lambda: (prefix, {}, snapshot(), keeper)
+
+
+def disk_measures(folder: Path) -> dict[str, Any]:
+    """→ a snapshot of the disk that a folder lies on; nothing where it cannot be asked."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return {}
+    return {"gauges": {"disk_free_bytes": usage.free, "disk_size_bytes": usage.total}}
 
 
 class SnapshotCollector(Collector):
@@ -70,7 +97,7 @@ class SnapshotCollector(Collector):
     def _add_counters(self, labels: dict[str, str], counters: Mapping[str, float], keeper: CounterKeeper) -> None:
         for full_name, value in counters.items():
             name, _, cause = full_name.partition(":")
-            keys = {**labels, "cause": cause} if cause else labels
+            keys = {**labels, CAUSE_LABELS.get(name, "cause"): cause} if cause else labels
             help_text = f"{name.removesuffix('_total').replace('_', ' ')} since the service started"
             key = f"{self._prefix}{name.removesuffix('_total')}"
             family = self._families.setdefault(key, CounterMetricFamily(key, help_text, labels=list(keys)))
@@ -113,6 +140,7 @@ def _histogram_help(name: str) -> str:
         "batch": "Items in one batch",
         "label_latency": "From the capture of a clip's newest frame to its label",
         "label_interval": "Media time between two labels of one track (hop 16 at 25 crops/s is 0.64 s)",
+        "delivery": "One attempt to send a message to a sink",
         "frame_age": "From the receipt of a frame to its result",
     }
     return texts.get(name, name)

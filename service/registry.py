@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,13 +14,15 @@ from weakref import WeakValueDictionary
 
 from pydantic import SecretStr
 
+from pipeline.entities import Zone
 from pipeline.errors import SourceUrlError
 from pipeline.sources.url import SourcePolicy, SourceUrl
 from service.bodies import Stream, StreamCreate, StreamPatch, to_stream
-from service.catalogue import Catalogue
+from service.catalogue import Catalogue, check_form
 from service.errors_base import Conflict, NotFound, invalid, not_found
 from service.hub import Hub
 from service.ids import new_id
+from service.rights import ALL, Principal, Visible
 from service.settings import Settings
 from service.storage.database import StoreError
 from service.storage.records import StreamRecord
@@ -56,11 +58,12 @@ class StreamRegistry:
         # A lock lives as long as somebody holds or awaits it: ids that are unknown or deleted leave nothing behind.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_rights: list[Callable[[], None]] = []  # called when streams come, go or change their groups
         hub.on_stream.append(self._on_stream)
 
     async def resume(self) -> None:
         """Starts every stream that was running when the service ended; a file that came to its end is not repeated."""
-        for stored in await self._store.all_streams():
+        for stored in await self._store.all_streams(ALL):
             record = await self._renamed(stored)
             if record.enabled and record.finished_at is None and record.url.get_secret_value():
                 await self._supervisor.start(record)
@@ -78,22 +81,22 @@ class StreamRegistry:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_S)
 
-    async def get(self, stream_id: str) -> StreamRecord:
-        """Raises NotFound."""
-        record = await self._store.get_stream(stream_id)
+    async def get(self, stream_id: str, visible: Visible) -> StreamRecord:
+        """Raises NotFound, also for a stream that may not be seen."""
+        record = await self._store.get_stream(stream_id, visible)
         if record is None:
             raise not_found("stream", stream_id)
         return record
 
-    def describe(self, record: StreamRecord) -> Stream:
-        """The stream as answers show it."""
+    def describe(self, record: StreamRecord, who: Principal) -> Stream:
+        """The stream as answers show it to this principal."""
         if not record.url.get_secret_value():
             status = StreamStatus(StreamState.FAILED, "key_lost", _UNREADABLE_URL, record.created_at)
         else:
             status = self._supervisor.status(record.id)
             if record.finished_at is not None and (status.state, status.code) == (StreamState.STOPPED, None):
                 status = StreamStatus(StreamState.STOPPED, "ended", _FINISHED, record.finished_at)  # in an earlier run
-        return to_stream(record, status)
+        return to_stream(record, status, who)
 
     async def add(self, asked: StreamCreate) -> StreamRecord:
         """Raises InvalidRequest for what cannot be watched, Conflict when there are as many streams as may be."""
@@ -111,12 +114,19 @@ class StreamRegistry:
             created_at=time.time(),
             tier=asked.tier,
             snapshot_s=asked.snapshot_s,
+            tls_verify=asked.tls_verify,
+            record_overlay=self._settings.record_overlay if asked.record_overlay is None else asked.record_overlay,
+            groups=tuple(asked.groups),
+            exercise=asked.exercise,
+            form=asked.form,
         )
+        check_form(record.exercise, record.form, self._settings)
         await self._catalogue.check(record.model, record.actions, record.tier)
         async with self._lock(record.id):  # a DELETE between row and start would leave a running stream without a row
             async with self._adding:
                 await self._check_room()
                 await self._store.add_stream(record)
+            self._rights_changed()
             await self._supervisor.start(record)
         return record
 
@@ -124,26 +134,38 @@ class StreamRegistry:
         return self._locks.setdefault(stream_id, asyncio.Lock())
 
     async def _check_room(self) -> None:
-        if len(await self._store.all_streams()) >= self._settings.max_streams:
+        if len(await self._store.stream_ids()) >= self._settings.max_streams:
             limit = self._settings.max_streams
             raise Conflict(f"there are {limit} streams, which is the limit that the operator set")
 
     async def change(self, stream_id: str, patch: StreamPatch) -> StreamRecord:
         """Raises NotFound, InvalidRequest, and Conflict where the stored URL is unreadable and no other is given."""
         changes = patch.model_dump(include=patch.model_fields_set)
+        if "groups" in changes:
+            changes["groups"] = tuple(changes["groups"])
         async with self._lock(stream_id):
-            record = await self.get(stream_id)
+            record = await self.get(stream_id, ALL)
             if "url" not in changes:
                 _check_readable(record)
             fresh = replace(record, **self._with_source(record, changes))
-            if replace(fresh, name=record.name) != record:
+            if fresh.record != record.record:
+                fresh = replace(fresh, record_since=time.time())
+            if not _same_work(record, fresh):
                 fresh = replace(fresh, finished_at=None)  # the change plays it anew
+            if {"exercise", "form"} & changes.keys():
+                check_form(fresh.exercise, fresh.form, self._settings)
             if {"model", "actions", "tier"} & changes.keys():
                 await self._catalogue.check(fresh.model, fresh.actions, fresh.tier)
             if not await self._store.change_stream(fresh):
                 raise not_found("stream", stream_id)
+            if fresh.groups != record.groups:
+                self._rights_changed()
             await self._apply(record, fresh)
         return fresh
+
+    def _rights_changed(self) -> None:
+        for listener in self.on_rights:
+            listener()
 
     def _with_source(self, record: StreamRecord, changes: Mapping[str, Any]) -> dict[str, Any]:
         if "url" not in changes:
@@ -161,7 +183,7 @@ class StreamRegistry:
             await self._supervisor.stop(new.id)
         elif not old.enabled:
             await self._supervisor.start(new)
-        elif replace(new, name=old.name) != old:
+        elif not _same_work(old, new):
             await self._supervisor.update(new)
 
     def _on_stream(self, message: Mapping[str, Any]) -> None:
@@ -173,7 +195,7 @@ class StreamRegistry:
         """Remembers that a file came to its end, unless it has been started anew meanwhile."""
         try:
             async with self._lock(stream_id):
-                record = await self._store.get_stream(stream_id)
+                record = await self._store.get_stream(stream_id, ALL)
                 status = self._supervisor.status(stream_id)
                 if record is None or (status.state, status.code) != (StreamState.STOPPED, "ended"):
                     return
@@ -188,10 +210,17 @@ class StreamRegistry:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def set_zones(self, stream_id: str, zones: tuple[Zone, ...], expected: frozenset[str] | None) -> None:
+        """Stores them and tells the stream, which goes on. Raises NotFound, and Outdated for other tags."""
+        async with self._lock(stream_id):
+            if not await self._store.zones.put(stream_id, zones, expected):
+                raise not_found("stream", stream_id)
+            await self._supervisor.set_zones(stream_id, zones)
+
     async def restart(self, stream_id: str) -> StreamRecord:
         """A stopped stream starts again. Raises NotFound, and Conflict where the stored URL is unreadable."""
         async with self._lock(stream_id):
-            record = await self.get(stream_id)
+            record = await self.get(stream_id, ALL)
             _check_readable(record)
             if record.enabled and record.finished_at is None:
                 await self._supervisor.restart(stream_id)
@@ -206,6 +235,7 @@ class StreamRegistry:
         """Returns within 5 s; a stream that needs longer to stop is waited for behind. Raises NotFound."""
         if not await self._store.delete_stream(stream_id):
             raise not_found("stream", stream_id)
+        self._rights_changed()
         task = self._behind(self._stop(stream_id), f"stop {stream_id}")
         done, _ = await asyncio.wait({task}, timeout=STOP_S)
         if not done:
@@ -227,6 +257,12 @@ class StreamRegistry:
         # Outside the handler, so that no chained exception carries the text; nor does the answer repeat it.
         expected = message.removeprefix("expected ") if message.startswith("expected ") else "another URL: " + message
         raise invalid("url", expected, "a URL that is not accepted") from None
+
+
+def _same_work(old: StreamRecord, new: StreamRecord) -> bool:
+    """Whether the process that runs the one may go on with the other."""
+    record = old.record if bool(old.record) == bool(new.record) else new.record  # how much of it stays is no work
+    return replace(new, name=old.name, groups=old.groups, record=record, record_since=old.record_since) == old
 
 
 def _check_readable(record: StreamRecord) -> None:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pipeline.actions import ActionSmoother
-from pipeline.entities import ActionEvent, ActionScores, Clip, Detections, Floats, Frame, FrameResult, Track
+from pipeline.clips import ClipConfig
+from pipeline.entities import (
+    ActionEvent,
+    ActionScores,
+    Clip,
+    Detections,
+    Floats,
+    Frame,
+    FrameResult,
+    Repetition,
+    Track,
+    TrackLabel,
+)
+from pipeline.form.watch import FormWatch, TimedPoses
+from pipeline.motion_voice import MotionVoice
 from pipeline.pace import TooSlow
 from pipeline.stride import StrideController
+from pipeline.zones import ZoneWatch
 from service.budget.plan import Plan, Tier
 from service.budget.turns import Turns
 from service.counters import Measures
@@ -24,6 +39,12 @@ class Inference(Protocol):
 
     def plan(self) -> Plan:
         """→ what this stream may ask for now."""
+
+    def ask_poses(self, frame: Frame) -> None:
+        """The joints of the frame's people, please; they come by ``take_poses``. Never blocks a live stream."""
+
+    def take_poses(self) -> list[TimedPoses]:
+        """→ all poses that arrived since the last call."""
 
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         """Never blocks a live stream; a newer clip of the same track replaces one that still waits.
@@ -67,6 +88,9 @@ class Clips(Protocol):
 
     def fill(self) -> dict[int, int]: ...
 
+    def change(self, model: str, full: ClipConfig, light_model: str = "", light: ClipConfig | None = None) -> None:
+        """Clips are for these networks from now on."""
+
 
 class Sink(Protocol):
     """Where results go. ``publish`` must not block a live stream."""
@@ -85,7 +109,10 @@ class Stages:
     clips: Clips
     smoother: ActionSmoother
     stride: StrideController
+    motion: MotionVoice = field(default_factory=MotionVoice)
     turns: Turns = field(default_factory=Turns)
+    zones: ZoneWatch = field(default_factory=ZoneWatch)
+    form: FormWatch = field(default_factory=FormWatch)
     measures: Measures = field(default_factory=Measures)
     last_frame: Frame | None = None
     clock: Callable[[], float] = time.monotonic
@@ -109,8 +136,9 @@ def take_last_scores(inference: Inference, stages: Stages, sink: Sink) -> None:
         return
     inference.finish()
     tracks = stages.tracker.update(frame, None)
-    events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
-    sink.publish_events(events, frame)
+    scores = stages.motion.beside(inference.take())
+    events = stages.smoother.update(scores, tracks, frame.time_s, frame.captured_at)
+    sink.publish_events(_placed(events, stages), frame)
 
 
 def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameResult:
@@ -120,14 +148,44 @@ def process_frame(frame: Frame, inference: Inference, stages: Stages) -> FrameRe
     detections = _detect(frame, inference, stages)
     with timed("track"):
         tracks = stages.tracker.update(frame, detections)
+    stages.motion.see(frame, tracks)
+    inside = stages.zones.update(tracks, frame.size_hw, analysed=detections is not None)
     with timed("crop"):
         clips = stages.clips.push(frame, tracks, plan.tier)
     known = stages.smoother.labels() if clips else {}  # until now: most frames have no clip that is due
     for chosen in stages.turns.choose(clips, tracks, known, plan):
         inference.submit(chosen.clip, chosen.gain)
-    events = stages.smoother.update(inference.take(), tracks, frame.time_s, frame.captured_at)
-    labels, buffers = stages.smoother.labels(), stages.clips.fill()
-    return FrameResult(frame, tracks, labels, buffers, events, detected=detections is not None)
+    scores = stages.motion.beside(inference.take())
+    events = stages.smoother.update(scores, tracks, frame.time_s, frame.captured_at)
+    labels = stages.smoother.labels()
+    repetitions = _count(frame, tracks, labels, inference, stages) if stages.form.on else ()
+    return FrameResult(
+        frame,
+        tracks,
+        labels=labels,
+        buffers=stages.clips.fill(),
+        events=_placed(events, stages),
+        detected=detections is not None,
+        zones=stages.zones.shown,
+        inside=inside,
+        repetitions=repetitions,
+        counted=stages.form.counted(),
+    )
+
+
+def _count(
+    frame: Frame, tracks: Sequence[Track], labels: Mapping[int, TrackLabel], inference: Inference, stages: Stages
+) -> tuple[Repetition, ...]:
+    """→ repetitions of exercises that are complete, with the zones that their people are in."""
+    if stages.form.due(frame, tracks, inference.plan().poses_hz):
+        inference.ask_poses(frame)
+    done = stages.form.update(inference.take_poses(), tracks, labels, frame.time_s)
+    return tuple(replace(each, zones=stages.zones.of(each.track_id)) for each in done)
+
+
+def _placed(events: Sequence[ActionEvent], stages: Stages) -> tuple[ActionEvent, ...]:
+    """→ the events with the zones that their people are in."""
+    return tuple(replace(event, zones=stages.zones.of(event.track_id)) for event in events)
 
 
 def _detect(frame: Frame, inference: Inference, stages: Stages) -> Detections | None:
@@ -153,7 +211,7 @@ def end_actions(stages: Stages, sink: Sink) -> None:
         return
     events = stages.smoother.finish(frame.time_s, frame.captured_at)
     if events:
-        sink.publish_events(events, frame)
+        sink.publish_events(_placed(events, stages), frame)
 
 
 def why_no_labels(stages: Stages, source_hz: float) -> str | None:

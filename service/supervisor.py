@@ -9,20 +9,24 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.errors import CardError
-from service.budget.plan import TierChoice
-from service.configuration import EngineConfig, StagesConfig
+from pipeline.entities import Zone
+from pipeline.form.watch import FormConfig
+from service.budget.plan import BudgetView, TierChoice
+from service.configuration import EngineConfig, StagesConfig, read_form
 from service.hub import Hub
 from service.processes.inference_runner import InferenceRunner
 from service.processes.messages import (
     ActionReport,
     InferenceSetup,
+    PresenceReport,
     RecordingSetup,
+    RepetitionReport,
     SegmentReport,
     SourceSetup,
     StateReport,
@@ -32,9 +36,11 @@ from service.processes.messages import (
     Trouble,
     unexpected,
 )
+from service.processes.model_switch import ModelSwitch
 from service.processes.start_turns import StartTurns
 from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
 from service.processes.transport import unix_address
+from service.processes.version_messages import ShadowReport
 from service.prometheus import CounterKeeper, Measured, exposition
 from service.settings import Settings
 from service.storage.database import StoreError
@@ -42,7 +48,8 @@ from service.storage.records import StreamRecord
 from service.storage.segment import Segment
 from service.storage.store import Store
 from service.stream_state import StreamState
-from service.supervisor_protocol import SnapshotUnavailable, StreamStatus
+from service.supervisor_protocol import LivePicture, SnapshotUnavailable, StreamStatus
+from service.versions.names import VersionName
 from service.wire_messages import to_stream_message
 
 log = logging.getLogger(__name__)
@@ -70,7 +77,8 @@ class ProcessSupervisor:
         # A path of a local socket has at most 107 bytes, which a data folder may exceed.
         self._run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         self._address = unix_address(self._run_dir / "inference.sock")
-        self._inference = InferenceRunner(inference_setup(settings, self._address))
+        self._inference = InferenceRunner(lambda: inference_setup(settings, self._address, self.models.pairs()))
+        self.models = ModelSwitch(settings, self._inference, self._running, self._stages)
 
     async def open(self) -> None:
         """Starts loading the models; streams may be started at once and wait for them."""
@@ -92,14 +100,25 @@ class ProcessSupervisor:
             if before is not None:  # it knows of tracks that had no event
                 first = max(first, before.view.next_track_id)
             runner = StreamRunner(
-                lambda: stream_setup(self._settings, self._records[stream.id], self._address),
+                lambda: self._setup_of(self._records[stream.id]),
                 lambda report: self._on_report(stream.id, report),
                 first,
                 self._turns,
+                await self._store.zones.of(stream.id),
             )
             self._runners[stream.id] = runner
             runner.start()
         await self._publish_state(stream.id, StateReport(StreamState.CONNECTING, None, "starting"))
+
+    def _setup_of(self, stream: StreamRecord) -> StreamSetup:
+        use = self.models.of_stream(stream)
+        return replace(stream_setup(self._settings, stream, self._address, use.stages), shadow=use.shadow)
+
+    def _running(self) -> list[tuple[StreamRecord, StreamRunner]]:
+        return [(self._records[stream_id], runner) for stream_id, runner in self._runners.items()]
+
+    def _stages(self, stream: StreamRecord, version: str) -> StagesConfig:
+        return stream_stages(self._settings, stream, version)
 
     async def stop(self, stream_id: str) -> None:
         async with self._lock(stream_id):
@@ -114,6 +133,14 @@ class ProcessSupervisor:
     async def update(self, stream: StreamRecord) -> None:
         """New options need a new process: buffers and tracks start again."""
         await self.start(stream)
+
+    async def set_zones(self, stream_id: str, zones: tuple[Zone, ...]) -> None:
+        if stream_id not in self._records:  # a start that comes reads what is stored
+            return
+        async with self._lock(stream_id):  # a start that has read the former ones is over then
+            runner = self._runners.get(stream_id)
+            if runner is not None:
+                runner.set_zones(zones)
 
     async def _stop_runner(self, stream_id: str) -> None:
         runner = self._runners.pop(stream_id, None)
@@ -132,6 +159,10 @@ class ProcessSupervisor:
                 await self._hub.publish_tracks(report.wire)
             case ActionReport():
                 await self._hub.publish_action(report.wire)
+            case RepetitionReport():
+                await self._hub.publish_repetition(report.wire)
+            case PresenceReport():
+                await self._hub.publish_presence(report.wire)
             case StateReport():
                 await self._publish_state(stream_id, report)
             case SegmentReport():
@@ -143,6 +174,8 @@ class ProcessSupervisor:
                 await self._note(stream_id, None, "recording goes on")
             case Notice():
                 await self._note(stream_id, report.code, report.reason)
+            case ShadowReport():
+                await self.models.on_tally(stream_id, report.tally)
             case _:
                 raise unexpected(report, "the supervisor")
 
@@ -176,13 +209,15 @@ class ProcessSupervisor:
             return StreamStatus(StreamState.STOPPED, code=None, reason="not running", since=time.time())
         return to_status(runner)
 
-    async def snapshot(self, stream_id: str, timeout_s: float) -> bytes:
-        """A fresh overlay picture as JPEG. Raises SnapshotUnavailable when none comes in time."""
+    async def snapshot(self, stream_id: str, timeout_s: float, overlay: bool = True) -> bytes:
+        """A fresh picture as JPEG. Raises SnapshotUnavailable when none comes in time."""
         runner = self._runners.get(stream_id)
         if runner is None:
             raise SnapshotUnavailable("the stream is stopped")
-        runner.watch(WATCH_S)
         try:
+            if not overlay:
+                return await runner.next_still(timeout_s)
+            runner.watch(WATCH_S)
             return await runner.next_picture(time.monotonic(), timeout_s)
         except asyncio.TimeoutError:
             view = runner.view
@@ -203,12 +238,32 @@ class ProcessSupervisor:
             if time.monotonic() - newest_s > MJPEG_TIMEOUT_S:
                 return
 
+    async def live(self, stream_id: str, full: bool) -> AsyncIterator[LivePicture]:
+        newest_s, renewed_s = time.monotonic(), 0.0
+        while True:
+            runner = self._runners.get(stream_id)
+            if runner is None:
+                await asyncio.sleep(WATCH_RENEW_S)
+                continue
+            if time.monotonic() - renewed_s > WATCH_RENEW_S:
+                runner.watch_live(WATCH_S, full)
+                renewed_s = time.monotonic()
+            with contextlib.suppress(asyncio.TimeoutError):
+                newest_s, picture = await runner.next_live(newest_s, WATCH_RENEW_S)
+                yield picture
+
     @property
     def ready(self) -> bool:
         return self._inference.ready.is_set()
 
     def inference_status(self) -> dict[str, Any]:
         return self._inference.status()
+
+    def inference_measures(self) -> Mapping[str, Any]:
+        return self._inference.stats
+
+    def budget(self) -> BudgetView | None:
+        return self._inference.budget
 
     def metrics_text(self) -> bytes:
         return exposition([*self._stream_measures(), self._inference_measures(), self._hub_measures()])
@@ -236,12 +291,15 @@ def stream_snapshot(runner: StreamRunner) -> dict[str, Any]:
     stats, view = runner.view.stats or NO_STATS, runner.view
     gauges = {
         **stats.measures.get("gauges", {}),
-        "up": float(view.state is StreamState.RUNNING),
         "restarts": float(runner.restarts),
         "fps_in": stats.fps_in,
         "fps_out": stats.fps_out,
         "tracks": float(stats.tracks),
     }
+    if view.state is not StreamState.STOPPED:  # a file that came to its end is not down
+        gauges["up"] = float(view.state is StreamState.RUNNING)
+    if stats.model:
+        gauges["model_version"] = float(VersionName.parse(stats.model).number)
     if stats.label_age_s is not None:
         gauges["label_age_seconds"] = stats.label_age_s
     return {**stats.measures, "gauges": gauges}
@@ -275,17 +333,29 @@ def to_status(runner: StreamRunner) -> StreamStatus:
         clock=stats.clock.clock.value,
         clock_reason=stats.clock.reason,
         labels=stats.labels if running else None,
+        poses_hz=stats.plan.poses_hz if running else 0.0,
+        no_poses=stats.plan.no_poses or None if running else None,
+        version=stats.model,
     )
 
 
-def inference_setup(settings: Settings, address: str) -> InferenceSetup:
+def inference_setup(settings: Settings, address: str, shadows: Mapping[str, str] | None = None) -> InferenceSetup:
     """What the inference process is told."""
     engine = EngineConfig.from_settings(settings, light_first=True, measure=True)
-    return InferenceSetup(log_level=settings.log_level, log_format=settings.log_format, engine=engine, address=address)
+    return InferenceSetup(
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        engine=engine,
+        address=address,
+        shadows=shadows or {},
+    )
 
 
-def stream_setup(settings: Settings, stream: StreamRecord, inference: str) -> StreamSetup:
-    """What one stream's process is told; ``inference`` is the address of the worker."""
+def stream_setup(
+    settings: Settings, stream: StreamRecord, inference: str, stages: StagesConfig | None = None
+) -> StreamSetup:
+    """What one stream's process is told; ``inference`` is the address of the worker, ``stages`` those of its model."""
+    stages = stages or stream_stages(settings, stream, stream.model)
     source = SourceSetup(
         url=stream.url.get_secret_value(),
         transport=stream.transport,
@@ -295,22 +365,40 @@ def stream_setup(settings: Settings, stream: StreamRecord, inference: str) -> St
         hls_hosts=tuple(settings.hls_hosts),
         max_pixels=settings.max_pixels,
         snapshot_s=stream.snapshot_s,
+        tls_verify=stream.tls_verify,
+        camera_ca=settings.camera_ca,
     )
     folder = (settings.recordings_dir / stream.id).resolve()
-    recording = RecordingSetup(folder, settings.segment_s, settings.recordings_min_free_mb << 20)
+    recording = RecordingSetup(folder, settings.segment_s, settings.recordings_min_free_mb << 20, stream.record_overlay)
     return StreamSetup(
         log_level=settings.log_level,
         log_format=settings.log_format,
         memory_limit_bytes=settings.stream_memory_mb << 20,
         stream_id=stream.id,
-        model=stream.model,
+        model=stages.model,
         source=source,
-        stages=stages_config(settings, stream.model).watching_for(stream.actions),
+        stages=stages,
         inference=inference,
         tracks_hz=settings.tracks_hz,
         tier=TierChoice(stream.tier),
         recording=recording if stream.record else None,
     )
+
+
+def stream_stages(settings: Settings, stream: StreamRecord, version: str) -> StagesConfig:
+    """A stream's stages for the clips of one version of its model."""
+    return replace(stages_config(settings, version).watching_for(stream.actions), form=form_config(settings, stream))
+
+
+def form_config(settings: Settings, stream: StreamRecord) -> FormConfig | None:
+    """None where the stream counts no exercises. The operator's file must not keep a stream from starting."""
+    if stream.exercise is None:
+        return None
+    try:
+        return read_form(stream.exercise, settings.exercise_rules, stream.form)
+    except ValueError as error:
+        log.error("stream %s goes by the usual thresholds: %s", stream.id, error)
+        return read_form(stream.exercise, None, None)
 
 
 def stages_config(settings: Settings, model: str) -> StagesConfig:

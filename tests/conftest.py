@@ -15,14 +15,24 @@ ALONE = (
     "e2e/",
     "pipeline/test_files.py",
     "pipeline/test_python_child.py",
-    "pipeline/sources/",
+    "pipeline/sources/test_codec_change.py",
+    "pipeline/sources/test_file.py",
+    "pipeline/sources/test_http.py",
+    "pipeline/sources/test_rtsp.py",
+    "pipeline/sources/test_trust.py",
+    "pipeline/sources/test_watchdog.py",
+    "pipeline/sources/test_wrong_clock.py",
+    "service/alerts/test_killed_engine.py",
     "service/processes/",
     "service/recording/",
-    "service/storage/",
-    "service/test_",
+    "service/sinks/test_kills.py",
+    "service/sinks/test_mqtt_broker.py",
+    "service/test_hub.py",
+    "service/test_supervisor.py",
+    "service/test_watch.py",
+    "service/test_websocket.py",
     "test_readme.py",
 )
-MAY_SHARE = ("service/test_cli.py", "service/test_settings.py")
 # Files that take minutes. They begin first, so that no worker is left alone with one at the end.
 LONG = (
     "models/training/run/test_train.py",
@@ -58,5 +68,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(place(item)))
-        if place(item).startswith(ALONE) and place(item) not in MAY_SHARE:
+        if place(item).startswith(ALONE):
             item.add_marker(pytest.mark.alone)

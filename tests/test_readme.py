@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from service.settings import settings_table
+from service.commands.settings import settings_table
 from tests.support.places import REPOSITORY
 from tests.support.service import Service, wait_for
 from tests.support.street import EMPTY, TURN, write_walker

@@ -104,7 +104,10 @@ def _external_reference(folder: Path, there: str) -> Path:
     entry = data[place : place + 12]
     entry[8:12] = bytes(4)  # flags: 1 would be "in this file"
     data[place : place + 12] = entry
-    return _write(folder / "external.mov", bytes(data).replace(b"mdat", b"free") + there.encode())
+    pictures = data.index(b"mdat")
+    size = int.from_bytes(data[pictures - 4 : pictures], "big")
+    data[pictures : pictures - 4 + size] = b"free" + bytes(size - 8)  # FFmpeg would take them from here all the same
+    return _write(folder / "external.mov", bytes(data) + there.encode())
 
 
 def _bomb(path: Path, side: int) -> Path:

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.chaos.figures import Figures, Keep
 from benchmarks.chaos.kept import kept
-from benchmarks.chaos.scene import API, STREAM, LastSeen, end, recordings, role, seconds, wait_running
+from benchmarks.chaos.scene import API, STREAM, LastSeen, Shown, end, recordings, role, seconds, wait_running
 from benchmarks.live_cameras.family import family
 from tests.support.service import Service
 
@@ -73,7 +73,7 @@ def _kill_one(service: Service, ids: Sequence[str], seen: LastSeen, chance: rand
     rows = {item["id"] for item in recordings(service)}
     victim = chance.choice(family(service.pid))
     who, stream_id = role(service, victim), _stream_of(service, victim, ids)
-    before, began, moment = dict(seen.frames), dict(seen.began), time.time()
+    shown, moment = dict(seen.streams), time.time()
     victim.kill()
     tally.kills[who] += 1
     if who == API:
@@ -86,7 +86,7 @@ def _kill_one(service: Service, ids: Sequence[str], seen: LastSeen, chance: rand
     problems = [f"row {one} is gone after a kill of the {who}" for one in gone]
     hit = ids if who == API else [stream_id] if stream_id else []
     for one in hit:
-        problems += _loss(service, one, (began[one], before[one]), tally)
+        problems += _loss(service, one, shown[one], tally)
     return problems
 
 
@@ -98,23 +98,24 @@ def _stream_of(service: Service, victim: psutil.Process, ids: Sequence[str]) -> 
     return next((one for one in ids if any(one in path for path in opened)), None)
 
 
-def _loss(service: Service, stream_id: str, shown: tuple[float, float], tally: Tally) -> list[str]:
-    """Waits until what was recorded before the kill is indexed, and measures what is missing at its end.
-
-    ``shown``: capture times of the first and the last frame that the killed process told of.
-    """
+def _loss(service: Service, stream_id: str, shown: Shown, tally: Tally) -> list[str]:
+    """Waits until what was recorded before the kill is indexed, and measures what is missing at its end."""
     deadline = time.monotonic() + INDEXED_S
     while (missing_s := _missing_s(service, stream_id, shown)) > LOSS_S and time.monotonic() < deadline:
         time.sleep(0.2)
     tally.losses_s.append(missing_s)
-    return [] if missing_s <= LOSS_S else [f"stream {stream_id} lost {missing_s:.2f} s"]
+    return [] if missing_s <= LOSS_S else [f"stream {stream_id} lost {missing_s:.2f} s of {shown}"]
 
 
-def _missing_s(service: Service, stream_id: str, shown: tuple[float, float]) -> float:
-    first, last = shown
-    items = [item for item in recordings(service) if item["stream_id"] == stream_id]
-    ends = [seconds(item["ended_at"]) for item in items if seconds(item["started_at"]) <= last]
-    return max(0.0, last - max([first, *ends]))
+def _missing_s(service: Service, stream_id: str, shown: Shown) -> float:
+    """In media time: a file that a busy machine plays too slowly is captured later than its pictures say."""
+    own = [item for item in recordings(service) if item["stream_id"] == stream_id]
+    ends: list[float] = [
+        item["start_s"] + item["duration_s"]
+        for item in own
+        if shown.before < seconds(item["started_at"]) <= shown.captured_at
+    ]
+    return max(0.0, shown.newest_s - max([shown.first_s, *ends]))
 
 
 def _judged(service: Service, tally: Tally, keep: Keep) -> Figures:

@@ -13,15 +13,23 @@ from typing import Any
 from urllib.parse import quote
 
 WRONG_VALUES: tuple[Any, ...] = (None, 0, -1, 1.5, "", " ", "\x00", "x" * 5000, [], [[]], {}, {"a": {}}, True, 10**400)
-FIELDS = ("url", "name", "model", "actions", "record", "transport", "pace", "loop", "snapshot_s", "tier", "enabled")
+FIELDS = (
+    *("url", "name", "model", "actions", "record", "transport", "pace", "loop", "snapshot_s", "tier", "enabled"),
+    *("groups", "tls_verify", "record_overlay", "exercise", "form"),
+)
 FITS: dict[str, tuple[Any, ...]] = {  # which of them a field may hold, or POST takes for "not said"
     "actions": ({},),
     "record": (0, True),
     "loop": (0, True),
     "snapshot_s": (1.5, True),
     "enabled": (0, True),
+    "groups": ([],),
+    "tls_verify": (0, True),
+    "record_overlay": (0, True),
+    "form": ({},),
 }
-MAY_BE_NULL = frozenset({"name", "model", "actions", "record"})  # in POST; PATCH allows it for actions alone
+MAY_BE_NULL = frozenset({"name", "model", "actions", "record", "record_overlay", "exercise", "form"})
+NULL_CLEARS = frozenset({"actions", "exercise", "form"})  # in PATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ def _wrong_fields(stream_id: str) -> Iterator[Call]:
                 continue
             if name not in ("enabled",) and not (value is None and name in MAY_BE_NULL):
                 yield _post(json.dumps({"url": "rtsp://127.0.0.1:9/cam", name: value}).encode())
-            if not (value is None and name == "actions"):
+            if not (value is None and name in NULL_CLEARS):
                 content = json.dumps({name: value}).encode()
                 yield Call("PATCH", f"/v1/streams/{stream_id}", content, {"content-type": "application/json"})
     for extra in ("exec", "ffmpeg_args", "__class__", "url ", "URL", "\u202eurl"):
@@ -116,6 +124,7 @@ def _wrong_queries() -> Iterator[Call]:
         yield from (Call("GET", f"{route}?{pair}") for pair in times if pair != "since=0")
     wrong = ["track=-1", "track=x", f"track={2**63}", "min_confidence=2", "min_confidence=nan", "min_confidence=x"]
     yield from (Call("GET", f"/v1/events?{pair}") for pair in [*wrong, "&".join(["stream=a"] * 101), "action=%00"])
+    yield from _wrong_reviews()
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     key = {"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}
     for pair in (
@@ -127,6 +136,21 @@ def _wrong_queries() -> Iterator[Call]:
         "stream=a&x=y",
     ):
         yield Call("GET", f"/v1/ws?{pair}", b"", {**upgrade, **key})
+
+
+def _wrong_reviews() -> Iterator[Call]:
+    pairs = ["max_confidence=2", "min_duration_s=-1", "min_duration_s=nan", "verdict=x", "reviewed=2", "order=x"]
+    pairs += ["time_of_day=22-6", "time_of_day=25:00-26:00", "timezone=../x", "timezone=Mars", "audit_sample=x"]
+    yield from (Call("GET", f"/v1/events?{pair}") for pair in pairs)
+    span = "since=2026-01-01T00:00:00Z&until="
+    ends = ("2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z", "x", "2026-01-01T00:00:00")
+    yield from (Call("GET", f"/v1/timeline?{span}{end}") for end in ends)
+    yield from (Call("GET", f"/v1/search?{pair}") for pair in ("", "q=" + "x" * 300, "q=%00", "q=x&z=1"))
+    json_type = {"content-type": "application/json"}
+    for body in (b"{}", b'{"ids": [], "reviewed": true}', b'{"ids": ["\\u0000"], "reviewed": true}', b"[" * 9000):
+        yield Call("POST", "/v1/events/reviewed", body, json_type)
+    yield Call("PUT", "/v1/events/evt_x/verdict", b'{"verdict": "right"}', json_type)
+    yield from (Call("GET", f"/v1/corrections/{name}/clip.mp4") for name in ("x", "..%2f..%2factoscope.db", "ver_0"))
 
 
 def _wrong_paths() -> Iterator[Call]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from benchmarks.live_cameras.family import family
 from tests.support.service import Service, wait_for
 
 API, INFERENCE, STREAM, OTHER = "API", "inference", "stream", "other"
-BREAK_S = 1.0  # without a frame for longer, a stream has begun anew
 RUNNING_S = 120.0  # a crash loop's breaker waits for one minute
 
 
@@ -76,14 +76,30 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a stream's present process has told of: media times of its first and newest frame, when that was captured,
+    and when the last one of the process before was (Unix times)."""
+
+    first_s: float
+    newest_s: float
+    captured_at: float
+    before: float = 0.0
+
+    def after(self, time_s: float, captured_at: float) -> Shown:
+        """A process begins its media time anew."""
+        if time_s < self.newest_s:
+            return Shown(time_s, time_s, captured_at, before=self.captured_at)
+        return replace(self, newest_s=time_s, captured_at=captured_at)
+
+
 class LastSeen:
     """Listens as a client does, connects again when the service is away, and knows each stream's newest frame."""
 
     def __init__(self, service: Service) -> None:
         self._url = f"ws://127.0.0.1:{service.port}/v1/ws"
         self._closing = threading.Event()
-        self.frames: dict[str, float] = {}  # stream → captured_at of its newest tracks message, Unix time
-        self.began: dict[str, float] = {}  # stream → that of the first one since its last break
+        self.streams: dict[str, Shown] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -95,14 +111,17 @@ class LastSeen:
     def _hear(self, message: dict[str, Any]) -> None:
         if message["type"] != "tracks":
             return
-        stream_id, captured = message["stream_id"], seconds(message["captured_at"])
-        if captured - self.frames.get(stream_id, 0.0) > BREAK_S:
-            self.began[stream_id] = captured
-        self.frames[stream_id] = captured
+        stream_id, time_s, captured_at = message["stream_id"], message["time_s"], seconds(message["captured_at"])
+        last = self.streams.get(stream_id, Shown(time_s, time_s, captured_at))
+        self.streams[stream_id] = last.after(time_s, captured_at)
+
+    def captured_at(self, stream_id: str) -> float:
+        """→ Unix time of its newest frame, 0 before there was one."""
+        return self.streams[stream_id].captured_at if stream_id in self.streams else 0.0
 
     def wait_after(self, moment: float, ids: Sequence[str], timeout_s: float = RUNNING_S) -> None:
         """Until each stream has told of a frame captured after ``moment``. Raises AssertionError."""
-        wait_for(lambda: all(self.frames.get(one, 0.0) > moment for one in ids), timeout_s, f"frames of {ids}")
+        wait_for(lambda: all(self.captured_at(one) > moment for one in ids), timeout_s, f"frames of {ids}")
 
     def __enter__(self) -> LastSeen:
         self._thread.start()

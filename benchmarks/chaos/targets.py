@@ -64,7 +64,7 @@ def t5(folder: Path, cache: Path, wanted: Wanted, keep: Keep) -> Figures:
 
 
 def t6(folder: Path, cache: Path, wanted: Wanted, keep: Keep) -> Figures:
-    with RtspServer(SAMPLE) as camera, running(folder, cache, segment_s="5") as service:
+    with RtspServer(SAMPLE) as camera, running(folder, cache, segment_s="5", **soak.ONE_SIZE) as service:
         return soak.soak(service, camera, SAMPLE_URL, wanted.soak_minutes, keep)
 
 

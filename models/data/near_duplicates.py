@@ -92,6 +92,15 @@ def hash_clip(clip: Clip, pictures: int) -> Hashes:
     return np.packbits(np.array(bits, bool).reshape(-1, 64), axis=1).view(np.uint64).ravel()
 
 
+def alike(mine: Hashes, others: Sequence[Hashes], config: HashConfig) -> bool:
+    """Whether a clip is a near-duplicate of one of ``others``, none of which is flat."""
+    if not len(mine) or not others:
+        return False
+    starts = np.cumsum([0, *map(len, others)])[:-1]
+    shares, _ = _likeness(mine, np.concatenate(others), starts, config.max_bits)
+    return bool((shares >= config.min_share).any())
+
+
 def _distinct(records: Iterable[ClipRecord], across_splits: bool) -> list[tuple[str, ClipRecord]]:
     """Each file once (a balanced manifest repeats some), as (what must differ to be told, record), sorted by it."""
     order = {split: str(place) for place, split in enumerate(Split)}  # train, val, test

@@ -11,6 +11,7 @@ from models.data.manifest import Dataset, Split
 from models.evaluation.figures.metrics import Value
 from models.evaluation.figures.predictions import Classifier, Predictions, Views, predict
 from models.evaluation.judge import JudgeConfig, Judgement, judge
+from models.evaluation.videos.event_curve import EventCurve
 from models.evaluation.videos.judgement import VideoJudgement
 from models.weights.cards import MODEL_FILE, ModelCard
 
@@ -104,4 +105,17 @@ def summary(evaluation: Evaluation) -> dict[str, float]:
         for decision in videos.decisions:
             if decision.accuracy is not None and decision.smoothed:
                 figures[f"{videos.split}/videos/{decision.label}_accuracy"] = decision.accuracy.value
+        figures |= {name: value for curve in videos.curves for name, value in _event_figures(curve).items()}
     return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _event_figures(curve: EventCurve) -> dict[str, float]:
+    """With the service's own threshold."""
+    point, start = curve.default, f"events/{curve.label}"
+    figures = {f"{start}/false_per_hour": point.false_per_hour.value} if point.false_per_hour else {}
+    for name, found in (("actions", point.actions), ("videos", point.videos)):
+        if found is not None:
+            figures[f"{start}/{name}_found"] = found.share.value
+        if found is not None and found.delay_p50_s is not None:
+            figures[f"{start}/{name}_delay_p50_s"] = found.delay_p50_s
+    return figures

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import EvaluationError
-from models.evaluation.figures.bootstrap import Interval, group_counts, interval, resample
+from models.evaluation.figures.bootstrap import LEVEL, Interval, group_counts, interval, resample
 from models.evaluation.figures.calibration import expected_calibration_error, probabilities
 from models.evaluation.figures.metrics import Floats, Value, macro_f1
 from models.evaluation.figures.predictions import Predictions
@@ -78,6 +78,20 @@ def compare(
     )
 
 
+def paired_difference(
+    first: Predictions, second: Predictions, level: float = LEVEL, config: JudgeConfig = DEFAULT_JUDGING
+) -> Interval:
+    """→ by how much the macro F1 of ``second`` is above that of ``first``, with its interval; of the same clips.
+
+    Raises EvaluationError for other clips, or other classes.
+    """
+    _check([Candidate("first", first), Candidate("second", second)])
+    pair = (first, second)
+    values = [float(macro_f1(_sums(each).sum(axis=0)[None])[0]) for each in pair]
+    draws = [_replicates(each, config) for each in pair]
+    return interval(values[1] - values[0], draws[1] - draws[0], len(set(first.groups)), level)
+
+
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write ``comparison.json`` and ``comparison.html`` → the latter's path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,10 +150,13 @@ def _row(candidate: Candidate, part: Part, difference: Interval | None, best: fl
 
 
 def _replicates(predictions: Predictions, config: JudgeConfig) -> Floats:
-    classes = len(predictions.labels)
+    return macro_f1(resample(_sums(predictions), config.samples, config.seed))
+
+
+def _sums(predictions: Predictions) -> Floats:
+    """→ (G, C, 3): hits, predictions and examples of each class in each group."""
     called = predictions.logits.argmax(axis=1)
-    sums = group_counts(called, predictions.targets, classes, predictions.groups)
-    return macro_f1(resample(sums, config.samples, config.seed))
+    return group_counts(called, predictions.targets, len(predictions.labels), predictions.groups)
 
 
 def _difference(part: Part, first: Part, draws: Floats, first_draws: Floats) -> Interval:

@@ -8,7 +8,7 @@ from typing import Any
 from models.evaluation.clips_and_videos import EVALUATION_FILE, MISTAKES_FOLDER, REPORT_FILE, Evaluation
 from models.evaluation.figures.bootstrap import LEVEL
 from models.evaluation.judge import Judgement
-from models.evaluation.report_plots import confusion_plot, curve_plot, data_uri, reliability_plot
+from models.evaluation.report_plots import confusion_plot, curve_plot, data_uri, event_curve_plot, reliability_plot
 from models.evaluation.worst_mistakes import caption, write_worst_mistakes
 from pipeline.files import write_atomically
 
@@ -52,6 +52,7 @@ def _context(evaluation: Evaluation) -> dict[str, Any]:
         "made": f"{evaluation.kind}, model.keras sha256 {evaluation.model_sha256}; "
         f"temperature in its card {evaluation.card_temperature:g}",
         "views": _views(evaluation),
+        "curves": [(curve, event_curve_plot(curve)) for curve in evaluation.videos.curves] if evaluation.videos else [],
     }
     return {**context, **_plots(evaluation.clips)} if evaluation.clips is not None else context
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from models.evaluation.figures.calibration import Calibration
 from models.evaluation.figures.metrics import Curve, Metrics
+from models.evaluation.videos.event_curve import EventCurve
 
 MOST_CLASSES = 30  # of a confusion matrix that people can read
 _COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c92a2a", "#0c8599", "#e67700", "#495057")
@@ -78,6 +79,31 @@ def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
         if column == 0:
             top.set_ylabel("accuracy")
             bottom.set_ylabel("clips")
+    return svg_of(figure)
+
+
+def event_curve_plot(curve: EventCurve) -> str:
+    """Against the threshold: false events an hour (left), share of true events found and their delay (right)."""
+    figure, panels = figure_of(9.6, 3.8, rows=1, columns=2)
+    false, found = panels[0]
+    at = [point.threshold for point in curve.points]
+    rates = [point.false_per_hour for point in curve.points]
+    if all(rates):
+        known = [rate for rate in rates if rate is not None]
+        false.fill_between(at, [r.low for r in known], [r.high for r in known], color=_COLOURS[1], alpha=0.15)
+        false.plot(at, [rate.value for rate in known], color=_COLOURS[1], linewidth=1.6)
+    false.set(xlabel="threshold", ylabel="false events an hour", ylim=(0, None))
+    for name, colour in (("actions", _COLOURS[0]), ("videos", _COLOURS[2])):
+        shares = [getattr(point, name) for point in curve.points]
+        if all(shares):
+            found.plot(at, [each.share.value for each in shares], color=colour, label=f"{name} found", linewidth=1.6)
+            delays = [np.nan if each.delay_p50_s is None else each.delay_p50_s for each in shares]
+            found.plot(at, delays, color=colour, linestyle=":", label=f"{name}, delay p50 in s")
+    found.set(xlabel="threshold", ylabel="share found, seconds", ylim=(0, None))
+    if found.lines:
+        found.legend(fontsize=8, frameon=False)
+    for panel in (false, found):
+        panel.axvline(curve.default.threshold, color="#adb5bd", linestyle="--", linewidth=1)
     return svg_of(figure)
 
 

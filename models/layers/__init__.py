@@ -6,9 +6,13 @@ from models.layers.conv_norm3d import ConvNorm3D
 from models.layers.cumulative_mean import CumulativeMean
 from models.layers.depthwise_conv3d import DepthwiseConv3D
 from models.layers.fold_time import FoldTime
-from models.layers.frame_attention import FrameAttention
-from models.layers.frame_mask import FrameMask
 from models.layers.frame_step import FrameStep
+from models.layers.frames.feed_forward import FeedForward
+from models.layers.frames.frame_attention import FrameAttention
+from models.layers.frames.frame_mask import FrameMask
+from models.layers.frames.frame_pool import FramePool
+from models.layers.frames.frame_positions import FramePositions
+from models.layers.frames.frame_votes import FrameVotes
 from models.layers.hard_squeeze_excite import HardSqueezeExcite3D
 from models.layers.inception3d import Inception3D
 from models.layers.inverted_residual3d import InvertedResidual3D
@@ -32,10 +36,14 @@ __all__ = [
     "ConvNorm3D",
     "CumulativeMean",
     "DepthwiseConv3D",
+    "FeedForward",
     "FoldTime",
     "FrameAttention",
     "FrameMask",
+    "FramePool",
+    "FramePositions",
     "FrameStep",
+    "FrameVotes",
     "GateAxes",
     "HardSqueezeExcite3D",
     "Inception3D",

@@ -1,6 +1,8 @@
 """The picture networks of keras.applications as parts of video networks: by name, on our pictures, with their weights.
 
-Their layers are put into the graph of the video network one by one, so that each of them can be reached, frozen and
+One name is our own, TorchMobileNetV2: its ImageNet weights come with an installed package.
+
+The layers are put into the graph of the video network one by one, so that each of them can be reached, frozen and
 converted there by its name.
 """
 
@@ -22,16 +24,18 @@ import numpy as np
 
 from models.errors import PullError
 from models.layers.recolour import RGB, Recolour
+from models.networks.torch_mobilenet import TorchMobileNetV2
 
 IMAGENET = "imagenet"
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneConfig:
-    """``name``: a network of keras.applications. ``options``: further arguments of it, such as ``alpha``.
+    """``name``: a network of keras.applications, or ``TorchMobileNetV2``. ``options``: further arguments of it.
 
-    ``weights``: None (random), ``imagenet`` (those of keras.applications: downloaded once, then kept in its folder), or
-    a file of weights without the classifier, as ``save_weights`` writes it or keras.applications downloads it.
+    ``weights``: None (random), ``imagenet`` (those of keras.applications: downloaded once, then kept in its folder;
+    those of TorchMobileNetV2 are there), or a file of weights without the classifier, as ``save_weights`` writes it or
+    keras.applications downloads it.
     """
 
     name: str = "InceptionV3"
@@ -46,7 +50,7 @@ class BackboneConfig:
 
 
 def backbone_names() -> tuple[str, ...]:
-    """Every network of keras.applications."""
+    """Every network of keras.applications, and our own."""
     return tuple(sorted(_makers()))
 
 
@@ -104,6 +108,8 @@ def _application(config: BackboneConfig, shape: tuple[int, int, int]) -> Any:
 def _with_imagenet(config: BackboneConfig, make: Callable[[], Any]) -> Any:
     try:
         return make()
+    except PullError:
+        raise
     except ValueError as error:  # there are none for these options
         raise ValueError(f"{config.name} has no ImageNet weights for {dict(config.options)}: {error}") from error
     except Exception as error:  # keras raises bare Exception when a download fails
@@ -157,5 +163,6 @@ def _channels_last() -> Iterator[None]:
 
 
 def _makers() -> dict[str, Callable[..., Any]]:
-    """By name, the functions of keras.applications that make a network; their module holds its preprocessing."""
-    return {name: value for name, value in vars(keras.applications).items() if name[:1].isupper() and callable(value)}
+    """By name, the functions that make a network; their module holds its preprocessing."""
+    theirs = {name: value for name, value in vars(keras.applications).items() if name[:1].isupper() and callable(value)}
+    return {**theirs, TorchMobileNetV2.__name__: TorchMobileNetV2}

@@ -81,6 +81,24 @@ _ROWS = (
         "cnn_lstm", "models.networks.cnn_rnn:make_cnn_lstm", (20, 600, 600, 3), "Tan & Le 2019; Hochreiter et al. 1997"
     ),
     Network(
+        "cnn_attention",
+        "models.networks.cnn_rnn:make_cnn_attention",
+        (20, 224, 224, 3),
+        "Sandler et al. 2018; Vaswani et al. 2017",
+    ),
+    Network(
+        "cnn_transformer",
+        "models.networks.cnn_rnn:make_cnn_transformer",
+        (20, 224, 224, 3),
+        "Sandler et al. 2018; Neimark et al. 2021",
+    ),
+    Network(
+        "cnn_average",
+        "models.networks.cnn_rnn:make_cnn_average",
+        (20, 224, 224, 3),
+        "Sandler et al. 2018; Karpathy et al. 2014",
+    ),
+    Network(
         "movinet_a0_stream", "models.networks.movinet:make_movinet_a0", (50, 172, 172, 3), "Kondratyuk et al. 2021"
     ),
 )

@@ -58,9 +58,9 @@ class BatchNorm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """``kind``: a name in ``networks.registry`` that reads crops, or whole scenes. ``init``: a weights folder, or the
-    name of one, to start from; empty starts at random, or at what ``options`` say. action_transformer takes an I3D's,
-    for its trunk, or its own.
+    """``kind``: a name in ``networks.registry`` that reads crops, or whole scenes; or ``saved``: the very network of
+    ``init``, whatever it is, with its labels. ``init``: a weights folder, or the name of one, to start from; empty
+    starts at random, or at what ``options`` say. action_transformer takes an I3D's, for its trunk, or its own.
 
     For I3D: ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over colour where it
     was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``.
@@ -81,7 +81,7 @@ class Unfreeze:
     """From ``epoch`` (0 = the first) on, the layers from the endpoint ``train_from`` to the logits learn.
 
     ``new``: only layers that the start weights do not have (gates, hidden nodes, logits; everything behind the
-    pictures' features of cnn_gru and cnn_lstm, and behind the trunk of action_transformer). ``all``: every layer.
+    pictures' features of the cnn_… networks, and behind the trunk of action_transformer). ``all``: every layer.
     Endpoints of networks other than I3D are the names of their layers.
     """
 
@@ -103,14 +103,15 @@ class TransferConfig:
 
 
 FROM_SCRATCH = TransferConfig(unfreeze=(Unfreeze(0, ALL_LAYERS),), cache_at="", batch_norm=BatchNorm.TRAINED)
-FRAME_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Features")  # of cnn_gru and cnn_lstm
+FRAME_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Features")  # of cnn_…
 SCENE_FEATURES = TransferConfig(unfreeze=(Unfreeze(0, NEW_LAYERS),), cache_at="Mixed_4f", draws=1)  # the trunk's end
 
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
     """``class_weights``: ``balanced`` (inverse to the clips of a class), ``root`` (to their square root), a factor by
-    class name, or empty for none.
+    class name, or empty for none. ``anchor``: times the squared distance of every trained weight from its start, which
+    keeps a network that learns from few clips near what it knew (L2-SP, Li et al. 2018).
     """
 
     kind: LossKind = LossKind.CROSS_ENTROPY
@@ -118,6 +119,7 @@ class LossConfig:
     focal_gamma: float = 2.0
     class_weights: str | Mapping[str, float] = "balanced"
     l2: float = 0.0  # times the sum of squares of every trained kernel
+    anchor: float = field(default=0.0, repr=False)  # apart in the name of a training
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,8 @@ class ClipInput:
 
     ``augment``: for training clips only, None for none. ``augment_seed`` draws it, apart from the training's seed, so
     that trainings with other seeds share cached features. ``flow_folder`` keeps optical flow where it is not empty.
-    ``repeat``: clips shorter than the window are played back and forth, as the service does. Without, cnn_gru and
-    cnn_lstm learn (from cached features) what is there, with a mask over the rest.
+    ``repeat``: clips shorter than the window are played back and forth, as the service does. Without, the
+    cnn_… networks learn (from cached features) what is there, with a mask over the rest.
 
     Of whole scenes, ``size`` is the height, ``width`` the width (0: as high as wide); a clip of each person ends every
     ``hop`` pictures, of which a second of media time has ``SCENE_RATE_HZ / window.speed``.
@@ -178,6 +180,19 @@ class ClipInput:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustConfig:
+    """Which unlabelled clips a teacher is believed (``models.training.run.self_training``).
+
+    Those that teachers without their group call the same, plain and in ``draws`` views that ``augment`` makes, each
+    time with a probability of ``chance`` or more. The pupil learns the mean of what was said.
+    """
+
+    chance: float = 0.9
+    draws: int = 4
+    augment: AugmentConfig = DEFAULT_AUGMENTATION
+
+
+@dataclass(frozen=True, slots=True)
 class DistilConfig:
     """A larger I3D that teaches (``models.training.run.distil``): ``network`` with the weights of its ``init``.
 
@@ -185,6 +200,7 @@ class DistilConfig:
     the more cautious the smaller ``strength`` (scikit-learn's C).
     ``weight``: their share in the targets of labelled clips. ``temperature`` flattens them. ``unlabelled``: classes of
     the data set that are none to the pupil: their clips are learnt from the teacher alone, and measure nothing.
+    ``trust``: which of them; None: all.
     """
 
     network: NetworkConfig = NetworkConfig()  # frozen
@@ -194,6 +210,7 @@ class DistilConfig:
     endpoints: tuple[str, ...] = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
     strength: float = 1e-3
     unlabelled: tuple[str, ...] = ()
+    trust: TrustConfig | None = field(default=None, repr=False)  # apart in the name of a training
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from models.data.batches.input_pipeline import InputConfig, read_counted, read_flow
+from models.data.clip_file import Clip, read_clip
 from models.data.manifest import ClipRecord, Dataset
 from models.training.config import CHANNELS, Mode, TrainConfig
 from models.training.data import ClipSource, FeatureSource, SequenceSource, Source, input_config
@@ -44,10 +45,14 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class CropReader:
-    """Clips of one stream for the cache of features (a ``ClipReader``), augmented as ``config`` says."""
+    """Clips of one stream for the cache of features (a ``ClipReader``), augmented as ``config`` says.
+
+    The clip that was read last is kept as it was decoded, which costs most of a read: its other draws come next.
+    """
 
     config: InputConfig
     stream: Mode
+    _last: dict[Path, Clip] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -62,8 +67,15 @@ class CropReader:
         number = draw or None  # 0 is the plain clip, which ``read_counted`` calls None
         if self.stream is Mode.FLOW:
             return read_flow(record, self.config, number), self.config.window.length
-        clip, real = read_counted(record, self.config, number)
+        clip, real = read_counted(record, self.config, number, self._decoded(record.path))
         return clip.astype(np.float32) / np.float32(127.5) - np.float32(1), real
+
+    def _decoded(self, path: Path) -> Clip:
+        if path not in self._last:
+            clip = read_clip(path)
+            self._last.clear()
+            self._last[path] = clip
+        return self._last[path]
 
     def _draw(self, draw: int) -> str:
         """→ name of a draw: draw 0 depends on no augmentation, so that every training shares it."""

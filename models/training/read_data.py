@@ -18,7 +18,7 @@ def read_data(config: TrainConfig, folder: Path) -> Dataset | LabelledScenes:
     Raises TrainingError where ``folder`` is the other of the two, DatasetError where it is neither, or damaged.
     """
     row = NETWORKS.get(config.network.kind)
-    is_work = (folder / TRACKS_FOLDER).is_dir()
+    is_work = is_working_folder(folder)
     is_dataset = (folder / DATASET_FILE).is_file()
     if row is not None and row.inputs is InputKind.SCENE:
         if is_dataset and not is_work:
@@ -33,3 +33,8 @@ def read_data(config: TrainConfig, folder: Path) -> Dataset | LabelledScenes:
             f"{DATASET_FILE}), got {folder}, a working folder (is {folder / 'dataset'} what you mean?)"
         )
     return read_dataset(folder)
+
+
+def is_working_folder(folder: Path) -> bool:
+    """Whether tracks lie in it: what data sets are cut from, and what networks of scenes learn from."""
+    return (folder / TRACKS_FOLDER).is_dir()

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import CardError, ChecksumError
+from pipeline.actions import Evidence
 from pipeline.clips import ClipConfig
 from pipeline.files import file_sha256
 
@@ -78,8 +79,11 @@ class ModelInput(_Value):
 class ModelCard(_Value):
     """The facts about one weights folder. ``folder`` and ``labels`` are added on reading.
 
+    ``evidence``: by label, what it takes before the service tells it as an event; others need what every label needs.
     ``light``: name of a cheaper network with the same labels beside this one, which streams take where the machine
     cannot keep up; empty where there is none.
+    ``parent``: the version that a retrained network started from; ``data_sha256`` and ``config_sha256``: what it learnt
+    from and how (``models.retraining``); ``corrections``: how many of these clips were corrected labels.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -93,6 +97,7 @@ class ModelCard(_Value):
     )  # what runs it unless asked otherwise: a name in models.runtimes.runner
     metrics: Mapping[str, float] = {}  # measured by this project only
     temperature: float = Field(default=1.0, gt=0)  # logits are divided by it before softmax (Guo et al. 2017)
+    evidence: Mapping[str, Evidence] = {}
     provenance: Words
     licence: Words
     data: str = ""  # what the network was trained and measured on, and under which licence
@@ -100,6 +105,10 @@ class ModelCard(_Value):
     seed: int | None = None
     recipes: Mapping[str, str] = {}  # how to make it again, by kind of machine
     limits: str = ""  # where it must not be trusted
+    parent: str = ""
+    data_sha256: str = ""
+    corrections: int = Field(default=0, ge=0)
+    config_sha256: str = ""
     sha256: Mapping[str, Sha256]
     folder: Path = Field(default=Path(), exclude=True)
     labels: tuple[str, ...] = Field(default=(), exclude=True)
@@ -122,7 +131,10 @@ def read_card(folder: Path) -> ModelCard:
             f"{path} does not exist: {folder} is no weights folder (`actoscope weights pull` makes one)"
         ) from None
     check_named(path, card.sha256, (LABELS_FILE, MODEL_FILE))
-    return card.model_copy(update={"folder": folder, "labels": _read_labels(folder, card.num_classes)})
+    labels = _read_labels(folder, card.num_classes)
+    if unknown := sorted(set(card.evidence) - set(labels)):
+        raise CardError(f"{path}: evidence: the network has no label {', '.join(unknown)}")
+    return card.model_copy(update={"folder": folder, "labels": labels})
 
 
 def parsed(path: Path, form: type[Form]) -> Form:

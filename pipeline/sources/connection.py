@@ -13,6 +13,7 @@ from pipeline.sources import words
 from pipeline.sources.options import SourceOptions
 from pipeline.sources.picture import Picture
 from pipeline.sources.reader import Reader, open_reader
+from pipeline.sources.tape import CodedTape
 from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, MediaClock
 from pipeline.sources.url import SourceUrl
 
@@ -47,8 +48,12 @@ class Connection:
         after: ClockPoint | None = None,
         known: ClockChoice = BELIEVED,
         first_index: int = 0,
+        tape: CodedTape | None = None,
     ) -> None:
-        """``after``, ``known``: where media time stands and what it followed in the connection before."""
+        """``after``, ``known``: where media time stands and what it followed in the connection before.
+
+        ``tape`` takes what was decoded, as it was coded.
+        """
         self.slot: FrameSlot[Stamped] = FrameSlot()
         self.video: Reader | None = None  # set once open
         self.decoded = 0
@@ -58,6 +63,7 @@ class Connection:
         self._url = url
         self._options = options
         self._first_index = first_index
+        self._tape = tape
         self._began_s = time.monotonic()
         self._opened_s: float | None = None
         self._picture_s: float | None = None
@@ -133,5 +139,7 @@ class Connection:
             self.point, self.clock = clock.point, clock.choice
             self._picture_s = arrival_s
             self.decoded += 1
+            if self._tape is not None:
+                self._tape.add(picture, time_s, epoch)
             if not self.slot.put(item, newest_wins=video.live):
                 return

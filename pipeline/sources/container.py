@@ -1,7 +1,8 @@
 """Opens a source with FFmpeg: what it may read, and nothing beside.
 
 Allow-lists, never block-lists: FFmpeg would else read ``concat:``, ``subfile:``, playlists that name any host and
-redirects to anywhere. What stays: an RTSP server may redirect to another RTSP server (FFmpeg cannot be told not to).
+redirects to anywhere. FFmpeg cannot be told not to follow an RTSP server that redirects, so it is seen afterwards
+whom it is connected to: another server has been asked by then, but none of its pictures is taken.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any
 import av
 import av.error
 
-from pipeline.sources import words
-from pipeline.sources.options import SourceOptions
+from pipeline.errors import SourceError
+from pipeline.sources import peer, trust, words
+from pipeline.sources.options import HLS_QUIET_S, SourceOptions
 from pipeline.sources.url import SourceUrl
 
+RTSP = ("rtsp", "rtsps")
 RAW = "data"  # FFmpeg's format of bytes handed on as they come
 
 _PROTOCOLS = {
@@ -44,19 +47,34 @@ def open_container(url: SourceUrl, options: SourceOptions, raw: bool = False) ->
     Raises SourceError, without FFmpeg's own error as context: it holds the URL.
     """
     address, ffmpeg_options = _address(url), _ffmpeg_options(url, options, raw)
+    peers = peer.addresses(url) if url.scheme in RTSP else frozenset()
     wanted = "video4linux2" if url.scheme == "v4l2" else None
+    read_timeout_s = options.read_timeout_s + (HLS_QUIET_S if url.hls else 0.0)
     began_s = time.monotonic()
     try:
-        return av.open(
+        container = av.open(
             address,
             format=RAW if raw else wanted,
             options=ffmpeg_options,
-            timeout=(options.open_timeout_s, options.read_timeout_s),
+            timeout=(options.open_timeout_s, read_timeout_s),
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         out_of_time = url.scheme != "file" and time.monotonic() - began_s >= 0.95 * options.open_timeout_s
         problem = words.explain_open(error, url, out_of_time)
-    raise problem
+    else:
+        if url.scheme not in RTSP or peer.is_connected(peers | peer.addresses(url)):
+            return container
+        container.close()
+        problem = words.redirected(url)
+    raise _certificate_problem(url, options, problem) or problem
+
+
+def _certificate_problem(url: SourceUrl, options: SourceOptions, problem: SourceError) -> SourceError | None:
+    """FFmpeg says no more of a refused certificate than that something broke."""
+    if not trust.is_asked_for(url, options) or problem.code != "disconnected":
+        return None
+    reason = trust.why_refused(url, options)
+    return None if reason is None else words.untrusted(url, reason)
 
 
 def _address(url: SourceUrl) -> str:
@@ -82,7 +100,9 @@ def _ffmpeg_options(url: SourceUrl, options: SourceOptions, raw: bool) -> dict[s
     }
     if not raw:
         chosen["max_pixels"] = str(options.max_pixels)
-    if url.scheme in ("rtsp", "rtsps"):
+    if trust.is_asked_for(url, options):
+        chosen |= {"tls_verify": "1", "ca_file": str(trust.ca_file(options))}
+    if url.scheme in RTSP:
         chosen["rtsp_transport"] = options.transport
         chosen["allowed_media_types"] = "video"
         # FFmpeg's defaults look at several seconds of video to guess its rate. Not "nobuffer": it throws away what was

@@ -12,9 +12,10 @@ import av.error
 from av.codec.context import Flags, ThreadType
 
 from pipeline.sources import words
+from pipeline.sources.coded import CodedTrail
 from pipeline.sources.container import open_container
 from pipeline.sources.length import Length
-from pipeline.sources.options import SourceOptions
+from pipeline.sources.options import HLS_QUIET_S, SourceOptions
 from pipeline.sources.picture import HeldTurn, Picture, square_size
 from pipeline.sources.timestamps import frame_period_s
 from pipeline.sources.track import VideoTrack, pick_track
@@ -29,10 +30,9 @@ class OpenVideo:
     """One open source. ``pictures`` and ``close`` belong to the thread that opened it; the rest may be read anywhere.
 
     ``live``: the end of the data is a failure. ``pushed``: it is sent as it happens, not fetched in pieces.
-    ``packet_s``: monotonic time of the newest packet. ``corrupt`` counts packets and pictures that were thrown away.
+    ``quiet_s``: how long it may be silent by its nature. ``packet_s``: monotonic time of the newest packet.
+    ``corrupt`` counts packets and pictures that were thrown away.
     """
-
-    quiet_s = 0.0  # how long it may be silent by its nature
 
     def __init__(self, url: SourceUrl, options: SourceOptions, unwanted: Callable[[], bool]) -> None:
         """``unwanted``: whether nobody wants any more of it. Raises SourceError."""
@@ -51,6 +51,7 @@ class OpenVideo:
             self._container.close()
             raise
         self._held = HeldTurn()
+        self._trail = CodedTrail(stream) if options.keep_coded else None
         self.packet_s = time.monotonic()
         self.corrupt = 0
         self._waited_s = 0.0  # for data, since the last picture
@@ -61,13 +62,15 @@ class OpenVideo:
             raise words.too_large(self._url, (width, height), self._max_pixels)
 
     def _describe(self, stream: Any) -> None:
-        """Set ``live``, ``pushed``, ``duration_s``, ``frame_count`` and ``period_s``."""
+        """Set ``live``, ``pushed``, ``quiet_s``, ``duration_s``, ``frame_count`` and ``period_s``."""
         container = self._container
         rate = stream.average_rate or stream.guessed_rate
         self.period_s = frame_period_s(float(rate) if rate else None)
         network_file = self._url.over_http and bool(container.duration)
         self.live = self._url.scheme != "file" and not network_file
-        self.pushed = self.live and "hls" not in container.format.name
+        playlist = "hls" in container.format.name
+        self.pushed = self.live and not playlist
+        self.quiet_s = HLS_QUIET_S if self.live and playlist else 0.0
         self._length = None if self.live else Length(container, stream, self.period_s)
         self.duration_s = self._length.duration_s if self._length else None
         self.frame_count = self._length.frame_count if self._length else None
@@ -87,7 +90,8 @@ class OpenVideo:
     def _picture(self, frame: Any) -> Picture:
         square_wh = square_size((frame.width, frame.height), self._track.pixel_aspect, self._max_pixels)
         waited_s, self._waited_s = self._waited_s, 0.0
-        return Picture(frame, _pts_s(frame), square_wh, self._held.of(frame), waited_s)
+        coded = None if self._trail is None else self._trail.of(frame)
+        return Picture(frame, _pts_s(frame), square_wh, self._held.of(frame), waited_s, coded)
 
     def _packets(self) -> Iterator[Any]:
         """The video's packets; those of other tracks only say how far the file has been read."""
@@ -114,6 +118,8 @@ class OpenVideo:
     def _decode(self, packet: Any) -> list[Any]:
         """→ the av.VideoFrames that this packet completes; damaged ones (no keyframe yet, lost packets) are dropped."""
         failures = 0
+        if self._trail is not None:
+            self._trail.note(packet, self._track.codec)
         try:
             pictures = self._track.decode(packet)
         except av.error.FFmpegError:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 SNAPSHOT_S = (0.05, 3600.0)  # what may lie between two requests for a picture
+HLS_QUIET_S = 30.0  # a playlist is silent for a whole segment, most often of 2 to 10 s, and its server may be late
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class SourceOptions:
     believe_after_s: float = 30.0  # "no such path" from a server that just restarted is believed only then
     max_pixels: int = 4096 * 2304
     snapshot_s: float = 1.0  # from one request to the next of a camera that answers with single pictures
+    tls_verify: bool = True  # rtsps, https: whether the camera must show a certificate that is trusted
+    ca_file: Path | None = None  # by whom, as PEM; None: whom the system trusts
+    keep_coded: bool = False  # whether pictures carry what they were decoded from
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 
 from pipeline.entities import Image
+from pipeline.sources.coded import CodedPicture
 
 _SQUARE_ENOUGH = 0.02  # nobody sees a person 2 % wider; resampling costs sharpness and time
 _MAX_ASPECT = 4.0  # what is no camera's: 2.18 is the widest in use
@@ -83,6 +84,7 @@ class Picture:
     square_wh: tuple[int, int]
     turn: Turn = UPRIGHT
     waited_s: float = 0.0
+    coded: tuple[CodedPicture, ...] | None = None  # what it was decoded from, where that was asked for and can be kept
 
     @property
     def size_hw(self) -> tuple[int, int]:

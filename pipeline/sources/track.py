@@ -70,6 +70,11 @@ class VideoTrack:
         return aspect
 
     @property
+    def codec(self) -> Any:
+        """The av.VideoCodecContext that decodes now."""
+        return self._codec
+
+    @property
     def size_wh(self) -> tuple[int, int]:
         return self._codec.width, self._codec.height
 

@@ -19,6 +19,7 @@ from pipeline.sources.connection import Connection, Stamped
 from pipeline.sources.options import Backoff, SourceOptions
 from pipeline.sources.picture import to_rgb
 from pipeline.sources.state import OnState, SourceLife, SourceState
+from pipeline.sources.tape import CodedTape
 from pipeline.sources.timestamps import BELIEVED, ClockChoice, ClockPoint, Pacer
 from pipeline.sources.url import SourceUrl
 
@@ -61,8 +62,12 @@ class VideoSource:
     ``on_state(state, code, reason)`` is called in the iterating thread at each change.
     """
 
-    def __init__(self, url: SourceUrl, options: SourceOptions, on_state: OnState) -> None:
+    def __init__(
+        self, url: SourceUrl, options: SourceOptions, on_state: OnState, tape: CodedTape | None = None
+    ) -> None:
+        """``tape`` takes all that is decoded as it was coded; ``options.keep_coded`` is for it."""
         self._url = url
+        self._tape = tape
         self._options = options
         self._life = SourceLife(on_state)
         self._loop = options.loop if url.options.loop is None else url.options.loop
@@ -242,7 +247,7 @@ class VideoSource:
             if self._stopped:
                 return None
             self._connection = Connection(
-                self._url, self._patient_options(), self._point, self._clock, first_index=self._decoded
+                self._url, self._patient_options(), self._point, self._clock, self._decoded, self._tape
             )
             self._connections += 1
             self._connection.start()

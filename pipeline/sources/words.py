@@ -155,6 +155,20 @@ def old_ffmpeg(url: SourceUrl) -> SourceError:
     return _worded(_Meaning("not_allowed", True, text), url)
 
 
+def redirected(url: SourceUrl) -> SourceError:
+    text = "{place} redirects to another server, which is refused: give that one's URL if it is to be watched"
+    return _worded(_Meaning("not_allowed", True, text), url)
+
+
+def untrusted(url: SourceUrl, reason: str) -> SourceError:
+    """``reason``: TLS's own words."""
+    text = (
+        f"the certificate of {{place}} is not trusted ({reason}): name its issuer by ACTOSCOPE_CAMERA_CA, or set "
+        "tls_verify=false for this stream, after which anybody on the way may pose as the camera"
+    )
+    return _worded(_Meaning("untrusted", True, text), url)
+
+
 def moved(url: SourceUrl) -> SourceError:
     return _worded(_Meaning("not_allowed", True, "{place} leads somewhere else than when it was checked"), url)
 

@@ -6,6 +6,9 @@ much work: more than ten detections a second, then the cheaper network, wider ho
 detections (never under three a second, below which people lose their IDs), and at last hops of up to eight seconds.
 What a rung leaves free shortens the hops again. It goes down at once and comes up slowly, with room to spare, so that
 it does not swing.
+
+Joints, for streams whose exercises are counted, get what the rung leaves: they are the first to go. But the full
+network gives way to them, since the lighter one tells the same labels and nothing else can count.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from service.budget.costs import Cost, Costs
-from service.budget.plan import UNLIMITED_HZ, Plan, StreamLoad, Tier, TierChoice
+from service.budget.plan import POSES_HZ, UNLIMITED_HZ, BudgetView, Plan, StreamLoad, Tier, TierChoice
 
 ENOUGH_HZ = 12.5  # detections a second: more do not keep people better apart
 LEAST_HZ = 3.0
@@ -25,7 +28,7 @@ LATE_HOPS_S = ((2.0, 8.0), (3.0, 8.0), (5.0, 8.0), (8.0, 8.0))
 SIZES = (640, 480, 416)
 LEAST_SIZE = 320
 RATES_HZ = (8.0, 6.0, 5.0, 4.0, LEAST_HZ)
-DETECT_S, FEATURE_S, LIGHT_S, FULL_S = 0.05, 0.005, 0.1, 1.0  # until measured
+DETECT_S, FEATURE_S, LIGHT_S, FULL_S, POSE_S = 0.05, 0.005, 0.1, 1.0, 0.1  # until measured
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ IDLE = StreamLoad(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One stream: its networks, what somebody pinned, and its load. ``light`` "": there is none."""
+    """One stream: its networks, what somebody pinned, and its load. ``light`` "": there is none. ``poses``: wanted."""
 
     model: str
     light: str = ""
     choice: TierChoice = TierChoice.AUTO
     load: StreamLoad = IDLE
+    poses: bool = False
 
     def tier(self, wanted: Tier) -> Tier:
         if not self.light:
@@ -76,14 +80,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Seconds a second: CPU of all threads; of the one detecting and the one classifying thread."""
+    """Seconds a second: CPU of all threads; of the detecting, the classifying and the pose thread."""
 
     cpu: float = 0.0
     detecting: float = 0.0
     classifying: float = 0.0
+    posing: float = 0.0
 
     def plus(self, other: Need) -> Need:
-        return Need(self.cpu + other.cpu, self.detecting + other.detecting, self.classifying + other.classifying)
+        return Need(
+            self.cpu + other.cpu,
+            self.detecting + other.detecting,
+            self.classifying + other.classifying,
+            self.posing + other.posing,
+        )
 
 
 def ladder(image_size: int) -> tuple[Step, ...]:
@@ -116,6 +126,7 @@ def clip_work(network: str) -> str:
 
 
 FEATURE_WORK = "feature"
+POSE_WORK = "pose"
 
 
 class ComputeBudget:
@@ -142,12 +153,25 @@ class ComputeBudget:
         self._over_since: float | None = None
         self._room_since: float | None = None
         self._told_s: dict[Hashable, float] = {}
+        self._poses_hz = 0.0
 
     # -- what it is told
 
-    def join(self, stream: Hashable, model: str, light: str = "", choice: TierChoice = TierChoice.AUTO) -> None:
+    def join(
+        self,
+        stream: Hashable,
+        model: str,
+        light: str = "",
+        choice: TierChoice = TierChoice.AUTO,
+        poses: bool = False,
+    ) -> None:
         before = self._streams.get(stream, Asked(model))
-        self._streams[stream] = replace(before, model=model, light=light, choice=choice)
+        self._streams[stream] = replace(before, model=model, light=light, choice=choice, poses=poses)
+
+    def change(self, stream: Hashable, model: str, light: str) -> None:
+        """Other networks answer for it from now on."""
+        if stream in self._streams:
+            self._streams[stream] = replace(self._streams[stream], model=model, light=light)
 
     def leave(self, stream: Hashable) -> None:
         self._streams.pop(stream, None)
@@ -186,6 +210,7 @@ class ComputeBudget:
     def plans(self) -> dict[Hashable, Plan]:
         """→ a plan for every stream."""
         self._move()
+        self._poses_hz = self._affordable_poses(self._steps[self._at])
         step = self._eased(self._steps[self._at])
         reason = self._reason(step)
         return {stream: self._plan(asked, step, reason) for stream, asked in self._streams.items()}
@@ -199,6 +224,27 @@ class ComputeBudget:
         detecting = ENOUGH_HZ * 0.8 * self._detection(self._image_size, 1.0).cpu_s
         fits_cpu = cost.cpu_s / hop_s <= self._config.up_room * (self._capacity() - detecting)
         return fits_cpu and cost.wall_s / hop_s <= self._config.thread_share
+
+    def view(self) -> BudgetView:
+        """→ what it does now, as ``plans`` decided last."""
+        step = self._eased(self._steps[self._at])
+        given = step.tier, step.hop_s, step.settled_hop_s, step.image_size, step.detections_per_s
+        return BudgetView(
+            step=self._at,
+            steps=len(self._steps),
+            plan=Plan(*given, self._reason(step), self._poses_hz),
+            cores=self._cores,
+            taken=self._taken,
+            capacity=max(0.0, self._capacity()),
+            need=self._need(step).plus(self._posing(self._poses_hz)).cpu,
+            cameras=len(self._streams),
+            people=self._people,
+            costs=self.costs.known(),
+        )
+
+    @property
+    def _people(self) -> float:
+        return sum(asked.load.people for asked in self._streams.values())
 
     @property
     def step(self) -> int:
@@ -216,12 +262,13 @@ class ComputeBudget:
         pinned = "" if asked.choice is TierChoice.AUTO or not asked.light else f"pinned to {tier.value}; "
         if not asked.light and step.tier is Tier.LIGHT:
             pinned = f"{asked.model} has no lighter network; "
-        return Plan(tier, hop_s, settled_hop_s, step.image_size, step.detections_per_s, pinned + reason)
+        hz = self._poses_hz if asked.poses else 0.0
+        why = "" if hz or not asked.poses else "no room for joints beside detection and labels on this machine"
+        return Plan(tier, hop_s, settled_hop_s, step.image_size, step.detections_per_s, pinned + reason, hz, why)
 
     def _reason(self, step: Step) -> str:
         need, there = self._need(step), self._capacity()
-        people = sum(asked.load.people for asked in self._streams.values())
-        asks = f"{len(self._streams)} cameras, {people:.0f} people"
+        asks = f"{len(self._streams)} cameras, {self._people:.0f} people"
         costs = f"{need.cpu:.1f} of {max(there, 0.0):.1f} free cores"
         return f"{asks}: {costs}" if self._at else f"{asks}: everything fits ({costs})"
 
@@ -245,9 +292,23 @@ class ComputeBudget:
         for hop_s, settled_hop_s in HOPS_S:
             easier = replace(step, hop_s=hop_s, settled_hop_s=settled_hop_s)
             wider = hop_s > step.hop_s or settled_hop_s > step.settled_hop_s
-            if not wider and self._within(self._need(easier, as_it_is=True), self._config.ease_room):
+            need = self._need(easier, as_it_is=True).plus(self._posing(self._poses_hz))
+            if not wider and self._within(need, self._config.ease_room):
                 return easier
         return step
+
+    def _affordable_poses(self, step: Step) -> float:
+        """→ of how many pictures a second of each stream joints can be found beside what the step gives, 0: of none."""
+        for hz in POSES_HZ:
+            room = self._config.up_room if hz > self._poses_hz else 1.0
+            if self._within(self._need(step, as_it_is=True).plus(self._posing(hz)), room):
+                return hz
+        return 0.0
+
+    def _posing(self, hz: float) -> Need:
+        cost = self.costs.of(POSE_WORK) or Cost(POSE_S, POSE_S)
+        rate = sum(min(hz, asked.load.frames_per_s) for asked in self._streams.values() if asked.poses)
+        return Need(cpu=rate * cost.cpu_s, posing=rate * cost.wall_s)
 
     def _first(self, room: float, begin: int) -> int:
         """→ the best step from ``begin`` on that fits into ``room`` of what there is, else the last."""
@@ -255,11 +316,18 @@ class ComputeBudget:
         return next(fitting, len(self._steps) - 1)
 
     def _fits(self, step: Step, room: float) -> bool:
-        return self._within(self._need(step), room)
+        beside = self._posing(POSES_HZ[-1] if step.tier is Tier.FULL and self._lighter else 0.0)
+        return self._within(self._need(step).plus(beside), room)
+
+    @property
+    def _lighter(self) -> bool:
+        """Whether any stream has a lighter network to give way to."""
+        return any(asked.light for asked in self._streams.values())
 
     def _within(self, need: Need, room: float) -> bool:
         limit = self._config.thread_share * room
-        return need.cpu <= self._capacity() * room and need.detecting <= limit and need.classifying <= limit
+        threads = need.detecting, need.classifying, need.posing
+        return need.cpu <= self._capacity() * room and max(threads) <= limit
 
     def _capacity(self) -> float:
         """Cores for detection and classification."""

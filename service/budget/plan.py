@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+
+from service.budget.costs import Cost
 
 UNLIMITED_HZ = 1e6  # detections a second: more than any camera or file has pictures
 
@@ -54,7 +57,9 @@ class Plan:
 
     ``hop_s`` is the least media time between two clips of a person, ``settled_hop_s`` of one who stands still with a
     sure label; 0: every clip that the buffers give. ``image_size`` is the detector's input side, 0 as configured;
-    ``detections_per_s`` at most. ``reason`` is for people.
+    ``detections_per_s`` at most. ``poses_hz``: of how many pictures a second joints may be looked for, 0: of none
+    (``no_poses`` says why, where the stream wants them; ``no_poses_ever``: no time will change that). ``reason`` is for
+    people.
     """
 
     tier: Tier = Tier.FULL
@@ -63,10 +68,40 @@ class Plan:
     image_size: int = 0
     detections_per_s: float = UNLIMITED_HZ
     reason: str = ""
+    poses_hz: float = 0.0
+    no_poses: str = ""
+    no_poses_ever: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """What the budget does now, for people: the rung, what it gives every stream, and the sums behind it.
+
+    ``step`` 0 of ``steps`` is the best rung. ``taken``: cores that others use, None until looked at; ``capacity``:
+    those for detection and classification, ``need``: what the rung takes of them. ``costs``: by name of work.
+    """
+
+    step: int
+    steps: int
+    plan: Plan
+    cores: float
+    taken: float | None
+    capacity: float
+    need: float
+    cameras: int
+    people: float
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+
+
+POSES_HZ = (10.0, 6.0)  # as it should be, and the least that a quick repetition is seen with
 UNPLANNED = Plan()  # until the worker has said something
-EVERYTHING = Plan(reason="a file waits for every stage")
+EVERYTHING = Plan(reason="a file waits for every stage", poses_hz=POSES_HZ[0])
 QUICK_FILE = Plan(
-    Tier.LIGHT, hop_s=1.0, settled_hop_s=2.0, image_size=480, detections_per_s=10.0, reason="a file, in a hurry"
+    Tier.LIGHT,
+    hop_s=1.0,
+    settled_hop_s=2.0,
+    image_size=480,
+    detections_per_s=10.0,
+    reason="a file, in a hurry",
+    poses_hz=POSES_HZ[0],
 )

@@ -24,9 +24,25 @@ class TieredClips:
         self._names = {Tier.FULL: model, Tier.LIGHT: light_model}
         self._full_config = full
         self._full = clip_buffer(full)
+        self._light_config = light
         self._light = None if light is None else clip_buffer(light)
-        self._light_length = 0 if light is None else light.length
         self._gone_skipped = 0
+
+    def change(self, model: str, full: ClipConfig, light_model: str = "", light: ClipConfig | None = None) -> None:
+        """Clips are for these networks from now on. A buffer goes on where they want the same clips, else it is filled
+        anew.
+        """
+        self._names = {Tier.FULL: model, Tier.LIGHT: light_model}
+        if full != self._full_config:
+            self._gone_skipped += self._full.skipped
+            self._full_config, self._full = full, clip_buffer(full)
+        if light != self._light_config:
+            self._gone_skipped += 0 if self._light is None else self._light.skipped
+            self._light_config, self._light = light, None if light is None else clip_buffer(light)
+
+    @property
+    def _light_length(self) -> int:
+        return 0 if self._light_config is None else self._light_config.length
 
     @property
     def skipped(self) -> int:

@@ -8,16 +8,25 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.entities import Zone
+from pipeline.form.exercises import CHOICES
+from pipeline.form.watch import FormConfig
 from pipeline.sources.options import SNAPSHOT_S
 from pipeline.sources.url import ALLOWED_SCHEMES, SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions
+from service.bodies import Zones
 from service.budget.plan import QUICK_FILE
+from service.catalogue import check_form
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
 from service.commands.options import model_folder, positive
 from service.commands.printing import say
 from service.commands.progress import ProgressBar
 from service.commands.runtime_option import add_runtime
-from service.configuration import EngineConfig, StagesConfig
+from service.configuration import EngineConfig, StagesConfig, read_form
+from service.errors_base import InvalidRequest, Wrong, shown
 from service.offline.annotate import AnnotateJob, annotate
 from service.settings import Settings, load_settings
 
@@ -42,6 +51,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="between pictures of an HTTP camera that sends single ones (default: 1)",
     )
+    parser.add_argument(
+        "--no-tls-verify",
+        action="store_true",
+        help="take any certificate of a camera (tls_verify=false)",
+    )
     parser.add_argument("--model", help="folder name in the weights directory, or a folder")
     parser.add_argument(
         "--tier",
@@ -50,7 +64,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="which of the model's networks: its own, or the lighter one with fewer detections (default: full)",
     )
     add_runtime(parser)
-    parser.add_argument("--hop", type=positive, help="crops between two classified clips (default: ACTOSCOPE_CLIP_HOP)")
+    parser.add_argument(
+        "--hop",
+        type=positive,
+        help="the network's own crops between two clips (default: as ACTOSCOPE_CLIP_HOP says, 25 a second)",
+    )
+    parser.add_argument("--zones", type=Path, help="zones to draw and to name in the messages: JSON as for PUT …/zones")
+    parser.add_argument(
+        "--exercise", choices=CHOICES, help="count its repetitions; auto: of what each person's label names"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -92,15 +114,51 @@ def _job(arguments: argparse.Namespace) -> AnnotateJob:
     engine = EngineConfig.from_settings(settings, model=model, runtime=arguments.runtime)
     light = arguments.tier == "light"
     stages = StagesConfig.from_settings(settings, engine.model_dir, hop=arguments.hop, with_light=light)
-    stages = replace(stages, adaptive=source.is_live or source.options.pace == "realtime")
-    options = SourceOptions(arguments.transport, max_pixels=settings.max_pixels, snapshot_s=arguments.snapshot_seconds)
-    job = AnnotateJob(source, output, arguments.events, engine, stages, seconds=arguments.seconds, options=options)
+    stages = replace(
+        stages,
+        adaptive=source.is_live or source.options.pace == "realtime",
+        form=_form(arguments.exercise, settings),
+    )
+    options = SourceOptions(
+        arguments.transport,
+        max_pixels=settings.max_pixels,
+        snapshot_s=arguments.snapshot_seconds,
+        tls_verify=not arguments.no_tls_verify,
+        ca_file=settings.camera_ca,
+    )
+    zones = () if arguments.zones is None else zones_of(arguments.zones)
+    job = AnnotateJob(
+        source, output, arguments.events, engine, stages, seconds=arguments.seconds, options=options, zones=zones
+    )
     if not light:
         return job
     stages = stages.lighter()
     return replace(
         job, engine=replace(engine, model=str(engine.model_dir.parent / stages.model)), stages=stages, plan=QUICK_FILE
     )
+
+
+def _form(exercise: str | None, settings: Settings) -> FormConfig | None:
+    """Raises InvalidRequest where there is no pose network, before any video is read."""
+    check_form(exercise, None, settings)
+    return None if exercise is None else read_form(exercise, settings.exercise_rules, None)
+
+
+def zones_of(path: Path) -> tuple[Zone, ...]:
+    """Raises InvalidRequest for a file that holds no zones, OSError for one that cannot be read."""
+    text = path.read_bytes()
+    try:
+        return Zones.model_validate_json(text).entities()
+    except ValidationError as error:
+        raise InvalidRequest([_wrong(path, item) for item in error.errors(include_url=False)]) from None
+
+
+def _wrong(path: Path, item: ErrorDetails) -> Wrong:
+    place, message = ".".join([path.name, *map(str, item["loc"])]), item["msg"]
+    if item["type"] == "json_invalid":
+        return Wrong(place, "JSON", message.removeprefix("Invalid JSON: "))
+    expected = message.removeprefix("Value error, ").removeprefix("expected ").removeprefix("Input should be ")
+    return Wrong(place, expected, shown(item.get("input")))
 
 
 def source_of(text: str, settings: Settings) -> SourceUrl:

@@ -19,10 +19,12 @@ from models.evaluation.figures.calibration import write_temperature
 from models.evaluation.judge import Judgement
 from models.evaluation.report import write_evaluation
 from models.evaluation.videos.judgement import VideoJudgeConfig, VideoJudgement, judge_videos
+from models.evaluation.videos.negatives import Negative, find_negatives, parse_negatives
 from models.evaluation.videos.run import read_video_run
 from models.evaluation.videos.truth import VideoTruth, find_videos, read_video_truths
 from models.weights.cards import read_card
 from service.commands.clip_options import add_clip_options, clips_job, loaded, tell_missing
+from service.commands.event_table import show_curve
 from service.commands.options import model_folder
 from service.commands.printing import say, show_table
 from service.commands.progress import ProgressBar
@@ -57,27 +59,36 @@ def _add_video_options(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS[=LABEL]",
         help="also decide for each video whether it shows CLASS, which LABEL in clips.csv says (default: CLASS)",
     )
+    group.add_argument(
+        "--negative",
+        nargs="+",
+        default=[],
+        metavar="CLASS[,CLASS…]=DIR[:KIND]",
+        help="videos in which CLASS does not occur: what is reported of it there is false; KIND is their name in the "
+        "report (default: the folder's). They need no annotation, and --videos may be left out",
+    )
     group.add_argument("--iou", type=float, default=0.5, help="at which a track is an annotated person (default 0.5)")
-    group.add_argument("--hop", type=int, help="crops between two clips of a person (default: the service's)")
-    group.add_argument("--provisional-from", type=int, help="crops that make a first clip (default: the service's)")
+    group.add_argument("--hop", type=int, help="the network's own crops between two clips (default: as the service)")
+    group.add_argument("--provisional-from", type=int, help="crops that make a first clip (default: as the service)")
     group.add_argument("--track-start", type=float, help="confidence that starts a track (default: the service's)")
     group.add_argument("--detector", type=Path, help="person detector (default: what the service takes)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.data is None and not arguments.videos:
-        raise EvaluationError("nothing to evaluate on: give a data set, --videos, or both")
+    if arguments.data is None and not arguments.videos and not arguments.negative:
+        raise EvaluationError("nothing to evaluate on: give a data set, --videos or --negative")
     folder = model_folder(load_settings(), arguments.model)
     output = arguments.output or Path("evaluations") / folder.name
     job = clips_job(arguments, output, arguments.worst) if arguments.data is not None else None
     truths = _truths(arguments)  # annotation that is wrong shall not be told after an hour
+    negatives = find_negatives([parse_negatives(text) for text in arguments.negative], truths)
     evaluation = about(read_card(folder), job)
     if job is not None:
         evaluation = evaluation.model_copy(update={"clips": _judge_clips(folder, job, arguments)})
         if arguments.write_card:
             _write_card(folder, evaluation)
-    if truths:
-        videos = _judge_videos(folder, truths, output, arguments)
+    if truths or arguments.negative:
+        videos = _judge_videos(folder, truths, negatives, output, arguments)
         evaluation = evaluation.model_copy(update={"videos": videos})
         if arguments.write_card:
             _write_card(folder, evaluation)
@@ -86,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     if evaluation.clips is not None:
         tell_missing(evaluation.clips.whole.without_clips, arguments.split)
     show_table([(f"{value:8.4f}", name) for name, value in summary(evaluation).items()], heading=False)
+    for curve in evaluation.videos.curves if evaluation.videos is not None else ():
+        show_curve(curve)
     say(report)
     return 0
 
@@ -112,7 +125,11 @@ def _truths(arguments: argparse.Namespace) -> dict[str, VideoTruth]:
 
 
 def _judge_videos(
-    folder: Path, truths: dict[str, VideoTruth], output: Path, arguments: argparse.Namespace
+    folder: Path,
+    truths: dict[str, VideoTruth],
+    negatives: tuple[dict[str, Negative], dict[str, Path]],
+    output: Path,
+    arguments: argparse.Namespace,
 ) -> VideoJudgement:
     settings = load_settings()
     # a folder, not a name: also models outside the weights directory
@@ -126,7 +143,8 @@ def _judge_videos(
         first_clip=arguments.provisional_from,
         track_confidence=arguments.track_start,
     )
-    videos = tuple(find_videos(arguments.videos, truths).values())
+    files = _together(find_videos(arguments.videos, truths), negatives[1])
+    videos = tuple(files[name] for name in sorted(files))
     with ProgressBar("video", arguments.quiet) as bar:
         paths = run_videos(VideoJob(videos, output / VIDEOS_FOLDER, engine, stages), bar)
     config = VideoJudgeConfig(
@@ -134,9 +152,21 @@ def _judge_videos(
         tuple(arguments.classes),
         _positive(arguments.positive),
         arguments.iou,
+        smoother=stages.smoother,
+        negatives=negatives[0],
         seed=arguments.seed,
     )
     return judge_videos([read_video_run(path) for path in paths], truths, config)
+
+
+def _together(annotated: dict[str, Path], negatives: dict[str, Path]) -> dict[str, Path]:
+    """Raises EvaluationError where a name means two videos: one would be judged by the other's annotation."""
+    both = sorted(
+        name for name in annotated.keys() & negatives if annotated[name].resolve() != negatives[name].resolve()
+    )
+    if both:
+        raise EvaluationError(f"two videos are called {both[0]}: {annotated[both[0]]} and {negatives[both[0]]}")
+    return annotated | negatives
 
 
 def _positive(text: str | None) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from models.errors import CardError
 from models.weights.cards import CARD_FILE
 from service.settings import Settings
+from service.versions.pointer import Pointers
 
 SPLITS = ("train", "val", "test")
 
@@ -27,6 +28,8 @@ def names(text: str) -> tuple[str, ...]:
 def model_folder(settings: Settings, name: str) -> Path:
     """``name`` as people type it, of a folder with a card or of one in the weights directory → the folder, absolute.
 
+    An alias means the version that serves.
+
     Raises CardError for a name without letters, and for a folder that is none of the two.
     """
     if not name.strip():
@@ -36,4 +39,4 @@ def model_folder(settings: Settings, name: str) -> Path:
         return path.resolve()
     if len(path.parts) > 1 and not (settings.weights_dir / path).is_dir():
         raise CardError(f"{path / CARD_FILE} does not exist: expected the name of a model, or its folder, got {name!r}")
-    return settings.weights_dir.resolve() / name
+    return settings.weights_dir.resolve() / Pointers.of(settings).serving(name)

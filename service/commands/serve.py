@@ -17,14 +17,20 @@ import uvicorn
 
 from service import logs
 from service.app import create_app
+from service.bodies import StreamCreate
+from service.commands.certificate import HSTS, ServedCertificate
 from service.commands.runtime_option import add_runtime
 from service.commands.sample import SAMPLE
 from service.errors_base import ServiceError
+from service.prometheus import source
+from service.rights import ALL
+from service.routes.context import Context
 from service.settings import Settings, load_settings
 
 SAMPLE_NAME = "Sample street"
 SHUTDOWN_S = 2
 BACKLOG = 2048  # uvicorn's own
+_REFUSED_WEBSOCKET = "ASGI callable returned without completing handshake."
 
 
 class ListenError(ServiceError, OSError):
@@ -52,7 +58,9 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
     if sample:
         settings = settings.model_copy(update={"media_roots": (*settings.media_roots, SAMPLE.parent)})
     logs.configure(settings.log_level, settings.log_format)
-    app = create_app(settings)
+    served = _certificate(settings)
+    sources = () if served is None else [source("tls_", served.measures)]
+    app = create_app(settings, opened=add_sample if sample else None, measured=sources)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -63,10 +71,15 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
         ws_ping_interval=5,
         ws_ping_timeout=4,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        headers=[] if served is None else [HSTS],
     )
     listener = listen(settings.host, settings.port)
+    if served is not None:
+        config.load()
+        config.ssl = served.context
+        threading.Thread(target=served.watch, args=(threading.Event(),), name="certificate", daemon=True).start()
     server = uvicorn.Server(config)
-    welcome = Welcome(settings, server, sample)
+    welcome = Welcome(settings, server)
     threading.Thread(target=welcome.run, name="welcome", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn takes these over, ends gracefully, and raises them again: what was asked for is done by then.
@@ -81,9 +94,19 @@ def serve(overrides: dict[str, Any], sample: bool) -> int:
     return 0 if server.started else 1
 
 
+def _certificate(settings: Settings) -> ServedCertificate | None:
+    """Raises TlsError."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return ServedCertificate(settings.tls_cert, settings.tls_key)
+
+
 def _is_told_by_us(app: Any, record: logging.LogRecord) -> bool:
-    """Whether it is the traceback of a start that failed for a reason which can be said in a sentence."""
-    return hasattr(app.state, "failure") and record.getMessage().startswith("Traceback")
+    """Whether it is the traceback of a start that failed for a reason which can be said in a sentence, or what uvicorn
+    takes a websocket for that was refused: strangers could fill the log with errors.
+    """
+    text = record.getMessage()
+    return text == _REFUSED_WEBSOCKET or (hasattr(app.state, "failure") and text.startswith("Traceback"))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -100,27 +123,43 @@ def listen(host: str, port: int) -> socket.socket:
         raise ListenError(f"cannot listen on {host} port {port}: {why}{hint}") from error
 
 
-class Welcome:
-    """Talks to the running service as any client does: adds the sample stream, prints the URL when it is ready."""
+async def add_sample(context: Context) -> None:
+    """Unless it is there since an earlier start."""
+    if SAMPLE_NAME in [stream.name for stream in await context.store.all_streams(ALL)]:
+        return
+    url = SAMPLE.as_uri() + "?pace=realtime&loop=true"
+    try:
+        await context.registry.add(StreamCreate(url=url, name=SAMPLE_NAME))
+    except ServiceError as error:
+        _say(f"the sample stream could not be added: {error}")
 
-    def __init__(self, settings: Settings, server: uvicorn.Server, sample: bool) -> None:
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Welcome:
+    """Asks the running service as anybody may whether it is ready, and prints its URL then."""
+
+    def __init__(self, settings: Settings, server: uvicorn.Server) -> None:
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-        self.url = f"http://{host}:{settings.port}"
+        scheme = "http" if settings.tls_cert is None else "https"
+        self.url = f"{scheme}://{host}:{settings.port}"
+        self.headers = {"Host": settings.hosts[0]} if settings.hosts else {}  # an address of ours need not be listed
         self._server = server
-        self._sample = sample
 
     def run(self) -> None:
         while not self._server.started:
             if self._server.should_exit:
                 return
             time.sleep(0.1)
-        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
-            if self._sample:
-                self._add_sample(client)
-            self._say(f"Actoscope is at {self.url} – models are loading (the first start converts them)")
+        # The socket is this process's own, whatever name is in its certificate.
+        options: dict[str, Any] = {"timeout": 30, "trust_env": False, "verify": False, "headers": self.headers}
+        with httpx.Client(base_url=self.url, **options) as client:
+            _say(f"Actoscope is at {self.url} – models are loading (the first start converts them)")
             while not self._server.should_exit:
                 if self._ready(client):
-                    self._say(f"Ready: open {self.url} (stop with Ctrl-C)")
+                    _say(f"Ready: open {self.url} (stop with Ctrl-C)")
                     return
                 time.sleep(0.5)
 
@@ -131,16 +170,3 @@ class Welcome:
             return client.get("/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
-
-    def _add_sample(self, client: httpx.Client) -> None:
-        names = [stream["name"] for stream in client.get("/v1/streams").json()["items"]]
-        if SAMPLE_NAME in names:
-            return
-        url = SAMPLE.as_uri() + "?pace=realtime&loop=true"
-        answer = client.post("/v1/streams", json={"url": url, "name": SAMPLE_NAME})
-        if answer.is_error:
-            self._say(f"the sample stream could not be added: {answer.text}")
-
-    @staticmethod
-    def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from pipeline.entities import ActionEvent, Frame, FrameResult
+from pipeline.entities import ActionEvent, Frame, FrameResult, Zone
 from pipeline.errors import SourceError
 from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
@@ -26,7 +26,7 @@ from service.errors_base import ServiceError
 from service.offline.overlay_writer import OverlayWriter
 from service.stages import build_stages
 from service.stream import run_stream, why_no_labels
-from service.wire_messages import to_action_message, to_tracks_message
+from service.wire_messages import to_action_message, to_repetition_message, to_tracks_message
 
 Tell = Callable[[int, int | None], None]  # frames done, frames in all if that is known
 Progress = AbstractContextManager[Tell]
@@ -52,6 +52,7 @@ class AnnotateJob:
     plan: Plan = EVERYTHING
     seconds: float = math.inf
     options: SourceOptions = field(default_factory=SourceOptions)
+    zones: tuple[Zone, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,6 +103,8 @@ class FileSink:
 
     def publish(self, result: FrameResult) -> None:
         self._write_events(result.events)
+        for repetition in result.repetitions:
+            self._write(to_repetition_message(self._stream_id, repetition))
         self._write(to_tracks_message(self._stream_id, result, self._buffer_size))
         if self._job.output is not None:
             if self._video is None:
@@ -221,6 +224,7 @@ def annotate(job: AnnotateJob, progress: Progress | None = None, notice: Notice 
             told = _telling(timely, source.stats().frame_count, tell)
             inference = LocalInference(engine, job.engine.model, job.plan)
             stages = build_stages(job.stages)
+            stages.zones.zones = job.zones
             sink.why_none = lambda: why_no_labels(stages, own_rate_hz(job.source, source.stats().fps))
             run_stream(told, inference, stages, sink)
     except SourceError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from models.evaluation.videos.replay import ToldEvents
 from models.evaluation.videos.run import NO_LABEL, Box, ClipRun, EventRun, TrackRun
 from pipeline.entities import (
     ActionEvent,
     ActionScores,
     Clip,
     Detections,
-    EventKind,
     Floats,
     Frame,
     FrameResult,
@@ -19,15 +19,18 @@ from pipeline.entities import (
     TrackLabel,
     TrackState,
 )
+from pipeline.form.watch import TimedPoses
+from pipeline.motion_voice import MotionVoice
 from service.budget.plan import Plan
 from service.stream import Inference
 
 
 class RecordingInference:
-    """Passes everything on to ``inner`` and keeps each clip's answer."""
+    """Passes everything on to ``inner`` and keeps each clip's answer, with what ``motion`` will say beside it."""
 
-    def __init__(self, inner: Inference) -> None:
+    def __init__(self, inner: Inference, motion: MotionVoice | None = None) -> None:
         self._inner = inner
+        self._motion = motion or MotionVoice()
         self._filled: dict[tuple[int, float], int] = {}
         self.clips: list[ClipRun] = []
 
@@ -36,6 +39,12 @@ class RecordingInference:
 
     def plan(self) -> Plan:
         return self._inner.plan()
+
+    def ask_poses(self, frame: Frame) -> None:
+        self._inner.ask_poses(frame)
+
+    def take_poses(self) -> list[TimedPoses]:
+        return self._inner.take_poses()
 
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self._filled[clip.track_id, clip.end_s] = clip.filled
@@ -46,7 +55,7 @@ class RecordingInference:
 
     def take(self) -> list[ActionScores]:
         scores = self._inner.take()
-        self.clips += [self._to_clip(score) for score in scores]
+        self.clips += [self._to_clip(score) for score in self._motion.beside(scores)]
         return scores
 
     def _to_clip(self, score: ActionScores) -> ClipRun:
@@ -79,7 +88,7 @@ class RunRecorder:
         self.size_hw: tuple[int, int] | None = None
         self.frame_numbers: list[int] = []
         self.times_s: list[float] = []
-        self.events: list[EventRun] = []
+        self._told = ToldEvents()
 
     def publish(self, result: FrameResult) -> None:
         self.size_hw = self.size_hw or result.frame.size_hw
@@ -90,8 +99,12 @@ class RunRecorder:
         self.times_s.append(round(result.frame.time_s, 4))
         self.publish_events(result.events, result.frame)
 
+    @property
+    def events(self) -> list[EventRun]:
+        return self._told.events
+
     def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
-        self.events += [_ended(event) for event in events if event.kind is EventKind.ENDED]
+        self._told.add(events, frame.time_s)
 
     def _add(self, track: Track, label: TrackLabel | None) -> None:
         columns = self._tracks.setdefault(track.track_id, _TrackColumns())
@@ -115,14 +128,3 @@ class RunRecorder:
             )
             for track_id, columns in items
         )
-
-
-def _ended(event: ActionEvent) -> EventRun:
-    """Ended events carry both times and the peak; every event that starts ends."""
-    return EventRun(
-        track_id=event.track_id,
-        action=event.action,
-        start_s=round(event.start_s, 4),
-        end_s=round(event.start_s if event.end_s is None else event.end_s, 4),
-        confidence=round(event.confidence, 4),
-    )

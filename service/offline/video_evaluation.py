@@ -19,6 +19,7 @@ from models.errors import EvaluationError
 from models.evaluation.videos.run import Setting, VideoRun, read_video_run, write_video_run
 from models.evaluation.videos.scores import restudied
 from models.weights.cards import MODEL_FILE, ModelCard, read_card
+from models.weights.motion_head import MOTION_FILE
 from pipeline.detector import resolve_person_weights
 from pipeline.errors import SourceError
 from pipeline.files import file_sha256
@@ -29,7 +30,7 @@ from service.configuration import EngineConfig, StagesConfig
 from service.engine import InferenceEngine, LocalInference
 from service.offline.run_recorder import RecordingInference, RunRecorder
 from service.stages import build_stages
-from service.stream import Stages, run_stream
+from service.stream import Inference, Stages, run_stream
 
 Progress = Callable[[int, int, str], None]  # videos done, videos in all, what happened to the last
 
@@ -80,20 +81,18 @@ def run_videos(job: VideoJob, progress: Progress | None = None) -> list[Path]:
 
 def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dict[str, Setting]) -> VideoRun:
     """One video through fresh stages. Raises SourceError when not one picture can be read."""
+    inference = LocalInference(engine, job.engine.model)
+    return record_video(video, inference, _stages(job), engine.classifier(job.engine.model).card, settings)
+
+
+def record_video(
+    video: Path, inference: Inference, stages: Stages, card: ModelCard, settings: dict[str, Setting]
+) -> VideoRun:
+    """One video through ``stages``, with all that ``inference`` says kept. Raises SourceError as ``run_video``."""
     begin = time.monotonic()
-    card = engine.classifier(job.engine.model).card
     source = VideoSource(SourceUrl.from_path(video), SourceOptions(), lambda *_: None)
-    inference = RecordingInference(LocalInference(engine, job.engine.model))
-    sink = RunRecorder(card.labels)
-    problem = None
-    try:
-        run_stream(source, inference, _stages(job), sink)
-    except SourceError as error:
-        problem = error.message
-        if sink.size_hw is None:
-            raise
-    finally:
-        source.stop()
+    recording, sink = RecordingInference(inference, stages.motion), RunRecorder(card.labels)
+    problem = _watch(source, recording, stages, sink)
     if sink.size_hw is None:
         raise SourceError("no_video", "the video has a track, but no picture in it", permanent=True)
     return VideoRun(
@@ -106,11 +105,24 @@ def run_video(video: Path, job: VideoJob, engine: InferenceEngine, settings: dic
         frame_numbers=tuple(sink.frame_numbers),
         times_s=tuple(sink.times_s),
         tracks=sink.tracks(),
-        clips=tuple(inference.clips),
+        clips=tuple(recording.clips),
         events=tuple(sink.events),
         problem=problem,
         seconds=round(time.monotonic() - begin, 3),
     )
+
+
+def _watch(source: VideoSource, inference: Inference, stages: Stages, sink: RunRecorder) -> str | None:
+    """→ why the source broke off, None where it came to its end. Raises SourceError when it gave no picture."""
+    try:
+        run_stream(source, inference, stages, sink)
+    except SourceError as error:
+        if sink.size_hw is None:
+            raise
+        return error.message
+    finally:
+        source.stop()
+    return None
 
 
 def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
@@ -121,6 +133,7 @@ def job_settings(job: VideoJob, card: ModelCard) -> dict[str, Setting]:
     return {
         "model_sha256": card.sha256[MODEL_FILE],
         "temperature": card.temperature,
+        "motion_sha256": card.sha256.get(MOTION_FILE) if job.stages.motion else None,
         "margin": card.input.margin,
         "hop": job.stages.clip.hop,
         "provisional_from": job.stages.clip.provisional_from,
@@ -149,14 +162,16 @@ def _fingerprint(path: Path) -> str | None:
 def _stored(path: Path, job: VideoJob, settings: dict[str, Setting]) -> VideoRun | None:
     """The run that is there, if it was made with these settings; a damaged one is made again.
 
-    Where only the temperature or the smoother differ, it is derived from the stored answers and written anew.
+    Where only the smoother differs, or the temperature of a network that speaks alone, it is derived from the stored
+    answers and written anew: beside boxes the temperature is that of one half of the answer.
     """
     try:
         run = read_video_run(path)
     except EvaluationError:
         return None
     changed = {key for key in {*settings, *run.settings} if settings.get(key) != run.settings.get(key)}
-    if all(key == "temperature" or key.startswith("smoother.") for key in changed):
+    alone = settings["motion_sha256"] is None
+    if all((key == "temperature" and alone) or key.startswith("smoother.") for key in changed):
         if changed:
             run = restudied(run, float(settings["temperature"] or 1.0), job.stages.smoother, settings)
             write_video_run(path, run)

@@ -15,10 +15,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image
+from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image, Poses
+from pipeline.form.watch import TimedPoses
+from pipeline.letterbox import enlarged, shrunk
 from service.budget.plan import EVERYTHING, UNPLANNED, Plan, StreamLoad
 from service.counters import Measures
 from service.processes.inference_messages import (
+    ChangeNetworks,
     ClipAnswer,
     ClipOffer,
     ClipWanted,
@@ -29,7 +32,10 @@ from service.processes.inference_messages import (
     ModelProblem,
     NoClip,
     PlanAdvice,
+    PoseRequest,
+    PosesAnswer,
     ScoresAnswer,
+    ShadowAnswer,
     TrackGone,
     Welcome,
 )
@@ -40,6 +46,10 @@ from service.processes.transport import connect
 log = logging.getLogger(__name__)
 
 MAX_SCORES = 1024  # answers not yet taken by the stream
+MAX_POSES = 64
+MAX_SHADOWED = 64  # answers that a network that is tried may still judge as well
+MAX_NETWORKS = 4  # of which labels are known: two of the version that answers, two of the one before
+POSE_SIDE = 640  # pixels: pose networks see no more
 RECONNECT_S = 0.2
 SEND_TIMEOUT_S = 3.0
 FINISH_S = 30.0
@@ -65,12 +75,16 @@ class InferenceClient:
         self._condition = threading.Condition()
         self._channel: MessageChannel | None = None
         self._plan = EVERYTHING if patient else UNPLANNED
-        self._labels: tuple[str, ...] = ()
+        self._labels: dict[str, tuple[str, ...]] = {}  # by network, those asked last at the end
+        self._shadowed: dict[int, ActionScores] = {}
+        self._judged: deque[tuple[ActionScores, ActionScores]] = deque(maxlen=MAX_SHADOWED)
         self._clips: dict[int, Clip] = {}
         self._sent: dict[int, Clip] = {}
         self._scene: tuple[Image, ...] | None = None  # the last one sent on this channel; receiving thread only
         self._scores: deque[ActionScores] = deque(maxlen=MAX_SCORES)
         self._replies: dict[int, Detections] = {}
+        self._asked_poses: dict[int, tuple[float, float]] = {}  # request → media time, scale of the picture sent
+        self._poses: deque[TimedPoses] = deque(maxlen=MAX_POSES)
         self._request = 0
         self._last_label_s: dict[int, float] = {}
         self._closing = threading.Event()
@@ -137,6 +151,34 @@ class InferenceClient:
             ):
                 self._condition.wait(0.1)
 
+    def ask_poses(self, frame: Frame) -> None:
+        """Sent small, as the network sees it. A file waits for the answer."""
+        channel = self._channel
+        if channel is None:
+            return
+        image, scale = shrunk(frame.image, POSE_SIDE)
+        with self._condition:
+            self._request += 1
+            request = self._request
+            self._asked_poses[request] = (frame.time_s, scale)
+            while len(self._asked_poses) > MAX_POSES:  # those left out by the worker are never answered
+                self._asked_poses.pop(next(iter(self._asked_poses)))
+        _try_send(channel, PoseRequest(request, image))
+        if self._patient:
+            self._wait_for_poses(request, channel)
+
+    def _wait_for_poses(self, request: int, channel: MessageChannel) -> None:
+        deadline = time.monotonic() + self._detect_timeout_s
+        with self._condition:
+            while request in self._asked_poses and channel is self._channel and time.monotonic() < deadline:
+                self._condition.wait(0.5)
+
+    def take_poses(self) -> list[TimedPoses]:
+        with self._condition:
+            poses = list(self._poses)
+            self._poses.clear()
+        return poses
+
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         with self._condition:
             replaced = self._clips.get(clip.track_id)
@@ -153,6 +195,21 @@ class InferenceClient:
             scores = list(self._scores)
             self._scores.clear()
         return scores
+
+    def take_judged(self) -> list[tuple[ActionScores, ActionScores]]:
+        """→ answers that a network that is tried gave as well, each after the one that counts; since the last call."""
+        with self._condition:
+            judged = list(self._judged)
+            self._judged.clear()
+        return judged
+
+    def change_networks(self, model: str, light: str) -> None:
+        """Another version answers from now on, for clips that are cut for it."""
+        with self._condition:
+            self._hello = replace(self._hello, model=model, light=light)
+            channel = self._channel
+        if channel is not None:  # else the next greeting says it
+            _try_send(channel, ChangeNetworks(model, light))
 
     def forget(self, track_id: int) -> None:
         """The track is gone: its waiting clip is of no use any more."""
@@ -223,10 +280,14 @@ class InferenceClient:
         match message:
             case DetectAnswer():
                 self._on_detections(message)
+            case PosesAnswer():
+                self._on_poses(message)
             case ClipWanted():
                 self._on_want(channel, message.track_id)
             case ScoresAnswer():
                 self._on_scores(message)
+            case ShadowAnswer():
+                self._on_shadow(message)
             case PlanAdvice():
                 self._plan = self._followed(message.plan)
             case Welcome():
@@ -238,15 +299,26 @@ class InferenceClient:
 
     def _followed(self, plan: Plan) -> Plan:
         """A file that waits for every stage gives nothing up but the network that it is told to use."""
-        return replace(EVERYTHING, tier=plan.tier, reason=plan.reason) if self._patient else plan
+        if not self._patient:
+            return plan
+        never = plan.no_poses_ever
+        hz = EVERYTHING.poses_hz if self._hello.poses and not never else 0.0
+        why = plan.no_poses if never else ""
+        return replace(EVERYTHING, tier=plan.tier, reason=plan.reason, poses_hz=hz, no_poses=why, no_poses_ever=never)
 
     def _on_welcome(self, channel: MessageChannel, welcome: Welcome) -> None:
         with self._condition:
-            self._labels = welcome.labels
+            for network in welcome.networks:
+                self._labels.pop(network, None)
+                self._labels[network] = welcome.labels
+            while len(self._labels) > MAX_NETWORKS:
+                self._labels.pop(next(iter(self._labels)))
             self._channel = channel
             self._scene = None
             self.problem = None
-            waiting = list(self._clips.values())
+            waiting, hello = list(self._clips.values()), self._hello
+        if hello.model not in welcome.networks:  # changed while the connection was made
+            _try_send(channel, ChangeNetworks(hello.model, hello.light))
         for clip in waiting:
             _try_send(channel, ClipOffer(clip.track_id, clip.model, gain=1.0))
 
@@ -263,6 +335,14 @@ class InferenceClient:
         with self._condition:
             self._replies.clear()  # an answer that nobody waited for any more
             self._replies[answer.request] = found
+            self._condition.notify_all()
+
+    def _on_poses(self, answer: PosesAnswer) -> None:
+        found = Poses(answer.boxes_xyxy, answer.confidences, answer.keypoints)
+        with self._condition:
+            asked = self._asked_poses.pop(answer.request, None)
+            if asked is not None:
+                self._poses.append(TimedPoses(asked[0], enlarged(found, asked[1])))
             self._condition.notify_all()
 
     def _on_want(self, channel: MessageChannel, track_id: int) -> None:
@@ -286,12 +366,28 @@ class InferenceClient:
             clip = self._sent.pop(track_id, None)
             if clip is None:
                 return
-            self._scores.append(ActionScores.of(clip, self._labels, answer.probabilities))
+            labels = self._labels.get(clip.model)
+            if labels is None:  # of a version before the last one
+                self._measures.count("scores_outdated_total")
+                return
+            scores = ActionScores.of(clip, labels, answer.probabilities)
+            self._scores.append(scores)
+            if answer.shadow:
+                self._shadowed[answer.shadow] = scores
+                while len(self._shadowed) > MAX_SHADOWED:
+                    self._shadowed.pop(next(iter(self._shadowed)))
             before = self._last_label_s.get(track_id)
             self._last_label_s[track_id] = clip.end_s
         self._measures.observe("label_latency", time.monotonic() - clip.received_s)
         if before is not None:
             self._measures.observe("label_interval", max(0.0, clip.end_s - before))
+
+    def _on_shadow(self, answer: ShadowAnswer) -> None:
+        with self._condition:
+            told = self._shadowed.pop(answer.shadow, None)
+            if told is not None:
+                tried = replace(told, labels=answer.labels, probabilities=answer.probabilities, model=answer.model)
+                self._judged.append((told, tried))
 
 
 def _try_send(channel: MessageChannel, message: object) -> None:

@@ -1,7 +1,9 @@
 """What a stream's process and the inference process say to each other (``messages`` puts it onto the wire).
 
-stream process → inference        Hello LoadReport DetectRequest ClipOffer ClipAnswer NoClip TrackGone
-inference → stream process        Welcome PlanAdvice ModelProblem DetectAnswer ClipWanted ScoresAnswer
+stream process → inference        Hello ChangeNetworks LoadReport DetectRequest PoseRequest ClipOffer ClipAnswer NoClip
+                                  TrackGone
+inference → stream process        Welcome PlanAdvice ModelProblem DetectAnswer PosesAnswer ClipWanted ScoresAnswer
+                                  ShadowAnswer
 """
 
 from __future__ import annotations
@@ -20,12 +22,22 @@ FloatArray = NDArray[np.float32]
 @message("hello")
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """``light``: the lighter network of ``model``, "" where there is none."""
+    """``light``: the lighter network of ``model``, "" where there is none. ``poses``: whether joints are wanted."""
 
     stream_id: str
     model: str
     light: str = ""
     tier: TierChoice = TierChoice.AUTO
+    poses: bool = False
+
+
+@message("change_networks")
+@dataclass(frozen=True, slots=True)
+class ChangeNetworks:
+    """Another version's networks answer for the stream from now on; answered by another ``Welcome``."""
+
+    model: str
+    light: str = ""
 
 
 @message("load")
@@ -47,7 +59,10 @@ class PlanAdvice:
 @message("welcome")
 @dataclass(frozen=True, slots=True)
 class Welcome:
+    """``networks``: those that give these labels."""
+
     labels: tuple[str, ...]
+    networks: tuple[str, ...] = ()
 
 
 @message("model_problem")
@@ -79,6 +94,26 @@ class DetectAnswer:
     boxes_xyxy: FloatArray
     confidences: FloatArray
     features: FloatArray | None
+
+
+@message("pose")
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseRequest:
+    """A newer one of the same stream takes the place of one that waits. ``image``: uint8 (H, W, 3) RGB."""
+
+    request: int
+    image: ByteArray
+
+
+@message("poses")
+@dataclass(frozen=True, slots=True, eq=False)
+class PosesAnswer:
+    """``boxes_xyxy`` float32 (N, 4) pixels of the picture sent, ``confidences`` (N,), ``keypoints`` (N, 17, 3)."""
+
+    request: int
+    boxes_xyxy: FloatArray
+    confidences: FloatArray
+    keypoints: FloatArray
 
 
 @message("offer")
@@ -124,9 +159,21 @@ class NoClip:
 @message("scores")
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoresAnswer:
-    """``probabilities``: float32 (C,)."""
+    """``probabilities``: float32 (C,). ``shadow``: by which number a ``ShadowAnswer`` may follow; 0: none will."""
 
     track_id: int
+    probabilities: FloatArray
+    shadow: int = 0
+
+
+@message("shadow_scores")
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowAnswer:
+    """What the version that is tried says of the same clip. ``probabilities``: float32 (C,)."""
+
+    shadow: int
+    model: str
+    labels: tuple[str, ...]
     probabilities: FloatArray
 
 

@@ -14,27 +14,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from pipeline.entities import Image
 from service.budget.machine import usable_cores
-from service.budget.plan import Plan
+from service.budget.plan import BudgetView
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, ModelUnavailable, Pictures
+from service.engine import InferenceEngine, ModelUnavailable
 from service.processes.child import ControlLink, leave, start_child
+from service.processes.connection import Connection, Fetched, try_send
 from service.processes.inference_messages import (
+    ChangeNetworks,
     ClipAnswer,
     ClipOffer,
-    ClipWanted,
     DetectAnswer,
     DetectRequest,
     Hello,
     LoadReport,
     ModelProblem,
     NoClip,
-    PlanAdvice,
+    PoseRequest,
     ScoresAnswer,
     TrackGone,
     Welcome,
@@ -50,80 +50,21 @@ from service.processes.messages import (
     UnexpectedMessage,
     unexpected,
 )
+from service.processes.network_desk import NetworkDesk
 from service.processes.planner import Planner
+from service.processes.pose_desk import PoseDesk
 from service.processes.scheduler import ClipScheduler, Key
+from service.processes.shadow_desk import ShadowDesk
 from service.processes.transport import Listener
+from service.processes.version_messages import LoadNetworks, ShadowNetworks
 
 log = logging.getLogger(__name__)
 
 MAX_DETECT_BATCH = 8
 CLIP_WAIT_S = 2.0
 CLASSIFY_NICENESS = 10
+PREPARING_POSES = "the pose network is being prepared"
 FEW_CORES = 4
-
-
-class Connection:
-    """One stream: its channel, and the clips that it was asked for."""
-
-    def __init__(self, number: int, channel: MessageChannel) -> None:
-        self.number = number
-        self.channel = channel
-        self.stream_id = ""
-        self._condition = threading.Condition()
-        self._answers: dict[int, tuple[str, Pictures] | None] = {}
-        self._asked: set[int] = set()
-        self._scene: tuple[Image, ...] = ()  # the last one received; its other tracks refer to it
-
-    def read_clip(self, answer: ClipAnswer) -> Pictures:
-        """What a network sees of it. Several tracks of one scene refer to one and the same tuple of pictures.
-
-        Raises UnexpectedMessage where none came yet.
-        """
-        crops = tuple(answer.crops) if answer.crops is not None else self._scene
-        if not crops:
-            raise UnexpectedMessage("a clip without pictures")
-        if answer.box is not None:
-            self._scene = crops
-        return Pictures(crops, answer.first_sample, answer.filled < len(crops), answer.box)
-
-    def advise(self, plan: Plan) -> None:
-        _try_send(self, PlanAdvice(plan))
-
-    def ask(self, track_id: int) -> None:
-        """Asks for the newest clip of a track; ``answer`` waits for it."""
-        with self._condition:
-            self._answers.pop(track_id, None)
-            self._asked.add(track_id)
-        self.channel.send(ClipWanted(track_id))
-
-    def put_answer(self, track_id: int, clip: tuple[str, Pictures] | None) -> None:
-        """``clip``: the network that it was cut for, and what it sees."""
-        with self._condition:
-            if track_id in self._asked:  # else it came too late, and 9.6 MB would stay for ever
-                self._answers[track_id] = clip
-                self._condition.notify_all()
-
-    def answer(self, track_id: int, deadline: float) -> tuple[str, Pictures] | None:
-        """→ network and clip, or None if the track has none any more or the stream is silent until ``deadline``."""
-        with self._condition:
-            while track_id not in self._answers:
-                left = deadline - time.monotonic()
-                if left <= 0 or self.channel.closed:
-                    self._asked.discard(track_id)
-                    return None
-                self._condition.wait(left)
-            self._asked.discard(track_id)
-            return self._answers.pop(track_id)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fetched:
-    """A clip that came, and whose it is."""
-
-    connection: Connection
-    track_id: int
-    model: str
-    pictures: Pictures
 
 
 class DetectQueue:
@@ -157,14 +98,19 @@ class InferenceServer:
         self._measures = engine.measures
         self._scheduler = ClipScheduler()
         self._frames = DetectQueue()
+        self._poses = PoseDesk(engine)
         self._planner = Planner(engine)
+        self.networks = NetworkDesk(engine, self._planner)
+        self.shadow = ShadowDesk(engine, lambda: self._scheduler.stats().waiting > 0)
         self._connections: dict[int, Connection] = {}
         self._closed = threading.Event()
         self._listener = Listener(address)
 
     def start(self, on_failure: Callable[[str], None]) -> None:
         """Starts the threads. ``on_failure`` hears of an error that ended a thread: the process should then end."""
-        for name, body in (("accept", self._accept), ("detect", self._detect), ("classify", self._classify)):
+        bodies = {"accept": self._accept, "detect": self._detect, "pose": self._pose, "classify": self._classify}
+        bodies["shadow"] = lambda: self.shadow.work(self._closed)
+        for name, body in bodies.items():
             threading.Thread(target=_guarded, args=(name, body, on_failure), name=name, daemon=True).start()
 
     def close(self) -> None:
@@ -179,6 +125,10 @@ class InferenceServer:
         """About once a second: plans anew and tells the streams."""
         self._planner.tick()
 
+    def try_beside(self, wish: ShadowNetworks) -> None:
+        """Which versions are tried from now on."""
+        self.shadow.pair(wish.pairs, self._planner.networks)
+
     def report(self) -> dict[str, Any]:
         """Gauges for the supervisor, and everything measured."""
         self._measures.gauge("budget_step", self._planner.step)
@@ -189,6 +139,9 @@ class InferenceServer:
         self._measures.gauge("frame_queue_depth", len(self._frames))
         self._measures.gauge("connections", len(self._connections))
         return self._measures.snapshot()
+
+    def budget(self) -> BudgetView:
+        return self._planner.view()
 
     # -- threads
 
@@ -223,6 +176,8 @@ class InferenceServer:
         match message:
             case DetectRequest():
                 self._frames.put(connection, message)
+            case PoseRequest():
+                self._poses.put(connection, message)
             case ClipOffer():
                 self._scheduler.offer((connection.number, message.track_id), message.model, message.gain)
             case LoadReport():
@@ -237,20 +192,29 @@ class InferenceServer:
                 self._engine.forget(lambda key: key == gone)
             case Hello():
                 self._welcome(connection, message)
+            case ChangeNetworks():
+                self._greet(connection, message.model, message.light)
+                self._planner.change(connection.number, message.model, message.light)
             case _:
                 raise unexpected(message, "the inference process")
 
     def _welcome(self, connection: Connection, hello: Hello) -> None:
         connection.stream_id = hello.stream_id
-        first = hello.light or hello.model  # the other one comes up behind it
+        self._greet(connection, hello.model, hello.light)
+        number = connection.number
+        self._planner.join(number, hello, connection.advise, PREPARING_POSES if hello.poses else "")
+        if hello.poses:
+            self._poses.prepare(hello.stream_id, lambda problem: self._planner.poses_prepared(number, problem))
+        log.info("stream %s joined, model %s", connection.stream_id, hello.model)
+
+    def _greet(self, connection: Connection, model: str, light: str) -> None:
+        """Tells the labels; loads what gives them where it is not there. Raises ChannelClosed where it cannot be."""
         try:
-            labels = self._engine.classifier(first).labels
+            labels = self._engine.classifier(light or model).labels  # the other one comes up behind it
         except ModelUnavailable as error:
             connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
-        connection.channel.send(Welcome(tuple(labels)))
-        self._planner.join(connection.number, hello.model, hello.light, hello.tier, connection.advise)
-        log.info("stream %s joined, model %s", connection.stream_id, hello.model)
+        connection.channel.send(Welcome(tuple(labels), tuple(name for name in (model, light) if name)))
 
     def _detect(self) -> None:
         while not self._closed.is_set():
@@ -260,12 +224,15 @@ class InferenceServer:
             for size in sorted({request.image_size for _, request in batch}):
                 self._detect_sized([each for each in batch if each[1].image_size == size], size)
 
+    def _pose(self) -> None:
+        self._poses.work(self._closed)
+
     def _detect_sized(self, batch: list[tuple[Connection, DetectRequest]], image_size: int) -> None:
         images, expected = [each.image for _, each in batch], [each.expected_xyxy for _, each in batch]
         found = self._engine.detect(images, expected, image_size)
         for (connection, request), people in zip(batch, found, strict=True):
             answer = DetectAnswer(request.request, people.boxes_xyxy, people.confidences, people.features)
-            _try_send(connection, answer)
+            try_send(connection, answer)
 
     def _classify(self) -> None:
         # Detection must keep the cameras' pace, labels may come a little later: where cores are scarce this thread
@@ -298,10 +265,11 @@ class InferenceServer:
                     self._classify_fetched(model, [each for each in fetched if each.connection is connection])
             else:
                 reason = f"model {model!r} cannot read this stream's clips: {error}; restart the stream"
-                _try_send(fetched[0].connection, ModelProblem(reason))
+                try_send(fetched[0].connection, ModelProblem(reason))
             return
         for each, probabilities in zip(fetched, found, strict=True):
-            _try_send(each.connection, ScoresAnswer(each.track_id, probabilities))
+            number = self.shadow.offer(each.connection, each.track_id, model, each.pictures)
+            try_send(each.connection, ScoresAnswer(each.track_id, probabilities, number))
 
     def _fetch(self, keys: list[Key]) -> list[Fetched]:
         """Asks every stream first, so that their answers are made at the same time."""
@@ -318,14 +286,6 @@ class InferenceServer:
         deadline = time.monotonic() + CLIP_WAIT_S
         answers = [(connection, track_id, connection.answer(track_id, deadline)) for connection, track_id in asked]
         return [Fetched(connection, track_id, *clip) for connection, track_id, clip in answers if clip is not None]
-
-
-def _try_send(connection: Connection, message: object) -> None:
-    """A stream that left meanwhile is forgotten by its reader thread."""
-    try:
-        connection.channel.send(message)
-    except ChannelClosed:
-        log.debug("stream %s left before its answer", connection.stream_id)
 
 
 def _guarded(name: str, body: Callable[[], None], on_failure: Callable[[str], None]) -> None:
@@ -363,11 +323,15 @@ def _with_threads(config: EngineConfig) -> EngineConfig:
 
 def _serve_until_told(engine: InferenceEngine, link: ControlLink[InferenceSetup]) -> int:
     server = InferenceServer(engine, link.setup.address)
+    server.shadow.tell = link.send
+    server.try_beside(ShadowNetworks(link.setup.shadows))
+    link.on(LoadNetworks, lambda wish: server.networks.load(wish, link.send))  # told once this is ready, not before
+    link.on(ShadowNetworks, server.try_beside)
     server.start(link.fail)
     link.send(InferenceReady(engine.describe()))
     while not link.stopped.wait(1.0):
         server.tick()
-        link.send(InferenceStats(server.report(), engine.describe()))
+        link.send(InferenceStats(server.report(), engine.describe(), server.budget()))
     server.close()
     return link.exit_status
 

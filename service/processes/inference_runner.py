@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from service.budget.plan import BudgetView
+from service.errors_base import Unavailable
 from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
 from service.processes.messages import (
@@ -18,10 +20,16 @@ from service.processes.messages import (
     InferenceStats,
     unexpected,
 )
+from service.processes.version_messages import LoadNetworks, NetworksLoaded, ShadowFailed, ShadowNetworks
 
 log = logging.getLogger(__name__)
 
 SILENCE_S = 8.0
+LOAD_TIMEOUT_S = 900.0  # a network that is converted first takes minutes
+
+
+class NetworksUnavailable(Unavailable, RuntimeError):
+    """A version's networks cannot be loaded; the message says why."""
 
 
 class InferenceRunner(ManagedChild):
@@ -30,19 +38,70 @@ class InferenceRunner(ManagedChild):
     module = "service.processes.inference_process"
     stop_grace_s = 3.0
 
-    def __init__(self, setup: InferenceSetup) -> None:
+    def __init__(self, setup: Callable[[], InferenceSetup]) -> None:
+        """``setup``: asked at each start, since another version may serve by then."""
         super().__init__("the inference process")
         self._setup = setup
+        self._loading: dict[int, asyncio.Future[str]] = {}
+        self._request = 0
+        self.on_shadow_failed: Callable[[str, str], None] = lambda network, reason: None
+        self.on_failed: Callable[[str], None] = lambda reason: None
+        self.on_ready: Callable[[str], None] = lambda model: None
+        self.on_early_end: Callable[[str, str], None] = lambda model, reason: None
+        self.model = ""  # the first that the process loads, or the last one did
+        self._settled = False  # whether this process became ready, or said why it cannot
+        self._untold: Mapping[str, str] | None = None  # what is tried by now, if it began with something else
         self.ready = asyncio.Event()
         self.reason = "loading models"
         self.stats: Mapping[str, Any] = {}
         self.parts: Mapping[str, str] = {}
+        self.budget: BudgetView | None = None
 
     def setup(self) -> InferenceSetup:
-        return self._setup
+        setup, self._untold = self._setup(), None
+        self.model = setup.engine.model
+        return setup
+
+    def started(self) -> None:
+        self._settled = False
+
+    def start_anew(self) -> None:
+        """Ends the process that loads now: it is to begin with another model."""
+        if self._child is not None:
+            self._child.kill()
 
     def ended(self) -> None:
         self.ready.clear()
+        for waiting in self._loading.values():
+            if not waiting.done():
+                waiting.set_result("the inference process ended while it loaded them")
+
+    async def load(self, serving: tuple[str, str], wanted: tuple[str, str]) -> None:
+        """Full and lighter network ("": none) of what serves and of what is to: these are loaded beside those.
+
+        Raises NetworksUnavailable.
+        """
+        if not self.ready.is_set():
+            raise NetworksUnavailable(f"the inference process is not ready: {self.reason}")
+        self._request += 1
+        request = self._request
+        waiting = self._loading[request] = asyncio.get_running_loop().create_future()
+        self.command(LoadNetworks(request, serving, wanted))
+        try:
+            problem = await asyncio.wait_for(waiting, LOAD_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            problem = f"not within {LOAD_TIMEOUT_S:.0f} s"
+        finally:
+            del self._loading[request]
+        if problem:
+            raise NetworksUnavailable(f"{wanted[0]} cannot be loaded: {problem}")
+
+    def try_beside(self, pairs: Mapping[str, str]) -> None:
+        """Which networks are tried, by the name of the one whose clips they see as well; a new process knows it."""
+        if self.ready.is_set():
+            self.command(ShadowNetworks(pairs))
+        else:  # one that loads began with what was tried then, and hears nothing before it is ready
+            self._untold = pairs
 
     async def crashed(self, end: Ended, delay_s: float, broken: bool) -> None:
         if end.status is None:
@@ -51,6 +110,8 @@ class InferenceRunner(ManagedChild):
             self.reason = f"ended with status {end.status}, loading again"
         if broken:
             self.reason = f"crashes again and again; next try in {delay_s:.0f} s. {self.reason}"
+        if end.status is not None and not self._settled:
+            self.on_early_end(self.model, f"the inference process {end} while it loaded")
 
     def hang(self, child: ChildProcess) -> str | None:
         """Only once it is ready: loading and exporting models may take minutes the first time."""
@@ -66,13 +127,28 @@ class InferenceRunner(ManagedChild):
             case InferenceReady():
                 self.parts, self.reason = report.parts, "ready"
                 self.ready.set()
+                self._settled = True
+                self._tell_untold()
+                self.on_ready(self.model)
                 log.info("inference is ready: %s", dict(self.parts))
             case InferenceStats():
-                self.stats, self.parts = report.measures, report.parts
+                self.stats, self.parts, self.budget = report.measures, report.parts, report.budget
             case InferenceFailed():
-                self.reason = report.reason
+                self.reason, self._settled = report.reason, True
+                self.on_failed(report.reason)
+            case NetworksLoaded():
+                waiting = self._loading.get(report.request)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(report.problem)
+            case ShadowFailed():
+                self.on_shadow_failed(report.network, report.reason)
             case _:
                 raise unexpected(report, "the inference process's runner")
+
+    def _tell_untold(self) -> None:
+        if self._untold is not None:
+            self.command(ShadowNetworks(self._untold))
+            self._untold = None
 
     def status(self) -> dict[str, Any]:
         """For ``/readyz`` and ``GET /v1/models``."""

@@ -4,11 +4,13 @@
 makes the dataclass again. Types, paths, enums and nested configurations are converted and checked by msgspec; nothing
 is pickled. A kind that is not listed here is an error that names it, on every receiver.
 
-    supervisor → stream process       StreamSetup first, then Watch, Stop
-    stream process → supervisor       StateReport StatsReport TracksReport ActionReport Picture SegmentReport Trouble
+    supervisor → stream process       StreamSetup first, then Watch, WatchLive, WantStill, SetZones, Stop
+    stream process → supervisor       StateReport StatsReport TracksReport ActionReport RepetitionReport PresenceReport
+                                      Picture LiveReport Still SegmentReport Trouble
     supervisor → inference process    InferenceSetup first, then Stop
     inference process → supervisor    InferenceLoading InferenceReady InferenceStats InferenceFailed
     stream process ↔ inference        inference_messages.py
+    about versions of models          version_messages.py
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.entities import Zone
 from pipeline.sources.timestamps import BELIEVED, ClockChoice
-from service.budget.plan import UNPLANNED, Plan, TierChoice
+from service.budget.plan import UNPLANNED, BudgetView, Plan, TierChoice
 from service.configuration import EngineConfig, StagesConfig
 from service.errors_base import ServiceError
 from service.processes.ipc import Channel, Packet, read_packet, write_packet
@@ -169,6 +172,8 @@ class SourceSetup:
     hls_hosts: tuple[str, ...]
     max_pixels: int
     snapshot_s: float = 1.0
+    tls_verify: bool = True
+    camera_ca: Path | None = None  # PEM; None: whom the system trusts
 
 
 @dataclass(frozen=True)
@@ -176,12 +181,16 @@ class RecordingSetup:
     folder: Path
     segment_s: float
     min_free_bytes: int
+    overlay: bool = False  # drawn into what is recorded
 
 
 @message("stream_setup")
 @dataclass(frozen=True, kw_only=True)
 class StreamSetup(ChildSetup):
-    """One stream's process. ``recording`` None: nothing is recorded. ``inference``: where the worker listens."""
+    """One stream's process. ``recording`` None: nothing is recorded. ``inference``: where the worker listens.
+
+    ``shadow``: of the version that is tried beside ``model``, None where none is.
+    """
 
     stream_id: str
     model: str
@@ -191,12 +200,39 @@ class StreamSetup(ChildSetup):
     tracks_hz: float
     tier: TierChoice = TierChoice.AUTO
     recording: RecordingSetup | None = None
+    zones: tuple[Zone, ...] = ()
+    shadow: StagesConfig | None = None
+
+
+@message("zones")
+@dataclass(frozen=True, slots=True)
+class SetZones:
+    """The stream's zones from now on, all of them."""
+
+    zones: tuple[Zone, ...]
 
 
 @message("watch")
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Somebody looks at the live picture for so long."""
+
+    seconds: float
+
+
+@message("watch_live")
+@dataclass(frozen=True, slots=True)
+class WatchLive:
+    """Somebody looks at pictures without overlay for so long; ``full``: large and often."""
+
+    seconds: float
+    full: bool
+
+
+@message("want_still")
+@dataclass(frozen=True, slots=True)
+class WantStill:
+    """Somebody waits so long for one picture as it is, without overlay."""
 
     seconds: float
 
@@ -215,7 +251,7 @@ class StatsReport:
     """How the stream goes, once a second. ``frame_age_s`` None: no frame yet. ``measures``: ``Measures.snapshot``.
 
     ``labels``: why people get no labels, None where they can have them. ``quiet_s``: by how much longer than others
-    the source may be silent.
+    the source may be silent. ``model``: the version that it works with.
     """
 
     state: StreamState
@@ -234,6 +270,7 @@ class StatsReport:
     clock: ClockChoice = BELIEVED
     labels: str | None = None
     quiet_s: float = 0.0
+    model: str = ""
     measures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -253,10 +290,43 @@ class ActionReport:
     wire: Mapping[str, Any]
 
 
+@message("repetition")
+@dataclass(frozen=True, slots=True)
+class RepetitionReport:
+    """``wire``: the websocket's message, which has no number yet."""
+
+    wire: Mapping[str, Any]
+
+
+@message("presence")
+@dataclass(frozen=True, slots=True)
+class PresenceReport:
+    """``wire``: the websocket's message, which has no number yet."""
+
+    wire: Mapping[str, Any]
+
+
 @message("picture")
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """``jpeg``: uint8 (N,), the file's bytes."""
+
+    jpeg: ByteArray
+
+
+@message("live")
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveReport:
+    """A picture without overlay. ``jpeg``: uint8 (N,), the file's bytes; ``wire``: the websocket's message about it."""
+
+    jpeg: ByteArray
+    wire: Mapping[str, Any]
+
+
+@message("still")
+@dataclass(frozen=True, slots=True, eq=False)
+class Still:
+    """A picture without overlay. ``jpeg``: uint8 (N,), the file's bytes."""
 
     jpeg: ByteArray
 
@@ -284,8 +354,11 @@ class Trouble:
 @message("inference_setup")
 @dataclass(frozen=True, kw_only=True)
 class InferenceSetup(ChildSetup):
+    """``shadows``: networks that are tried, by the name of the one whose clips they see as well."""
+
     engine: EngineConfig
     address: str
+    shadows: Mapping[str, str] = field(default_factory=dict)
 
 
 @message("inference_loading")
@@ -309,6 +382,7 @@ class InferenceReady:
 class InferenceStats:
     measures: Mapping[str, Any]
     parts: Mapping[str, str]
+    budget: BudgetView | None = None
 
 
 @message("inference_failed")

@@ -16,8 +16,9 @@ from models.runtimes.host import host_facts
 from service.budget.budget import ComputeBudget, clip_work
 from service.budget.costs import CostsFile
 from service.budget.machine import TakenCores, usable_cores
-from service.budget.plan import Plan, StreamLoad, Tier, TierChoice
+from service.budget.plan import BudgetView, Plan, StreamLoad, Tier, TierChoice
 from service.engine import InferenceEngine, ModelUnavailable
+from service.processes.inference_messages import Hello
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class _Member:
     light: str
     choice: TierChoice
     tell: Callable[[Plan], None]
+    no_poses: str = ""  # why joints cannot be found
+    no_poses_ever: bool = False
     told: Plan | None = None
 
 
@@ -62,10 +65,45 @@ class Planner:
         """The detector's input side on that step."""
         return self._budget.image_size
 
-    def join(self, number: int, model: str, light: str, choice: TierChoice, tell: Callable[[Plan], None]) -> None:
+    def view(self) -> BudgetView:
         with self._lock:
-            self._members[number] = _Member(model, light, choice, tell)
-            self._budget.join(number, model, light, choice)
+            return self._budget.view()
+
+    def join(self, number: int, hello: Hello, tell: Callable[[Plan], None], no_poses: str = "") -> None:
+        """``no_poses``: why there are none yet for a stream that wants them."""
+        poses = hello.poses and not no_poses
+        with self._lock:
+            self._members[number] = _Member(hello.model, hello.light, hello.tier, tell, no_poses)
+            self._engine.keep((hello.model, hello.light))
+            self._budget.join(number, hello.model, hello.light, hello.tier, poses)
+
+    def poses_prepared(self, number: int, problem: str) -> None:
+        """The pose network is there for a stream that waits for it; ``problem``: why it will not be."""
+        with self._lock:
+            member = self._members.get(number)
+            if member is not None:
+                member.no_poses, member.no_poses_ever = problem, bool(problem)
+                self._budget.join(number, member.model, member.light, member.choice, not problem)
+
+    def change(self, number: int, model: str, light: str) -> None:
+        """A stream goes on with other networks; those that nobody asks any more are retired."""
+        with self._lock:
+            member = self._members.get(number)
+            if member is None:
+                return
+            before = {member.model, member.light} - {""}
+            member.model, member.light, member.told = model, light, None
+            self._budget.change(number, model, light)
+            self._engine.retire(before - self._networks())
+            self._engine.keep((model, light))
+
+    def networks(self) -> set[str]:
+        """→ those that streams ask, loaded or not."""
+        with self._lock:
+            return self._networks()
+
+    def _networks(self) -> set[str]:
+        return {name for member in self._members.values() for name in (member.model, member.light) if name}
 
     def leave(self, number: int) -> None:
         with self._lock:
@@ -101,6 +139,8 @@ class Planner:
     def _tell(self, member: _Member, plan: Plan) -> None:
         if plan.tier is Tier.FULL and member.light and not self._engine.loaded(member.model):
             plan = replace(plan, tier=Tier.LIGHT, reason=f"{member.model} is being prepared")
+        if member.no_poses:
+            plan = replace(plan, poses_hz=0.0, no_poses=member.no_poses, no_poses_ever=member.no_poses_ever)
         if plan != member.told:
             member.told = plan
             member.tell(plan)

@@ -10,15 +10,17 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.entities import ActionEvent, Frame, FrameResult, TrackState
+from pipeline.entities import ActionEvent, Frame, FrameResult, TrackState, Zone
 from pipeline.errors import SourceError, SourceUrlError
+from pipeline.memory import give_memory_back
+from pipeline.sources.tape import CodedTape
 from pipeline.sources.url import SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState, SourceStats, VideoSource
 from service.budget.plan import StreamLoad
@@ -28,24 +30,34 @@ from service.processes.inference_client import InferenceClient
 from service.processes.inference_messages import Hello
 from service.processes.messages import (
     ActionReport,
+    LiveReport,
     Picture,
+    PresenceReport,
     RecordingSetup,
+    RepetitionReport,
     SegmentReport,
+    SetZones,
     SourceSetup,
     StateReport,
     StatsReport,
+    Still,
     StreamSetup,
     TracksReport,
     Trouble,
+    WantStill,
     Watch,
+    WatchLive,
 )
+from service.processes.presence import PresenceTeller
+from service.processes.version_follower import VersionFollower
+from service.processes.version_messages import UseModel
 from service.recording.presenter import Presenter, RecordingPlan
 from service.recording.recorder import RecorderConfig
 from service.stages import build_stages
 from service.storage.segment import Segment
 from service.stream import end_actions, run_stream, why_no_labels
 from service.stream_state import StreamState
-from service.wire_messages import to_action_message, to_tracks_message
+from service.wire_messages import to_action_message, to_repetition_message, to_tracks_message
 
 log = logging.getLogger(__name__)
 
@@ -54,34 +66,44 @@ class LiveSink:
     """Sends results to the supervisor and hands them to the presenter (overlay, recording, live picture)."""
 
     def __init__(
-        self, link: ControlLink[StreamSetup], presenter: Presenter, inference: InferenceClient, measures: Measures
+        self,
+        link: ControlLink[StreamSetup],
+        presenter: Presenter,
+        inference: InferenceClient,
+        measures: Measures,
+        version: VersionFollower,
     ) -> None:
         self._link = link
         self._presenter = presenter
         self._inference = inference
         self._measures = measures
         self._stream_id = link.setup.stream_id
-        self._buffer_size = link.setup.stages.clip.length
+        self._version = version
         self._period_s = 1.0 / link.setup.tracks_hz
         self._next_tracks_s = 0.0
+        self._presence = PresenceTeller(self._stream_id)
         self._known: set[int] = set()
         self.last: FrameResult | None = None
 
     def publish(self, result: FrameResult) -> None:
         self.last = result
-        messages = self._events_out(result.events)
+        messages = [*self._events_out(result.events), *self._repetitions_out(result)]
         now = time.monotonic()
-        if now >= self._next_tracks_s:
+        due = now >= self._next_tracks_s
+        if due or self._presenter.recording != "off":  # a recording has those of every frame
+            messages.append(to_tracks_message(self._stream_id, result, self._version.buffer_size))
+        if due:
             self._next_tracks_s = max(self._next_tracks_s + self._period_s, now)
-            message = to_tracks_message(self._stream_id, result, self._buffer_size)
-            self._link.latest(TracksReport(message))
-            messages.append(message)
+            self._link.latest(TracksReport(messages[-1]))
+        self._tell_presence(result)
+        self._version.see(result)
         self._forget_gone(result)
         self._presenter.show(result, messages)
         self._measures.count("frames_out_total")
         self._measures.observe("frame_age", time.monotonic() - result.frame.received_s)
 
     def publish_events(self, events: Sequence[ActionEvent], frame: Frame) -> None:
+        self._version.ended(events)
         self._presenter.note(self._events_out(events))
 
     def _events_out(self, events: Sequence[ActionEvent]) -> list[dict[str, Any]]:
@@ -89,6 +111,17 @@ class LiveSink:
         for message in messages:
             self._link.send(ActionReport(message))
         return messages
+
+    def _repetitions_out(self, result: FrameResult) -> list[dict[str, Any]]:
+        messages = [to_repetition_message(self._stream_id, each) for each in result.repetitions]
+        for message in messages:
+            self._link.send(RepetitionReport(message))
+        return messages
+
+    def _tell_presence(self, result: FrameResult) -> None:
+        message = self._presence.due(result)
+        if message is not None:
+            self._link.send(PresenceReport(message))
 
     def _forget_gone(self, result: FrameResult) -> None:
         present = {track.track_id for track in result.tracks}
@@ -98,13 +131,21 @@ class LiveSink:
 
 
 class LinkAudience:
-    """The presenter's reports, as messages to the supervisor."""
+    """The presenter's reports, as messages to the supervisor. ``buffer_size`` → that of the network that serves."""
 
-    def __init__(self, link: ControlLink[StreamSetup]) -> None:
+    def __init__(self, link: ControlLink[StreamSetup], buffer_size: Callable[[], int]) -> None:
         self._link = link
+        self._buffer_size = buffer_size
 
     def picture(self, jpeg: NDArray[np.uint8]) -> None:
         self._link.latest(Picture(jpeg))
+
+    def still(self, jpeg: NDArray[np.uint8]) -> None:
+        self._link.latest(Still(jpeg))
+
+    def live(self, jpeg: NDArray[np.uint8], result: FrameResult) -> None:
+        message = to_tracks_message(self._link.setup.stream_id, result, self._buffer_size())
+        self._link.latest(LiveReport(jpeg, message))
 
     def segment(self, segment: Segment) -> None:
         self._link.send(SegmentReport(segment))
@@ -127,33 +168,52 @@ class StreamProcess:
         self._running_s = 0.0  # monotonic; when frames began to arrive
         self._url = source_url(setup.source)
         patient = is_unhurried(self._url, setup.source)
-        self._source = VideoSource(self._url, source_options(setup.source), self._on_state)
+        tape = CodedTape() if setup.recording is not None and not setup.recording.overlay else None
+        options = replace(source_options(setup.source), keep_coded=tape is not None)
+        self._source = VideoSource(self._url, options, self._on_state, tape)
         self._inference = InferenceClient(
             setup.inference,
-            Hello(setup.stream_id, setup.model, setup.stages.light_model, setup.tier),
+            hello(setup),
             self._measures,
             patient=patient,
         )
         self._presenter = Presenter(
-            LinkAudience(link), self._measures, setup.stages.clip.length, recording_plan(setup.recording), patient
+            LinkAudience(link, self._buffer_size),
+            self._measures,
+            self._buffer_size,
+            recording_plan(setup.recording, tape),
+            patient=not self._url.is_live,  # a paced file catches up in bursts, which no encoder follows
         )
         self._stages = build_stages(replace(setup.stages, adaptive=not patient), self._measures)
-        self._sink = LiveSink(link, self._presenter, self._inference, self._measures)
+        self._set_zones(setup.zones)
+        self._version = VersionFollower(UseModel(setup.stages, setup.shadow), self._stages, self._inference, link.send)
+        self._sink = LiveSink(link, self._presenter, self._inference, self._measures, self._version)
         self._rate_in, self._rate_out = Rate(), Rate()
 
     def run(self) -> int:
         """Until the source ends for good or the supervisor says stop. Returns the exit status."""
         self._link.on(Watch, lambda watch: self._presenter.watch(watch.seconds))
+        self._link.on(WatchLive, lambda watch: self._presenter.live.watch(watch.seconds, watch.full))
+        self._link.on(WantStill, lambda wish: self._presenter.want_still(wish.seconds))
+        self._link.on(SetZones, lambda change: self._set_zones(change.zones))
+        self._link.on(UseModel, self._version.use)
         self._link.listen()
         threading.Thread(target=self._wait_for_stop, name="stop", daemon=True).start()
         threading.Thread(target=self._report_loop, name="report", daemon=True).start()
         try:
-            run_stream(self._source, self._inference, self._stages, self._sink)
+            run_stream(self._version.between(self._source), self._inference, self._stages, self._sink)
         except SourceError as error:
             self._report_state(StreamState.FAILED, error.code, str(error))
         finally:
             self._close()
         return self._link.exit_status
+
+    def _buffer_size(self) -> int:
+        return self._version.buffer_size
+
+    def _set_zones(self, zones: tuple[Zone, ...]) -> None:
+        """Counts from the next frame on; called by the thread that hears the supervisor."""
+        self._stages.zones.zones = zones
 
     def _wait_for_stop(self) -> None:
         self._link.stopped.wait()
@@ -170,6 +230,7 @@ class StreamProcess:
         if state in (SourceState.RECONNECTING, SourceState.FAILED):
             end_actions(self._stages, self._sink)
             self._presenter.break_off()
+            give_memory_back()
         self._report_state(StreamState(state.value), code, reason)
 
     def _report_state(self, state: StreamState, code: str | None, reason: str) -> None:
@@ -212,6 +273,7 @@ class StreamProcess:
             clock=source.clock,
             quiet_s=source.quiet_s,
             labels=why_no_labels(self._stages, source.fps),
+            model=self._version.model,
             measures=self._measures.snapshot(),
         )
 
@@ -239,6 +301,12 @@ def newest_label_age_s(result: FrameResult | None, now_s: float) -> float | None
     return max(0.0, result.frame.time_s - min(shown)) + max(0.0, now_s - result.frame.received_s)
 
 
+def hello(setup: StreamSetup) -> Hello:
+    """What the stream wants of the inference process."""
+    stages = setup.stages
+    return Hello(setup.stream_id, setup.model, stages.light_model, setup.tier, poses=stages.form is not None)
+
+
 def source_url(setup: SourceSetup) -> SourceUrl:
     """Raises SourceUrlError for what may not be read (any more)."""
     policy = SourcePolicy(
@@ -254,6 +322,8 @@ def source_options(setup: SourceSetup) -> SourceOptions:
         loop=setup.loop,
         max_pixels=setup.max_pixels,
         snapshot_s=setup.snapshot_s,
+        tls_verify=setup.tls_verify,
+        ca_file=setup.camera_ca,
     )
 
 
@@ -262,11 +332,11 @@ def is_unhurried(url: SourceUrl, setup: SourceSetup) -> bool:
     return not url.is_live and (url.options.pace or setup.pace) != "realtime"
 
 
-def recording_plan(setup: RecordingSetup | None) -> RecordingPlan | None:
+def recording_plan(setup: RecordingSetup | None, tape: CodedTape | None = None) -> RecordingPlan | None:
     if setup is None:
         return None
     config = RecorderConfig(segment_s=setup.segment_s, min_free_bytes=setup.min_free_bytes)
-    return RecordingPlan(setup.folder, config)
+    return RecordingPlan(setup.folder, config, setup.overlay, tape)
 
 
 def main(argv: list[str]) -> int:

@@ -8,12 +8,26 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.entities import Zone
 from pipeline.sources.timestamps import BELIEVED, Clock
 from service.processes.child_process import ChildProcess
 from service.processes.managed_child import Ended, ManagedChild
-from service.processes.messages import Picture, StateReport, StatsReport, StreamSetup, Watch
+from service.processes.messages import (
+    LiveReport,
+    Picture,
+    SetZones,
+    StateReport,
+    StatsReport,
+    Still,
+    StreamSetup,
+    WantStill,
+    Watch,
+    WatchLive,
+)
 from service.processes.start_turns import StartTurns
+from service.processes.version_messages import UseModel
 from service.stream_state import StreamState, check_move
+from service.supervisor_protocol import LivePicture
 
 SILENCE_S = 10.0  # no report for so long: the process hangs
 FRAME_AGE_S = 10.0  # running, but no frame for so long: its decoder hangs; longer where pictures are rare
@@ -58,18 +72,26 @@ class StreamRunner(ManagedChild):
         report: Report,
         first_track_id: int,
         turns: StartTurns | None = None,
+        zones: tuple[Zone, ...] = (),
     ) -> None:
         super().__init__("a stream's process", turns)
+        self._zones = self._told_zones = zones
+        self._model: UseModel | None = None
+        self._told_model: UseModel | None = None
         self._setup = setup
         self._report = report
         self.view = StreamView(next_track_id=first_track_id)
         self.picture: bytes | None = None
         self.picture_s = 0.0
+        self._still: bytes | None = None
+        self._still_s = 0.0
+        self._live: LivePicture | None = None
+        self._live_s = 0.0
         self.picture_came = asyncio.Condition()
 
     def setup(self) -> StreamSetup:
-        setup = self._setup()
-        return replace(setup, stages=replace(setup.stages, first_track_id=self.view.next_track_id))
+        setup, self._told_zones, self._told_model = self._setup(), self._zones, self._model
+        return replace(setup, zones=self._zones, stages=replace(setup.stages, first_track_id=self.view.next_track_id))
 
     async def stop(self) -> None:
         await super().stop()
@@ -78,8 +100,25 @@ class StreamRunner(ManagedChild):
     def watch(self, seconds: float) -> None:
         self.command(Watch(seconds))
 
+    def watch_live(self, seconds: float, full: bool) -> None:
+        self.command(WatchLive(seconds, full))
+
+    def set_zones(self, zones: tuple[Zone, ...]) -> None:
+        """Told to the process that runs, and to every one after it. The stream goes on."""
+        self._zones = zones
+        self.command(SetZones(zones))
+
+    def use_model(self, change: UseModel) -> None:
+        """Told to the process that runs; one that is started later learns it by its setup. The stream goes on."""
+        self._model = change
+        self.command(change)
+
     def started(self) -> None:
         self.view.stats = None  # what the process before it said would make this one look hung
+        if self._zones is not self._told_zones:  # changed between its setup and now, when there was none to tell
+            self.command(SetZones(self._zones))
+        if self._model is not None and self._model is not self._told_model:
+            self.command(self._model)
 
     def is_over(self, end: Ended) -> bool:
         """A source that said why it cannot be read, or a file that came to its end."""
@@ -115,6 +154,14 @@ class StreamRunner(ManagedChild):
                 async with self.picture_came:
                     self.picture, self.picture_s = report.jpeg.tobytes(), time.monotonic()
                     self.picture_came.notify_all()
+            case LiveReport():
+                async with self.picture_came:
+                    self._live, self._live_s = LivePicture(report.jpeg.tobytes(), report.wire), time.monotonic()
+                    self.picture_came.notify_all()
+            case Still():
+                async with self.picture_came:
+                    self._still, self._still_s = report.jpeg.tobytes(), time.monotonic()
+                    self.picture_came.notify_all()
             case _:
                 await self._report(report)
 
@@ -145,6 +192,29 @@ class StreamRunner(ManagedChild):
             async with self.picture_came:
                 await self.picture_came.wait_for(lambda: self.picture is not None and self.picture_s > newer_than_s)
                 return self.picture or b""
+
+        return await asyncio.wait_for(fresh(), timeout_s)
+
+    async def next_still(self, timeout_s: float) -> bytes:
+        """Waits for a picture without overlay, made from now on. Raises asyncio.TimeoutError."""
+        asked_s = time.monotonic()
+        self.command(WantStill(timeout_s))
+
+        async def fresh() -> bytes:
+            async with self.picture_came:
+                await self.picture_came.wait_for(lambda: self._still is not None and self._still_s > asked_s)
+                return self._still or b""
+
+        return await asyncio.wait_for(fresh(), timeout_s)
+
+    async def next_live(self, newer_than_s: float, timeout_s: float) -> tuple[float, LivePicture]:
+        """→ (monotonic time, picture) of one that came after ``newer_than_s``. Raises asyncio.TimeoutError."""
+
+        async def fresh() -> tuple[float, LivePicture]:
+            async with self.picture_came:
+                while self._live is None or self._live_s <= newer_than_s:
+                    await self.picture_came.wait()
+                return self._live_s, self._live
 
         return await asyncio.wait_for(fresh(), timeout_s)
 

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,16 +19,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.entities import FrameResult, Image
+from pipeline.entities import Frame, FrameResult, Image
 from pipeline.overlay import draw, utc_clock
+from pipeline.sources.tape import CodedTape
 from service.counters import Measures
-from service.recording.recorder import RecorderConfig, SegmentRecorder
+from service.recording.live_pictures import LivePictures
+from service.recording.recorder import MOST_SPARSE, RecorderConfig, SegmentRecorder, waits_s
 from service.storage.segment import Segment
 
 log = logging.getLogger(__name__)
 
 QUEUE_FRAMES = 16
-RECORDER_ROOM = 16  # frames at the encoder beyond which a file waits
+QUEUE_S = 0.5  # of media time: what waits here is lost by a kill, though it has been told of
 PATIENCE_S = 0.5
 BREAK_WAIT_S = 1.0
 PICTURE_PERIOD_S = 0.1
@@ -42,6 +44,12 @@ class Audience(Protocol):
 
     def picture(self, jpeg: NDArray[np.uint8]) -> None:
         """A live picture: the bytes of a JPEG file, uint8 (N,)."""
+
+    def still(self, jpeg: NDArray[np.uint8]) -> None:
+        """One picture without overlay, likewise."""
+
+    def live(self, jpeg: NDArray[np.uint8], result: FrameResult) -> None:
+        """One without overlay too, with all that is known of its frame."""
 
     def segment(self, segment: Segment) -> None:
         """A recorded file is finished."""
@@ -59,19 +67,22 @@ class RecordingPlan:
 
     folder: Path
     config: RecorderConfig
+    overlay: bool = False  # whether boxes and labels are drawn into what is recorded
+    tape: CodedTape | None = None  # the camera's own pictures, kept where nothing is drawn
 
 
 class Presenter:
     """``show`` never blocks. ``close`` finishes the recording within a few seconds. ``plan`` None: nothing is recorded.
 
-    ``buffer_size``: crops of a full buffer, for the bar beside each person. ``patient``: waits instead of dropping.
+    ``buffer_size`` → crops of a full buffer, for the bar beside each person. ``patient``: waits instead of dropping, as
+    a file may.
     """
 
     def __init__(
         self,
         audience: Audience,
         measures: Measures,
-        buffer_size: int,
+        buffer_size: Callable[[], int],
         plan: RecordingPlan | None = None,
         patient: bool = False,
     ) -> None:
@@ -80,9 +91,12 @@ class Presenter:
         self._patient = patient
         self._buffer_size = buffer_size
         self._queue: queue.Queue[Item | None] = queue.Queue(QUEUE_FRAMES)
+        self._draws = False  # into what is recorded
         self._recorder = self._open_recorder(plan) if plan is not None else None
         self._watched_until = 0.0
+        self._still_until = 0.0
         self._next_picture_s = 0.0
+        self.live = LivePictures()
         self._pending_notes: list[dict[str, Any]] = []
         self.dropped = 0
         self._closed = False
@@ -90,24 +104,39 @@ class Presenter:
         self._thread.start()
 
     def _open_recorder(self, plan: RecordingPlan) -> SegmentRecorder:
-        return SegmentRecorder(plan.folder, plan.config, self._on_segment, self._on_problem)
+        self._draws = plan.overlay
+        events = self._on_segment, self._on_problem
+        return SegmentRecorder(plan.folder, plan.config, *events, tape=plan.tape, overlay=plan.overlay)
 
     def show(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
-        if self._recorder is None and time.monotonic() > self._watched_until:
+        if self._recorder is None and time.monotonic() > max(self._watched_until, self._still_until, self.live.until):
             return
         notes = [*self._take_notes(), *messages]
         while not self._put((result, notes)):
             if self._closed or not self._patient:
                 self.dropped += 1
-                self.note([m for m in notes if m["type"] == "action"])  # the sidecar must not miss one
+                self.note([m for m in notes if m["type"] in ("action", "repetition")])  # the sidecar must not miss one
                 return
 
     def _put(self, item: Item) -> bool:
+        if not self._has_room(item):
+            return False
         try:
             self._queue.put(item, timeout=PATIENCE_S if self._patient else 0)
             return True
         except queue.Full:
             return False
+
+    def _has_room(self, item: Item) -> bool:
+        """Waits for it where it may. Few pictures are always taken, however far apart they are."""
+        deadline_s = time.monotonic() + (PATIENCE_S if self._patient else 0.0)
+        while (frame := _frame_of(item)) is not None and self._queue.qsize() >= MOST_SPARSE:
+            if waits_s(self._queue, _frame_of, frame) <= QUEUE_S:
+                return True
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(0.01)
+        return True
 
     def note(self, messages: Sequence[dict[str, Any]]) -> None:
         """Messages without a frame of their own: they go into the sidecar with the next frame, or at the end."""
@@ -121,6 +150,10 @@ class Presenter:
     def watch(self, seconds: float) -> None:
         """Somebody looks: pictures are sent until the time is over, or as long as this is called again."""
         self._watched_until = time.monotonic() + seconds
+
+    def want_still(self, seconds: float) -> None:
+        """The next picture within the time is sent as it is."""
+        self._still_until = time.monotonic() + seconds
 
     def break_off(self) -> None:
         """The source is away: what is recorded so far becomes a finished segment, after the frames that wait."""
@@ -176,29 +209,35 @@ class Presenter:
 
     def _present(self, result: FrameResult, messages: Sequence[dict[str, Any]]) -> None:
         now = time.monotonic()
+        if now <= self._still_until:
+            self._still_until = 0.0
+            self._send(result.frame.image, self._audience.still)
+        if self.live.due():
+            self._send(self.live.fitted(result.frame.image), lambda jpeg: self._audience.live(jpeg, result))
         picture_due = now <= self._watched_until and now >= self._next_picture_s
-        if self._recorder is None and not picture_due:
-            return
-        with self._measures.timed("draw"):
-            image = draw(result, self._buffer_size, utc_clock(result.frame.captured_at))
+        drawn = self._drawn(result) if picture_due or self._draws else result.frame.image
         if self._recorder is not None:
-            self._await_room(self._recorder)
-            self._recorder.write(result, image, messages)
+            self._await_room(self._recorder, result.frame)
+            self._recorder.write(result, drawn if self._draws else result.frame.image, messages)
         if picture_due:
             self._next_picture_s = now + PICTURE_PERIOD_S
-            self._send_picture(image)
+            self._send(drawn, self._audience.picture)
 
-    def _await_room(self, recorder: SegmentRecorder) -> None:
+    def _drawn(self, result: FrameResult) -> Image:
+        with self._measures.timed("draw"):
+            return draw(result, self._buffer_size(), utc_clock(result.frame.captured_at))
+
+    def _await_room(self, recorder: SegmentRecorder, frame: Frame) -> None:
         """A file waits for the encoder, a camera does not."""
-        while self._patient and not self._closed and recorder.stats().queue_depth > RECORDER_ROOM:
+        while self._patient and not self._closed and not recorder.has_room(frame):
             time.sleep(0.01)
 
-    def _send_picture(self, image: Image) -> None:
+    def _send(self, image: Image, hand_over: Callable[[NDArray[np.uint8]], None]) -> None:
         with self._measures.timed("jpeg"):
             bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
             done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if done:
-            self._audience.picture(jpeg)
+            hand_over(jpeg)
 
     def _on_segment(self, segment: Segment) -> None:
         self._measures.count("segments_total")
@@ -208,3 +247,7 @@ class Presenter:
         log.warning("recording: %s", reason)
         self._measures.count("recording_problems_total")
         self._audience.trouble(reason)
+
+
+def _frame_of(item: Item | None) -> Frame | None:
+    return None if item is None or item[0] is None else item[0].frame

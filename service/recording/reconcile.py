@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,34 +17,29 @@ from typing import Any
 
 from service.recording.age_clock import AgeClock
 from service.recording.locks import POLL_S, FolderLock, LocksNotKept, remove_unused
+from service.recording.retention import Limits, began, removable
+from service.recording.room_watch import RoomWatch
 from service.recording.segment_files import (
     PART,
-    began,
     discard,
-    enforce_retention,
     read_segment,
+    remove_sidecars_without_video,
     salvage,
 )
 from service.storage.database import StoreError
 from service.storage.records import RecordingRecord
-from service.storage.segment import Segment
+from service.storage.segment import Needed, Segment
 from service.storage.store import Store
+from service.subscription import rung
 
 log = logging.getLogger(__name__)
 
 WRITERS_S = 6.0  # stream processes that outlive a killed service finish their files within about 4 s
 CLOSE_S = 2.0  # a repair that takes longer is done by the next start
 RETENTION_PERIOD_S = 60.0
+HELD_BACK_S = 600.0  # so long retention waits for alerts to have read what happened while the service was away
 DAY_S = 86_400.0
 GB = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long recordings are kept, and how much room they may take together."""
-
-    max_age_s: float
-    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +53,27 @@ class Repair:
 class Recordings:
     """The recordings folder, ``<folder>/<stream id>/<time>.mp4``, together with its rows."""
 
-    def __init__(self, folder: Path, store: Store, retention: Retention) -> None:
+    def __init__(self, folder: Path, store: Store, retention: Limits) -> None:
         self._folder = folder.resolve()
         self._store = store
         self._retention = retention
         self._task: asyncio.Task[None] | None = None
         self._clock = AgeClock()
+        self._room = RoomWatch(retention.max_bytes)
+        self.also_needed: list[Callable[[], Awaitable[Sequence[Needed]]]] = []  # asked before anything is deleted
         self._repairs: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Repairs what a crash left, then keeps the limits from time to time. Nobody may be recording yet."""
+        """Repairs what a crash left. Nobody may be recording yet."""
         repair = await self.reconcile()
         if repair != Repair():
             log.warning(
                 "recordings: %d files indexed, %d entries without a file removed", repair.adopted, repair.forgotten
             )
-        self._task = asyncio.create_task(self._retain_forever(), name="retention")
+
+    def begin_retention(self, ready: asyncio.Event) -> None:
+        """Keeps the limits from time to time, once ``ready`` is set: before that nobody knows what incidents need."""
+        self._task = asyncio.create_task(self._retain_forever(ready), name="retention")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -145,15 +145,31 @@ class Recordings:
             )
 
     async def retain(self, now: float) -> int:
-        """Deletes what is too old or too much at Unix time ``now``. → how many."""
+        """Deletes what is too old or too much at Unix time ``now``, and what no incident needs. → how many."""
         by_path = {self.path(record.path): record for record in await self._store.all_recordings()}
         segments = [self._to_segment(record) for record in by_path.values()]
         places = {path: place for place, path in enumerate(by_path)}
-        limits = self._retention.max_age_s, self._retention.max_bytes
-        doomed = enforce_retention(segments, *limits, now, order=lambda segment: places[segment.path])
+        needed = [*await self._store.needed_recordings()]
+        for ask in self.also_needed:
+            needed += await ask()
+        only = await self._store.recorded_for_incidents()
+        removals = await asyncio.to_thread(
+            removable, segments, self._retention, now, needed, only, lambda segment: places[segment.path]
+        )
+        doomed = list(removals)
         for segment in doomed:
             await self.delete(by_path[segment.path])
+        self._room.take(removals)
         return len(doomed)
+
+    @property
+    def problem(self) -> str:
+        """What an operator should know of the room on the disk; empty where all is well."""
+        return self._room.problem
+
+    def measures(self) -> dict[str, Any]:
+        """→ a snapshot like ``Measures.snapshot``, for the metrics."""
+        return self._room.measures()
 
     def _to_segment(self, record: RecordingRecord) -> Segment:
         return Segment(
@@ -165,9 +181,11 @@ class Recordings:
             record.frames,
             record.bytes,
             (record.height, record.width),
+            stream_id=record.stream_id,
         )
 
-    async def _retain_forever(self) -> None:
+    async def _retain_forever(self, ready: asyncio.Event) -> None:
+        await rung(ready, HELD_BACK_S)
         while True:
             try:
                 count = await self.retain(self._clock.now())
@@ -239,7 +257,4 @@ def _remove_leftovers(folder: Path) -> None:
     """Left by a deletion that was broken off after the video was gone; and copies that a repair was broken off at."""
     for copy in folder.glob(f"*{PART}.*"):
         copy.unlink(missing_ok=True)
-    for sidecar in (*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PART}")):
-        video = sidecar.with_name(sidecar.name.removesuffix(PART)).with_suffix(".mp4")
-        if not video.exists() and not video.with_name(video.name + PART).exists():
-            sidecar.unlink(missing_ok=True)
+    remove_sidecars_without_video(folder)

@@ -1,29 +1,32 @@
-"""Recorded segments as files: their names, how one is committed, recovered after a crash, and chosen for deletion.
+"""Recorded segments as files: their names, how one is committed, and recovered after a crash.
 
-``20260131T123456789Z.mp4`` is a finished segment that began at that time (UTC, milliseconds), the ``.jsonl`` beside
-it holds its messages. While being written both end in ``.part``. Commit order: finish → fsync → rename the sidecar,
-then the video → fsync of the directory → database row; so a video without ``.part`` is complete, always.
+``20260131T123456789Z.mp4`` is a finished segment that began at that time (UTC, milliseconds), the ``.jsonl.gz`` beside
+it holds its messages: those of its time, and one of type ``tracks`` for every analysed frame. While being written they
+are ``….mp4.part`` and ``….jsonl.part``, which is not compressed, so that a kill costs no line. Commit order: finish →
+fsync → the sidecar, compressed, then rename the video → fsync of the directory → database row; so a video without
+``.part`` is complete, always. Older versions left ``.jsonl``, and so does a disk that has no room for a copy.
 """
 
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
 from dataclasses import replace
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 
 from service.storage.segment import Segment
 
 PART = ".part"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REPAIR = ".repair"
 _NAME = re.compile(r"(\d{8}T\d{9})Z\.mp4")
 _LOG = logging.getLogger(__name__)
@@ -50,7 +53,23 @@ def part_of(path: Path) -> Path:
 
 
 def sidecar_of(path: Path) -> Path:
+    return path.with_suffix(".jsonl.gz")
+
+
+def plain_sidecar_of(path: Path) -> Path:
+    """Its place where it is not compressed; ``part_of`` this is where it is being written."""
     return path.with_suffix(".jsonl")
+
+
+def video_of(sidecar: Path) -> Path:
+    """→ the video that a sidecar belongs to, in whatever state it is."""
+    return sidecar.with_name(sidecar.name.partition(".")[0] + ".mp4")
+
+
+def _sidecars(path: Path) -> tuple[Path, ...]:
+    """Where its messages may be, the best first."""
+    plain = plain_sidecar_of(path)
+    return sidecar_of(path), plain, part_of(plain)
 
 
 def started_at_of(path: Path) -> float:
@@ -81,20 +100,46 @@ def commit(path: Path) -> Segment:
 
     Raises OSError when the disk fails, ValueError when the video holds no frame.
     """
-    part, sidecar = part_of(path), sidecar_of(path)
+    part = part_of(path)
     segment = read_segment(part)  # before the rename: a name without .part promises that the file plays
     sync_file(part)
-    if part_of(sidecar).exists():
-        sync_file(part_of(sidecar))
-        part_of(sidecar).rename(sidecar)
+    sidecar = _commit_sidecar(path)
     part.rename(path)
+    part_of(plain_sidecar_of(path)).unlink(missing_ok=True)
     sync_directory(path.parent)
-    return replace(segment, path=path, events_path=sidecar if sidecar.exists() else None)
+    size = path.stat().st_size + (0 if sidecar is None else sidecar.stat().st_size)
+    return replace(segment, path=path, events_path=sidecar, bytes=size)
+
+
+def _commit_sidecar(path: Path) -> Path | None:
+    """→ the finished sidecar, if there is one. What was written stays beside it until the video is finished."""
+    plain, packed = plain_sidecar_of(path), sidecar_of(path)
+    lines = part_of(plain)
+    if not lines.exists():
+        return next((file for file in (packed, plain) if file.exists()), None)
+    try:
+        _compress(lines, packed)
+        return packed
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        part_of(packed).unlink(missing_ok=True)
+        sync_file(lines)
+        lines.rename(plain)
+        return plain
+
+
+def _compress(lines: Path, packed: Path) -> None:
+    part = part_of(packed)
+    with lines.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as target:
+        shutil.copyfileobj(source, target)
+    sync_file(part)
+    part.rename(packed)
 
 
 def discard(path: Path) -> None:
     """Removes a segment's files, finished or not: the video first, so that no row can be made for what is left."""
-    for file in (path, part_of(path), sidecar_of(path), part_of(sidecar_of(path))):
+    for file in (path, part_of(path), *_sidecars(path), part_of(sidecar_of(path))):
         file.unlink(missing_ok=True)
     sync_directory(path.parent)
 
@@ -107,13 +152,13 @@ def read_segment(path: Path) -> Segment:
             stream = container.streams.video[0]
             times = [(packet.pts, packet.duration or 0) for packet in container.demux(stream) if packet.size]
             unit, size_hw = stream.time_base or Fraction(0), (stream.height, stream.width)
-            start_s = _start_of(container.metadata.get("comment", ""))
+            start_s, overlay = _described(container.metadata.get("comment", ""))
     except (av.FFmpegError, IndexError) as error:
         raise ValueError(f"{path.name} cannot be read: {type(error).__name__}") from error
     if not times:
         raise ValueError(f"{path.name} holds no frame")
     length = max(pts + duration for pts, duration in times) - min(pts for pts, _ in times)
-    sidecars = [file for file in (sidecar_of(final), part_of(sidecar_of(final))) if file.exists()]
+    sidecars = [file for file in _sidecars(final) if file.exists()]
     return Segment(
         path=path,
         events_path=sidecars[0] if sidecars else None,
@@ -123,6 +168,7 @@ def read_segment(path: Path) -> Segment:
         frames=len(times),
         bytes=path.stat().st_size + sum(file.stat().st_size for file in sidecars[:1]),
         size_hw=size_hw,
+        overlay=overlay,
     )
 
 
@@ -142,16 +188,18 @@ def inspect(path: Path, stream_id: str) -> Segment | None:
     return None if segment is None else replace(segment, stream_id=stream_id)
 
 
-def describe_start(start_s: float) -> str:
-    """→ the text that carries a segment's media time inside the video file (its ``comment``)."""
-    return json.dumps({"start_s": round(start_s, 6)})
+def describe_start(start_s: float, overlay: bool) -> str:
+    """→ what a video file's ``comment`` tells of a segment: its media time, and whether it was drawn upon."""
+    return json.dumps({"start_s": round(start_s, 6), "overlay": overlay})
 
 
-def _start_of(comment: str) -> float:
+def _described(comment: str) -> tuple[float, bool]:
+    """→ media time of the first frame, and whether boxes are drawn into the pictures: of old files they are."""
     try:
-        return float(json.loads(comment)["start_s"])
-    except (ValueError, TypeError, KeyError):
-        return 0.0
+        described = json.loads(comment)
+        return float(described["start_s"]), bool(described.get("overlay", True))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return 0.0, True
 
 
 def salvage(path: Path) -> Segment | None:
@@ -160,7 +208,7 @@ def salvage(path: Path) -> Segment | None:
     Copies the packets into an orderly file; where there is no room for a copy, cuts the file after its last whole
     fragment instead, which plays as well but has no index. Raises OSError when even that fails.
     """
-    part, sidecar_part = part_of(path), part_of(sidecar_of(path))
+    part, sidecar_part = part_of(path), part_of(plain_sidecar_of(path))
     if sidecar_part.exists():
         _cut(sidecar_part, sidecar_part.read_bytes().rfind(b"\n") + 1)
     try:
@@ -172,7 +220,7 @@ def salvage(path: Path) -> Segment | None:
     try:
         _repack(part)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in _NO_ROOM:
             raise
         _LOG.warning("no room to index %s, it is kept as it is", path.name)
     return commit(path)
@@ -230,11 +278,17 @@ def recover(folder: Path) -> list[Segment]:
     for leftover in folder.glob(f"*{_REPAIR}"):
         leftover.unlink(missing_ok=True)
     segments = [_inspect_or_none(path) for path in sorted((*folder.glob("*.mp4"), *folder.glob(f"*.mp4{PART}")))]
-    for sidecar in (*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PART}")):
-        video = sidecar.with_name(sidecar.name.removesuffix(PART)).with_suffix(".mp4")
-        if not video.exists() and not part_of(video).exists():
-            sidecar.unlink(missing_ok=True)
+    remove_sidecars_without_video(folder)
     return [segment for segment in segments if segment is not None]
+
+
+def remove_sidecars_without_video(folder: Path) -> None:
+    """Also what was written of a sidecar that is finished. Nobody may be recording into the folder."""
+    for sidecar in folder.glob("*.jsonl*"):
+        video = video_of(sidecar)
+        finished = video.exists() and sidecar.name.endswith(PART)
+        if finished or not (video.exists() or part_of(video).exists()):
+            sidecar.unlink(missing_ok=True)
 
 
 def _inspect_or_none(path: Path) -> Segment | None:
@@ -243,32 +297,3 @@ def _inspect_or_none(path: Path) -> Segment | None:
     except (OSError, ValueError) as error:
         _LOG.error("cannot recover %s: %s", path.name, error)
         return None
-
-
-def began(segment: Segment) -> Any:
-    """What segments are ordered by: when they began, as they say."""
-    return segment.started_at, str(segment.path)
-
-
-def enforce_retention(
-    segments: Sequence[Segment],
-    max_age_s: float | None,
-    max_bytes: int | None,
-    now: float,
-    order: Callable[[Segment], Any] = began,
-) -> list[Segment]:
-    """→ the segments to delete, oldest first: all that ended more than ``max_age_s`` before ``now`` (Unix time), and
-    the oldest of the others until what remains takes at most ``max_bytes``. None means no limit. Deletes nothing.
-
-    ``order``: what the oldest has least of.
-    """
-    oldest_first = sorted(segments, key=order)
-    doomed = [item for item in oldest_first if max_age_s is not None and now - item.ended_at > max_age_s]
-    kept = [item for item in oldest_first if item not in doomed]
-    excess = 0 if max_bytes is None else sum(item.bytes for item in kept) - max_bytes
-    for item in kept:
-        if excess <= 0:
-            break
-        doomed.append(item)
-        excess -= item.bytes
-    return doomed

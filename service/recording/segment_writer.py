@@ -24,15 +24,18 @@ class SegmentWriter:
     """One open video file. What is written up to the last fragment plays even if ``close`` is never reached.
 
     ``size_hw`` is the pictures' size; odd ones lose their last row or column, which YUV 4:2:0 cannot hold, and a
-    picture of another size is scaled. Raises ValueError for pictures too small to encode, OSError where the disk
-    fails, in every method except ``abandon``. Not thread-safe.
+    picture of another size is scaled. ``overlay``: whether they were drawn upon, which the file says. Raises ValueError
+    for pictures too small to encode, OSError where the disk fails, in every method except ``abandon``. Not thread-safe.
     """
 
-    def __init__(self, path: Path, size_hw: tuple[int, int], preset: str = "veryfast", crf: int = 23) -> None:
+    def __init__(
+        self, path: Path, size_hw: tuple[int, int], preset: str = "veryfast", crf: int = 23, overlay: bool = True
+    ) -> None:
         if min(size_hw) < 2:
             raise ValueError(f"expected pictures of at least 2 × 2 pixels, got {size_hw[1]} × {size_hw[0]}")
         self.frames = 0
         self.fragments = 0
+        self._overlay = overlay
         self._size_hw = (size_hw[0] & ~1, size_hw[1] & ~1)
         self._start_s = 0.0
         self._last_pts: int = -1
@@ -51,7 +54,7 @@ class SegmentWriter:
         """
         if self.frames == 0:
             self._start_s = time_s
-            self._container.metadata["comment"] = describe_start(time_s)
+            self._container.metadata["comment"] = describe_start(time_s, self._overlay)
         pts = max(round((time_s - self._start_s) * _TICKS), self._last_pts + 1)
         picture = self._to_yuv(image)
         picture.pts, picture.time_base = pts, _TIME_BASE

@@ -1,58 +1,54 @@
-"""/v1/recordings: finished files with overlay, and their messages."""
+"""/v1/recordings: finished files and their messages."""
 
 from __future__ import annotations
 
-import re
+import contextlib
+import gzip
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
 
 from service.bodies import Items, Recording, RecordingQuery, to_recording
 from service.errors import problems
-from service.errors_base import NotFound, not_found
-from service.routes.context import Context, Here, root_path
-from service.routes.events import unix
+from service.errors_base import NotFound
+from service.recording.sidecar import DAMAGED
+from service.rights import needs
+from service.routes.context import Context, Here, Who, root_path
 from service.routes.files import file_answer
+from service.routes.objects import FoundRecording
 from service.routes.streams import parse_cursor
-from service.storage.records import RecordingFilter, RecordingRecord
+from service.routes.times import unix
+from service.storage.records import RecordingFilter
 
+_PIECE = 1 << 16
 router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
-
-_ID = re.compile(r"rec_[0-9a-f]{16}")
-
-
-async def find_recording(
-    recording_id: Annotated[str, Path(description="id of a recording", examples=["rec_0123456789abcdef"])], here: Here
-) -> RecordingRecord:
-    """Raises NotFound."""
-    record = await here.store.get_recording(recording_id) if _ID.fullmatch(recording_id) else None
-    if record is None:
-        raise not_found("recording", recording_id)
-    return record
-
-
-Found = Annotated[RecordingRecord, Depends(find_recording)]
 
 
 @router.get("", responses=problems(422))
-async def list_recordings(query: Annotated[RecordingQuery, Query()], here: Here, request: Request) -> Items[Recording]:
+@needs("recordings:read")
+async def list_recordings(
+    query: Annotated[RecordingQuery, Query()], here: Here, who: Who, request: Request
+) -> Items[Recording]:
     """Newest first. A file appears once it is finished."""
     wanted = RecordingFilter(query.stream, unix(query.since), unix(query.until))
-    page = await here.store.list_recordings(wanted, parse_cursor(query.cursor), query.limit)
+    page = await here.store.list_recordings(wanted, who.visible, parse_cursor(query.cursor), query.limit)
     return Items(
         items=[to_recording(record, root_path(request)) for record in page.items], next_cursor=page.next_cursor
     )
 
 
 @router.get("/{recording_id}", responses=problems(404))
-async def get_recording(recording: Found, request: Request) -> Recording:
+@needs("recordings:read")
+async def get_recording(recording: FoundRecording, request: Request) -> Recording:
     return to_recording(recording, root_path(request))
 
 
-@router.delete("/{recording_id}", status_code=204, responses=problems(404))
-async def delete_recording(recording: Found, here: Here) -> None:
+@router.delete("/{recording_id}", status_code=204, responses=problems(403, 404))
+@needs("recordings:delete")
+async def delete_recording(recording: FoundRecording, here: Here) -> None:
     """Deletes the file, its messages and its entry."""
     await here.recordings.delete(recording)
 
@@ -66,7 +62,8 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{recording_id}/video.mp4", response_class=FileResponse, responses=_VIDEO)
-async def video(recording: Found, here: Here, request: Request) -> Response:
+@needs("recordings:read")
+async def video(recording: FoundRecording, here: Here, request: Request) -> Response:
     """The MP4. Understands ``Range``, so that a browser can seek."""
     path = _existing(here, recording.path)
     return file_answer(request, path, "video/mp4", path.name)
@@ -80,12 +77,35 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{recording_id}/events.jsonl", response_class=FileResponse, responses=_EVENTS)
-async def recorded_events(recording: Found, here: Here, request: Request) -> Response:
+@needs("recordings:read")
+async def recorded_events(recording: FoundRecording, here: Here, request: Request) -> Response:
     """The messages of the websocket from the time of the recording, as JSON lines."""
     if recording.events_path is None:
         raise NotFound("this recording has no messages")
     path = _existing(here, recording.events_path)
-    return file_answer(request, path, "application/jsonl", path.name)
+    name = path.name.removesuffix(".gz")
+    if path == path.with_name(name):
+        return file_answer(request, path, "application/jsonl", name)
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        packed = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return file_answer(request, path, "application/jsonl", name, packed)
+    return StreamingResponse(_unpacked(path), media_type="application/jsonl", headers={"Vary": "Accept-Encoding"})
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """RFC 9110, section 12.5.3: ``gzip;q=0`` refuses it."""
+    for part in accepted.lower().split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _unpacked(path: FilePath) -> Iterator[bytes]:
+    """A file that was damaged ends where it is damaged."""
+    with contextlib.suppress(*DAMAGED, FileNotFoundError), gzip.open(path) as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _existing(here: Context, relative: str) -> FilePath:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.bodies import Items, PageQuery, Stream, StreamCreate, StreamPatch
+from service.bodies import Items, Stream, StreamCreate, StreamPatch, StreamQuery
 from service.errors import problems
-from service.errors_base import invalid, not_found
-from service.routes.context import Here, root_path
-from service.storage.records import Cursor
+from service.errors_base import invalid
+from service.rights import Principal, needs
+from service.routes.context import Context, Here, Who, root_path
+from service.routes.objects import FoundStream
+from service.routes.watch import Watch
+from service.storage.records import Cursor, StreamFilter, StreamRecord
+from service.supervisor_protocol import SnapshotUnavailable
+from service.wire_messages import without_places
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
 SNAPSHOT_TIMEOUT_S = 5.0
 _BOUNDARY = "actoscope-frame"
 # A proxy that collects or packs pictures before it hands them on shows none; nginx asks by the second header.
-_LIVE = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-_ID = re.compile(r"str_[0-9a-f]{16}")
-
-
-def stream_id(stream_id: Annotated[str, Path(description="id of a stream", examples=["str_0123456789abcdef"])]) -> str:
-    """A text that cannot be an id is not worth a look into the database. Raises NotFound."""
-    if not _ID.fullmatch(stream_id):
-        raise not_found("stream", stream_id)
-    return stream_id
-
-
-StreamId = Annotated[str, Depends(stream_id)]
+LIVE_HEADERS = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
 def parse_cursor(text: str | None) -> Cursor | None:
@@ -43,52 +36,64 @@ def parse_cursor(text: str | None) -> Cursor | None:
 
 
 @router.post("", status_code=201, responses=problems(409, 422))
-async def add_stream(body: StreamCreate, here: Here, request: Request, response: Response) -> Stream:
+@needs("streams:write")
+async def add_stream(body: StreamCreate, here: Here, who: Who, request: Request, response: Response) -> Stream:
     """Starts to watch a camera or a file. It is remembered and goes on after a restart of the service."""
     record = await here.registry.add(body)
     response.headers["Location"] = f"{root_path(request)}/v1/streams/{record.id}"
-    return here.registry.describe(record)
+    return here.registry.describe(record, who)
 
 
 @router.get("", responses=problems(422))
-async def list_streams(query: Annotated[PageQuery, Query()], here: Here) -> Items[Stream]:
-    """All streams, oldest first."""
-    page = await here.store.list_streams(parse_cursor(query.cursor), query.limit)
-    return Items(items=[here.registry.describe(record) for record in page.items], next_cursor=page.next_cursor)
+@needs("streams:read")
+async def list_streams(query: Annotated[StreamQuery, Query()], here: Here, who: Who) -> Items[Stream]:
+    """All streams that may be seen, oldest first."""
+    wanted = StreamFilter(query.group)
+    page = await here.store.list_streams(wanted, who.visible, parse_cursor(query.cursor), query.limit)
+    return Items(items=[here.registry.describe(record, who) for record in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{stream_id}", responses=problems(404))
-async def get_stream(stream_id: StreamId, here: Here) -> Stream:
-    return here.registry.describe(await here.registry.get(stream_id))
+@needs("streams:read")
+async def get_stream(stream: FoundStream, here: Here, who: Who) -> Stream:
+    return here.registry.describe(stream, who)
 
 
-@router.patch("/{stream_id}", responses=problems(404, 409, 422))
-async def change_stream(stream_id: StreamId, body: StreamPatch, here: Here) -> Stream:
-    """Changes what is given. Other changes than of the name start the stream's process anew."""
-    return here.registry.describe(await here.registry.change(stream_id, body))
+@router.patch("/{stream_id}", responses=problems(403, 404, 409, 422))
+@needs("streams:write")
+async def change_stream(stream: FoundStream, body: StreamPatch, here: Here, who: Who) -> Stream:
+    """Changes what is given. Other changes than of name and groups start the stream's process anew."""
+    return here.registry.describe(await here.registry.change(stream.id, body), who)
 
 
-@router.delete("/{stream_id}", status_code=204, responses=problems(404))
-async def delete_stream(stream_id: StreamId, here: Here) -> None:
+@router.delete("/{stream_id}", status_code=204, responses=problems(403, 404))
+@needs("streams:write")
+async def delete_stream(stream: FoundStream, here: Here) -> None:
     """Stops the stream within 5 s, whatever its camera does, and forgets it. Its events and recordings stay."""
-    await here.registry.remove(stream_id)
+    await here.registry.remove(stream.id)
 
 
-@router.post("/{stream_id}/restart", status_code=202, responses=problems(404, 409))
-async def restart_stream(stream_id: StreamId, here: Here) -> Stream:
+@router.post("/{stream_id}/restart", status_code=202, responses=problems(403, 404, 409))
+@needs("streams:restart")
+async def restart_stream(stream: FoundStream, here: Here, who: Who) -> Stream:
     """Connects anew; a stopped stream starts again, a file that came to its end is played again."""
-    return here.registry.describe(await here.registry.restart(stream_id))
+    return here.registry.describe(await here.registry.restart(stream.id), who)
 
 
 @router.get(
     "/{stream_id}/snapshot.jpg",
     response_class=Response,
-    responses={200: {"description": "a picture with overlay", "content": {"image/jpeg": {}}}, **problems(404, 503)},
+    responses={200: {"description": "a picture", "content": {"image/jpeg": {}}}, **problems(404, 422, 503)},
 )
-async def snapshot(stream_id: StreamId, here: Here) -> Response:
-    """One fresh picture with boxes and labels."""
-    await here.registry.get(stream_id)
-    jpeg = await here.supervisor.snapshot(stream_id, SNAPSHOT_TIMEOUT_S)
+@needs("live:read")
+async def snapshot(
+    stream: FoundStream,
+    here: Here,
+    who: Who,
+    overlay: Annotated[bool, Query(description="with boxes, labels and zones")] = True,
+) -> Response:
+    """One fresh picture, with boxes, labels and zones or as it came."""
+    jpeg = await _picture(here, who, stream, overlay)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
@@ -100,16 +105,26 @@ async def snapshot(stream_id: StreamId, here: Here) -> Response:
         **problems(404, 503),
     },
 )
-async def live(stream_id: StreamId, here: Here, request: Request) -> Response:
-    """Pictures with boxes and labels as they come, for an ``<img>``."""
-    await here.registry.get(stream_id)
+@needs("live:read")
+async def live(stream: FoundStream, here: Here, who: Who, request: Request) -> Response:
+    """Pictures with boxes and labels as they come, for an ``<img>``. They end when they may not be seen any more."""
     # The first one is waited for here, so that its absence is an error and no empty answer.
-    first = await here.supervisor.snapshot(stream_id, SNAPSHOT_TIMEOUT_S)
+    first = await _picture(here, who, stream)
     media_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
     if request.method == "HEAD":
-        return Response(media_type=media_type, headers=_LIVE)
-    pictures = _parts(first, here.supervisor.watch(stream_id))
-    return StreamingResponse(pictures, media_type=media_type, headers=_LIVE)
+        return Response(media_type=media_type, headers=LIVE_HEADERS)
+    pictures = Watch(request, here, who, "live:read").while_seen(stream.id, here.supervisor.watch(stream.id))
+    return StreamingResponse(_parts(first, pictures), media_type=media_type, headers=LIVE_HEADERS)
+
+
+async def _picture(here: Context, who: Principal, stream: StreamRecord, overlay: bool = True) -> bytes:
+    """Raises SnapshotUnavailable, whose reason says where the camera is to those alone who may change it."""
+    try:
+        return await here.supervisor.snapshot(stream.id, SNAPSHOT_TIMEOUT_S, overlay)
+    except SnapshotUnavailable as error:
+        if who.may("streams:write", stream.id):
+            raise
+        raise SnapshotUnavailable(without_places(str(error))) from None
 
 
 async def _parts(first: bytes, pictures: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -13,11 +13,13 @@ from fastapi import APIRouter, HTTPException
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from service.access.own_connection import ABORT
 from service.errors import problem_response, to_problem
 from service.errors_base import InvalidRequest, NotFound, Unavailable, invalid
-from service.guard import ABORT
 from service.hub import Hub
-from service.routes.context import Context, get_context
+from service.rights import needs
+from service.routes.context import Context, get_context, get_principal
+from service.routes.watch import RightsEnded, Watch
 from service.storage.database import StoreError
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter, to_text
 from service.wire_messages import to_hello_message, to_pong_message
@@ -30,9 +32,10 @@ SEND_DEADLINE_S = 5.0
 CLOSE_DEADLINE_S = 1.0
 MAX_INCOMING = 4096  # characters; clients have little to say
 MAX_SEQ = 2**63 - 1
-_FIELDS = frozenset({"stream", "action", "min_confidence", "since_seq"})
+MAX_REASON_BYTES = 123  # RFC 6455, 5.5
+_FIELDS = frozenset({"stream", "action", "exercise", "min_confidence", "rule", "severity", "since_seq"})
 
-GOING_AWAY, NOT_UNDERSTOOD, TOO_BIG, INTERNAL, TRY_AGAIN = 1001, 1003, 1009, 1011, 1013
+GOING_AWAY, NOT_UNDERSTOOD, NOT_ALLOWED, TOO_BIG, INTERNAL, TRY_AGAIN = 1001, 1003, 1008, 1009, 1011, 1013
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ def parse_query(query: QueryParams) -> Wish:
         streams=frozenset(query.getlist("stream")),
         actions=frozenset(query.getlist("action")),
         min_confidence=_confidence(query.get("min_confidence")),
+        rules=frozenset(query.getlist("rule")),
+        severities=frozenset(query.getlist("severity")),
+        exercises=frozenset(query.getlist("exercise")),
     )
     return Wish(chosen, _since_seq(query.get("since_seq")))
 
@@ -74,10 +80,21 @@ def _since_seq(text: str | None) -> int | None:
     return int(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Somebody who is let in: what waits there, what may be seen, from where to replay."""
+
+    subscription: Subscription
+    watch: Watch
+    since_seq: int | None
+
+
 @router.websocket("/v1/ws")
+@needs("live:read")
 async def subscribe(websocket: WebSocket) -> None:
     """Bad queries and one subscriber too many are refused before it opens (foreign pages by the guard)."""
     here = get_context(websocket)
+    watch = Watch(websocket, here, get_principal(websocket), "live:read")
     try:
         wish = parse_query(websocket.query_params)
         if here.hub.subscribers >= here.settings.max_subscribers:
@@ -85,10 +102,10 @@ async def subscribe(websocket: WebSocket) -> None:
     except (InvalidRequest, Unavailable) as error:
         await websocket.send_denial_response(problem_response(to_problem(error), websocket.url.path))
         return
-    subscription = here.hub.subscribe(wish.filter)
+    subscription = here.hub.subscribe(wish.filter, watch.who)
     try:
         await websocket.accept()
-        await _serve(websocket, here, subscription, wish)
+        await _serve(websocket, here, Subscriber(subscription, watch, wish.since_seq))
     except WebSocketDisconnect:
         log.debug("a subscriber left before it was served")
     finally:
@@ -97,11 +114,12 @@ async def subscribe(websocket: WebSocket) -> None:
         asyncio.get_running_loop().call_later(CLOSE_DEADLINE_S, getattr(websocket.state, ABORT))
 
 
-async def _serve(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
-    """Until one side ends it. The two tasks end together."""
+async def _serve(websocket: WebSocket, here: Context, to: Subscriber) -> None:
+    """Until one side or the subscriber's rights end it. The three tasks end together."""
     tasks = {
-        asyncio.create_task(_send_all(websocket, here, subscription, wish)),
-        asyncio.create_task(_receive_all(websocket, subscription)),
+        asyncio.create_task(_send_all(websocket, here, to)),
+        asyncio.create_task(_receive_all(websocket, to.subscription)),
+        asyncio.create_task(to.watch.follow(to.subscription.restrict)),
     }
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -117,6 +135,7 @@ async def _serve(websocket: WebSocket, here: Context, subscription: Subscription
 
 
 @router.get("/v1/ws", include_in_schema=False)
+@needs("live:read")
 async def not_upgraded() -> None:
     """What comes here is most often a websocket whose proxy dropped the two headers that made it one."""
     expected = "expected a websocket: a proxy in front has to hand on the headers Upgrade and Connection"
@@ -124,6 +143,7 @@ async def not_upgraded() -> None:
 
 
 @router.websocket("/{path:path}")
+@needs("self")
 async def nothing_here(websocket: WebSocket) -> None:
     problem = to_problem(NotFound("there is no websocket at this path"))
     await websocket.send_denial_response(problem_response(problem, websocket.url.path))
@@ -131,18 +151,23 @@ async def nothing_here(websocket: WebSocket) -> None:
 
 def _close_code(error: BaseException | None) -> tuple[int, str] | None:
     """→ (code, reason) to close with, None when the client is gone."""
-    if error is None or isinstance(error, WebSocketDisconnect):
-        return None
-    if isinstance(error, SubscriptionClosed):
-        return GOING_AWAY, str(error)
-    if isinstance(error, (SubscriberTooSlow, asyncio.TimeoutError)):
-        return TRY_AGAIN, "too slow: connect again with since_seq"
-    if isinstance(error, StoreError):
-        return TRY_AGAIN, "the database does not answer now: connect again with since_seq"
-    if isinstance(error, _Refused):
-        return error.code, str(error)
-    log.error("a websocket failed", exc_info=error)
-    return INTERNAL, "an error of the service"
+    match error:
+        case None | WebSocketDisconnect():
+            return None
+        case SubscriptionClosed():
+            close = (GOING_AWAY, str(error))
+        case RightsEnded():
+            close = (NOT_ALLOWED, str(error))
+        case SubscriberTooSlow() | asyncio.TimeoutError():
+            close = (TRY_AGAIN, "too slow: connect again with since_seq")
+        case StoreError():
+            close = (TRY_AGAIN, "the database does not answer now: connect again with since_seq")
+        case _Refused():
+            close = (error.code, str(error))
+        case _:
+            log.error("a websocket failed", exc_info=error)
+            close = (INTERNAL, "an error of the service")
+    return close
 
 
 class _Refused(Exception):
@@ -153,36 +178,50 @@ class _Refused(Exception):
         self.code = code
 
 
+def _short(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+
+
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
     """Says why, unless the client does not read it."""
     try:
-        await asyncio.wait_for(websocket.close(code, reason), CLOSE_DEADLINE_S)
+        await asyncio.wait_for(websocket.close(code, _short(reason)), CLOSE_DEADLINE_S)
     except (asyncio.TimeoutError, RuntimeError, WebSocketDisconnect, OSError):
         log.debug("a subscriber left or does not read its farewell")
 
 
-async def _send_all(websocket: WebSocket, here: Context, subscription: Subscription, wish: Wish) -> None:
+async def _send_all(websocket: WebSocket, here: Context, to: Subscriber) -> None:
     seq = here.hub.seq  # messages up to here come from the log, later ones wait in the subscription
-    await _send(websocket, to_text(await hello(here, seq)))
-    if wish.since_seq is not None:
-        await _replay(websocket, here.hub, wish, seq)
+    await _send(websocket, to_text(await hello(here, to.watch, seq)))
+    if to.since_seq is not None:
+        await _replay(websocket, here.hub, to, seq)
     while True:
-        await _send(websocket, await subscription.next_text())
-
-
-async def _replay(websocket: WebSocket, hub: Hub, wish: Wish, until: int) -> None:
-    after = wish.since_seq or 0
-    while after < until:
-        texts, after = await hub.replay(after, until, wish.filter)
-        for text in texts:
+        about, text = await to.subscription.next_message()
+        await to.watch.settled()
+        if about is None or to.watch.who.visible.sees(about):
             await _send(websocket, text)
 
 
-async def hello(here: Context, seq: int) -> dict[str, Any]:
-    """The snapshot. ``oldest_seq`` tells a client that asks for more than the log still has."""
-    records = await here.store.all_streams()
-    streams = [here.registry.describe(record).model_dump() for record in records]
+async def _replay(websocket: WebSocket, hub: Hub, to: Subscriber, until: int) -> None:
+    after = to.since_seq or 0
+    while after < until:
+        messages, after = await hub.replay(after, until, to.subscription)
+        for message in messages:
+            await to.watch.settled()
+            if to.subscription.passes_later(message):  # rights may have changed while the ones before were sent
+                await _send(websocket, to_text(message))
+
+
+async def hello(here: Context, watch: Watch, seq: int) -> dict[str, Any]:
+    """The snapshot. ``oldest_seq`` tells a client that asks for more than the log still has.
+
+    Both numbers count the messages of all streams, whoever asks: a client must know whether it missed something.
+    """
     oldest = await here.store.oldest_seq()
+    records = await here.store.all_streams(watch.who.visible)
+    await watch.settled()
+    who = watch.who  # it may be less than while the database was read
+    streams = [here.registry.describe(record, who).model_dump() for record in records if who.visible.sees(record.id)]
     return to_hello_message(seq, oldest, streams)
 
 

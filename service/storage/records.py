@@ -7,15 +7,18 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
 from pipeline.sources.url import shown_url
+from service.local_time.time_of_day import TimeOfDay
 
 T = TypeVar("T")
 
 MAX_PAGE = 500
+MAX_GROUPS = 16  # of one stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class StreamRecord:
     ``url`` holds the full source URL with its password (empty if it cannot be decrypted any more). ``actions`` maps
     labels to thresholds in 0..1; None watches for every label. ``finished_at`` is Unix time when a file had been read
     to its end; it is not played again until somebody asks for it. ``tier``: which of the model's networks, auto, full
-    or light.
+    or light. ``groups``: those that a grant may name.
     """
 
     id: str
@@ -33,7 +36,7 @@ class StreamRecord:
     url: SecretStr
     model: str
     actions: Mapping[str, float] | None = None
-    record: bool = False
+    record: bool | Literal["incidents"] = False  # incidents: what incidents show stays, the rest goes soon
     transport: str = "tcp"
     pace: str = "fast"
     loop: bool = False
@@ -42,6 +45,12 @@ class StreamRecord:
     finished_at: float | None = None
     tier: str = "auto"
     snapshot_s: float = 1.0
+    tls_verify: bool = True  # of rtsps and https: whether the certificate must be trusted
+    groups: tuple[str, ...] = ()
+    record_overlay: bool = False  # boxes and labels are drawn into what is recorded
+    record_since: float = 0.0  # Unix time from which on ``record`` is what it is
+    exercise: str | None = None  # whose repetitions are counted: one of form.exercises.CHOICES
+    form: Mapping[str, Mapping[str, float | None]] | None = None  # thresholds that differ: exercise → name → value
 
     @property
     def url_redacted(self) -> str:
@@ -66,6 +75,8 @@ class EventRecord:
     updated_at: float
     ended_at: float | None
     model: str | None = None  # the network behind the newest message; None: stored by an older version
+    zones: Sequence[str] | None = None  # in which it was seen
+    audit: bool = False  # of its camera's audit sample: nothing is trained on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class RecordingRecord:
     frames: int
     width: int
     height: int
+    overlay: bool = True  # boxes and labels are drawn into its pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +105,35 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamFilter:
+    """Those of a group; None: all."""
+
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Empty means everything. ``since`` and ``until`` (Unix) bound the start: since ≤ started_at < until."""
+    """Empty means everything. ``since`` and ``until`` (Unix) bound the start: since ≤ started_at < until.
+
+    ``verdicts``: right, wrong, unsure, none. ``reviewed``: by whoever asks. ``rules``: of an incident of one of them.
+    ``time_of_day``: in which an event starts, by what clocks in its zone show.
+    """
 
     streams: Sequence[str] = ()
     actions: Sequence[str] = ()
     tracks: Sequence[int] = ()
+    zones: Sequence[str] = ()
     since: float | None = None
     until: float | None = None
     min_confidence: float | None = None
+    max_confidence: float | None = None
+    min_duration_s: float | None = None
+    models: Sequence[str] = ()
+    verdicts: Sequence[str] = ()
+    rules: Sequence[str] = ()
+    reviewed: bool | None = None
+    audit: bool | None = None
+    time_of_day: tuple[TimeOfDay, ZoneInfo] | None = None
 
 
 @dataclass(frozen=True, slots=True)

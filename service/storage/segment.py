@@ -1,4 +1,7 @@
-"""A finished recorded file, as the recorder tells of it and the index takes it; without media or database library."""
+"""A finished recorded file, as the recorder tells of it and the index takes it, and what is needed of such files.
+
+Without media or database library.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,23 @@ class Segment:
     frames: int
     bytes: int  # video and sidecar
     size_hw: tuple[int, int]
+    overlay: bool = True  # whether boxes and labels are drawn into its pictures
     stream_id: str = ""  # the recorder does not know it; whoever keeps the index does
 
     @property
     def ended_at(self) -> float:
         return self.started_at + self.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What an incident shows of a stream, Unix times. ``kept``: somebody keeps it, for ever."""
+
+    stream_id: str
+    begin: float
+    end: float
+    kept: bool = False
+
+    def covers(self, segment: Segment) -> bool:
+        same = self.stream_id == segment.stream_id
+        return same and segment.started_at <= self.end and segment.ended_at >= self.begin

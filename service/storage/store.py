@@ -8,24 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.orm import Session
 
 from service.ids import new_id
+from service.rights import Visible
 from service.storage import message_log
 from service.storage.database import Database, StoreError
+from service.storage.groups import in_group
+from service.storage.incidents import needed_spans
+from service.storage.paging import newest_first, page_of
 from service.storage.records import (
     Cursor,
-    EventFilter,
     EventRecord,
     Page,
     RecordingFilter,
     RecordingRecord,
+    StreamFilter,
     StreamRecord,
 )
 from service.storage.secret_box import SecretBox, SecretBoxError
-from service.storage.segment import Segment
-from service.storage.tables import EventRow, RecordingRow, StreamRow
+from service.storage.segment import Needed, Segment
+from service.storage.tables import EventRow, RecordingRow, StreamRow, ZonesRow
+from service.storage.visibility import seen
+from service.storage.zones import ZoneStore
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +43,20 @@ _OPTIONS = ("actions", "record", "transport", "pace", "loop")
 class Store:
     """Async face of the database. Statements run on the Database's threads, never on the event loop."""
 
-    def __init__(self, database: Database, box: SecretBox, recordings_dir: Path, messages_keep: int = 100_000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        box: SecretBox,
+        recordings_dir: Path,
+        messages_keep: int = 100_000,
+        audit_share: float = 0.0,
+    ) -> None:
         self._database = database
         self._box = box
         self._recordings_dir = recordings_dir.resolve()
         self._messages_keep = messages_keep
+        self._audit_share = audit_share
+        self.zones = ZoneStore(database)
 
     async def open(self) -> None:
         await self._database.open()
@@ -66,33 +81,47 @@ class Store:
         return await self._database.write(lambda session: _changed_rows(session, statement) > 0)
 
     async def delete_stream(self, stream_id: str) -> bool:
-        """Its events and recordings stay. → False if there is none."""
-        statement = delete(StreamRow).where(StreamRow.id == stream_id)
-        return await self._database.write(lambda session: _changed_rows(session, statement) > 0)
+        """Its zones go with it, its events and recordings stay. → False if there is none."""
 
-    async def get_stream(self, stream_id: str) -> StreamRecord | None:
+        def work(session: Session) -> bool:
+            session.execute(delete(ZonesRow).where(ZonesRow.stream_id == stream_id))
+            return _changed_rows(session, delete(StreamRow).where(StreamRow.id == stream_id)) > 0
+
+        return await self._database.write(work)
+
+    async def get_stream(self, stream_id: str, visible: Visible) -> StreamRecord | None:
+        statement = select(StreamRow).where(StreamRow.id == stream_id, seen(visible, StreamRow.id))
+
         def work(session: Session) -> StreamRecord | None:
-            row = session.get(StreamRow, stream_id)
+            row = session.scalar(statement)
             return None if row is None else self._to_stream(row)
 
         return await self._database.read(work)
 
-    async def all_streams(self) -> tuple[StreamRecord, ...]:
+    async def all_streams(self, visible: Visible) -> tuple[StreamRecord, ...]:
         """Oldest first."""
-        statement = select(StreamRow).order_by(StreamRow.created_at, StreamRow.id)
+        statement = select(StreamRow).where(seen(visible, StreamRow.id)).order_by(StreamRow.created_at, StreamRow.id)
         return await self._database.read(lambda s: tuple(self._to_stream(row) for row in s.scalars(statement)))
 
     async def stream_ids(self) -> frozenset[str]:
         return await self._database.read(lambda session: frozenset(session.scalars(select(StreamRow.id))))
 
-    async def list_streams(self, cursor: Cursor | None, limit: int) -> Page[StreamRecord]:
+    async def list_streams(
+        self, wanted: StreamFilter, visible: Visible, cursor: Cursor | None, limit: int
+    ) -> Page[StreamRecord]:
         """Oldest first, so that a page does not change when a stream is added."""
-        statement = select(StreamRow).order_by(StreamRow.created_at, StreamRow.id).limit(limit + 1)
+        statement = select(StreamRow).where(seen(visible, StreamRow.id))
         if cursor is not None:
             same = (StreamRow.created_at == cursor.time) & (StreamRow.id > cursor.id)
             statement = statement.where(or_(StreamRow.created_at > cursor.time, same))
-        rows = await self._database.read(lambda s: [self._to_stream(row) for row in s.scalars(statement)])
-        return _page(rows, limit, [Cursor(row.created_at, row.id) for row in rows])
+        ordered = statement.order_by(StreamRow.created_at, StreamRow.id).limit(limit + 1)
+
+        def work(session: Session) -> list[StreamRecord]:
+            chosen = ordered if wanted.group is None else ordered.where(in_group(session, wanted.group))
+            return [self._to_stream(row) for row in session.scalars(chosen)]
+
+        rows = await self._database.read(work)
+        return page_of(rows, limit, [Cursor(row.created_at, row.id) for row in rows])
 
     async def last_track_id(self, stream_id: str) -> int:
         """→ the highest track id that has an event in this stream, 0 without any."""
@@ -104,6 +133,9 @@ class Store:
         options["actions"] = None if record.actions is None else dict(record.actions)
         options["finished_at"] = record.finished_at
         options |= {"tier": record.tier, "snapshot_s": record.snapshot_s}
+        options |= {"tls_verify": record.tls_verify, "groups": list(record.groups)}
+        options |= {"record_overlay": record.record_overlay, "record_since": record.record_since}
+        options |= {"exercise": record.exercise, "form": record.form}
         return {
             "id": record.id,
             "name": record.name,
@@ -132,39 +164,44 @@ class Store:
             finished_at=row.options.get("finished_at"),  # rows of older versions have neither it nor those
             tier=row.options.get("tier", "auto"),
             snapshot_s=row.options.get("snapshot_s", 1.0),
+            tls_verify=row.options.get("tls_verify", True),
+            record_overlay=row.options.get("record_overlay", False),
+            record_since=row.options.get("record_since", 0.0),
+            groups=tuple(row.options.get("groups", ())),
+            exercise=row.options.get("exercise"),
+            form=row.options.get("form"),
         )
 
     # -- messages and events
 
     async def append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Keeps messages that have a ``seq``, follows their events, prunes the log. All or nothing."""
-        keep = self._messages_keep
-        await self._database.write(lambda session: message_log.append(session, messages, keep))
+        keep, share = self._messages_keep, self._audit_share
+        await self._database.write(lambda session: message_log.append(session, messages, keep, share))
 
     async def last_seq(self) -> int:
         return await self._database.read(message_log.last_seq)
+
+    async def left_running(self) -> tuple[str, ...]:
+        """→ streams whose end is not in the log: those that ran when the service was killed."""
+        return await self._database.read(message_log.left_running)
 
     async def oldest_seq(self) -> int | None:
         """→ the first message that can still be replayed; None when the log is empty."""
         return await self._database.read(message_log.oldest_seq)
 
     async def replay(
-        self, after: int, until: int, limit: int, streams: Sequence[str] = ()
+        self, after_until: tuple[int, int], limit: int, visible: Visible, streams: Sequence[str] = ()
     ) -> tuple[dict[str, Any], ...]:
-        """→ messages with after < seq ≤ until in order, at most ``limit``."""
-        return await self._database.read(lambda session: message_log.replay(session, (after, until), limit, streams))
+        """→ messages with after < seq ≤ until in order, at most ``limit``, of ``streams`` (none: of all)."""
+        return await self._database.read(
+            lambda session: message_log.replay(session, after_until, limit, visible, streams)
+        )
 
     async def open_events(self) -> tuple[EventRecord, ...]:
         """Actions that have not ended: after a crash, those that nobody will end any more."""
         statement = select(EventRow).where(EventRow.ended_at.is_(None)).order_by(EventRow.last_seq)
-        return await self._database.read(lambda s: tuple(_to_event(row) for row in s.scalars(statement)))
-
-    async def list_events(self, wanted: EventFilter, cursor: Cursor | None, limit: int) -> Page[EventRecord]:
-        """Newest start first."""
-        statement = _newest_first(select(EventRow), EventRow.started_at, EventRow.id, cursor, limit)
-        statement = statement.where(*_event_conditions(wanted))
-        rows = await self._database.read(lambda s: [_to_event(row) for row in s.scalars(statement)])
-        return _page(rows, limit, [Cursor(row.started_at, row.id) for row in rows])
+        return await self._database.read(lambda s: tuple(message_log.to_event(row) for row in s.scalars(statement)))
 
     # -- recordings
 
@@ -199,15 +236,19 @@ class Store:
             frames=segment.frames,
             width=width,
             height=height,
+            overlay=segment.overlay,
         )
 
     def _relative(self, path: Path) -> str:
         """Raises ValueError for a file outside the recordings folder."""
         return (self._recordings_dir / path).resolve().relative_to(self._recordings_dir).as_posix()
 
-    async def get_recording(self, recording_id: str) -> RecordingRecord | None:
+    async def get_recording(self, recording_id: str, visible: Visible) -> RecordingRecord | None:
+        may_be_seen = seen(visible, RecordingRow.stream_id, RecordingRow.started_at)
+        statement = select(RecordingRow).where(RecordingRow.id == recording_id, may_be_seen)
+
         def work(session: Session) -> RecordingRecord | None:
-            row = session.get(RecordingRow, recording_id)
+            row = session.scalar(statement)
             return None if row is None else _recording(row)
 
         return await self._database.read(work)
@@ -222,16 +263,32 @@ class Store:
         statement = select(RecordingRow).order_by(RecordingRow.came, RecordingRow.started_at, RecordingRow.id)
         return await self._database.read(lambda s: tuple(_recording(row) for row in s.scalars(statement)))
 
+    async def needed_recordings(self) -> tuple[Needed, ...]:
+        """→ what incidents show, from their pre-roll to their post-roll."""
+        return await self._database.read(needed_spans)
+
+    async def recorded_for_incidents(self) -> dict[str, float]:
+        """→ streams of which only what incidents show is to stay → since when (Unix time)."""
+        rows = select(StreamRow.id, StreamRow.options)
+
+        def work(session: Session) -> dict[str, float]:
+            found = session.execute(rows)
+            only = ((row.id, row.options) for row in found if row.options.get("record") == "incidents")
+            return {stream_id: options.get("record_since", 0.0) for stream_id, options in only}
+
+        return await self._database.read(work)
+
     async def recording_paths(self, stream_id: str) -> frozenset[str]:
         """→ the paths of one stream's recordings, relative to the recordings folder."""
         statement = select(RecordingRow.path).where(RecordingRow.stream_id == stream_id)
         return await self._database.read(lambda session: frozenset(session.scalars(statement)))
 
     async def list_recordings(
-        self, wanted: RecordingFilter, cursor: Cursor | None, limit: int
+        self, wanted: RecordingFilter, visible: Visible, cursor: Cursor | None, limit: int
     ) -> Page[RecordingRecord]:
-        """Newest start first."""
-        statement = _newest_first(select(RecordingRow), RecordingRow.started_at, RecordingRow.id, cursor, limit)
+        """Newest start first. One that begins before its stream may be seen is left out whole."""
+        statement = newest_first(select(RecordingRow), RecordingRow.started_at, RecordingRow.id, cursor, limit)
+        statement = statement.where(seen(visible, RecordingRow.stream_id, RecordingRow.started_at))
         if wanted.streams:
             statement = statement.where(RecordingRow.stream_id.in_(wanted.streams))
         if wanted.since is not None:
@@ -239,52 +296,11 @@ class Store:
         if wanted.until is not None:
             statement = statement.where(RecordingRow.started_at < wanted.until)
         rows = await self._database.read(lambda s: [_recording(row) for row in s.scalars(statement)])
-        return _page(rows, limit, [Cursor(row.started_at, row.id) for row in rows])
+        return page_of(rows, limit, [Cursor(row.started_at, row.id) for row in rows])
 
 
 def _changed_rows(session: Session, statement: Any) -> int:
     return int(session.execute(statement).rowcount)  # type: ignore[attr-defined] # only CursorResult has it
-
-
-def _newest_first(
-    statement: Select[Any],
-    time: InstrumentedAttribute[float],
-    row_id: InstrumentedAttribute[str],
-    cursor: Cursor | None,
-    limit: int,
-) -> Select[Any]:
-    """Keyset paging: rows that arrive at the front meanwhile shift nothing."""
-    if cursor is not None:
-        same = (time == cursor.time) & (row_id < cursor.id)
-        statement = statement.where(or_(time < cursor.time, same))
-    return statement.order_by(time.desc(), row_id.desc()).limit(limit + 1)
-
-
-def _page(rows: list[Any], limit: int, cursors: list[Cursor]) -> Page[Any]:
-    """``rows`` has one more than ``limit`` where there is a next page."""
-    more = len(rows) > limit
-    return Page(tuple(rows[:limit]), cursors[limit - 1].encode() if more else None)
-
-
-def _event_conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.streams:
-        conditions.append(EventRow.stream_id.in_(wanted.streams))
-    if wanted.actions:
-        conditions.append(EventRow.action.in_(wanted.actions))
-    if wanted.tracks:
-        conditions.append(EventRow.track_id.in_(wanted.tracks))
-    if wanted.since is not None:
-        conditions.append(EventRow.started_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(EventRow.started_at < wanted.until)
-    if wanted.min_confidence is not None:
-        conditions.append(EventRow.peak_confidence >= wanted.min_confidence)
-    return conditions
-
-
-def _to_event(row: EventRow) -> EventRecord:
-    return EventRecord(**{name: getattr(row, name) for name in EventRecord.__slots__})
 
 
 def _recording(row: RecordingRow) -> RecordingRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Index, Integer, String, Text, false, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")  # SQLite's rowid alias must be named INTEGER
@@ -24,7 +24,7 @@ class StreamRow(Base):
     name: Mapped[str] = mapped_column(Text)
     url_sealed: Mapped[str] = mapped_column(Text)  # encrypted by SecretBox; nothing of the URL stands beside it
     model: Mapped[str] = mapped_column(Text)
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier, snapshot_s
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)  # actions, record, transport, pace, loop, tier, snapshot_s …
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[float] = mapped_column(Float(53))
 
@@ -40,6 +40,7 @@ class EventRow(Base):
         Index("ix_events_started", "started_at", "id"),
         Index("ix_events_stream", "stream_id", "started_at"),
         Index("ix_events_ended", "ended_at"),  # NULL while the action goes on
+        Index("ix_events_audit", "stream_id", "audit", "track_id"),
     )
 
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
@@ -56,10 +57,13 @@ class EventRow(Base):
     ended_at: Mapped[float | None] = mapped_column(Float(53))
     last_seq: Mapped[int] = mapped_column(BigInteger)
     model: Mapped[str | None] = mapped_column(Text)
+    # Names of all zones that any of its messages names; NULL where there is none.
+    zones: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    audit: Mapped[bool] = mapped_column(Boolean, server_default=false())  # of the audit sample: never trained on
 
 
 class MessageRow(Base):
-    """The log behind ``since_seq``: every action and stream message, the oldest pruned."""
+    """The log behind ``since_seq``: every action, presence and stream message, the oldest pruned."""
 
     __tablename__ = "messages"
     __table_args__ = (Index("ix_messages_stream", "stream_id", "seq"),)
@@ -68,10 +72,11 @@ class MessageRow(Base):
     type: Mapped[str] = mapped_column(String(16))
     stream_id: Mapped[str] = mapped_column(String(40))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[float | None] = mapped_column(Float(53))  # when what it tells was so; None: the message does not say
 
 
 class RecordingRow(Base):
-    """One finished file with overlay. Paths are relative to the recordings folder."""
+    """One finished file. Paths are relative to the recordings folder."""
 
     __tablename__ = "recordings"
     __table_args__ = (
@@ -92,4 +97,25 @@ class RecordingRow(Base):
     frames: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
+    overlay: Mapped[bool] = mapped_column(Boolean, server_default=true())  # drawn into its pictures
     came: Mapped[int] = mapped_column(BigInteger, server_default="0")  # an order that no setting of a clock changes
+
+
+class ZonesRow(Base):
+    """The zones of one stream, together: ``[{"name", "polygon": [[x, y], …]}]`` in 0..1."""
+
+    __tablename__ = "zones"
+
+    stream_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    zones: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    changed_at: Mapped[float] = mapped_column(Float(53))
+
+
+class PublishedRow(Base):
+    """A retained MQTT topic that was published, so that it can be cleared, also after a crash."""
+
+    __tablename__ = "mqtt_published"
+
+    sink_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    stream_id: Mapped[str | None] = mapped_column(String(40))

@@ -144,7 +144,7 @@ def _named_in(module: Module) -> Iterator[NamedModule]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = node.value.partition(":")[0]
-            if _NAMED.fullmatch(name):
+            if _NAMED.fullmatch(name) and not name.endswith(".js"):  # a file of the pages
                 yield NamedModule(module.name, name, node.lineno)
 
 

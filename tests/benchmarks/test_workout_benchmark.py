@@ -150,3 +150,6 @@ def test_config_says_what_the_benchmark_measured() -> None:
         figure = measured[name]["accuracy"]
         assert f"{name} {figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" in text
     assert measured[benchmark.NETWORK]["accuracy"]["value"] >= benchmark.GOAL
+    seed = measured[benchmark.SEED_HEAD]["accuracy"]
+    told = " ".join(load_config(benchmark.SEED_CONFIG).description.split())
+    assert f"accuracy {seed['value']:.3f} [{seed['low']:.3f}, {seed['high']:.3f}]" in told

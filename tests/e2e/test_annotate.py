@@ -86,7 +86,9 @@ def check_events(path: Path, frames: int) -> list[dict]:
 def test_every_frame_is_in_the_output_at_its_time_and_in_the_messages(tmp_path: Path):
     video = excerpt(tmp_path / "street.mp4")
     output, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    status, out, err = run(tmp_path, video, "--output", output, "--events", events)
+    zones = tmp_path / "zones.json"
+    zones.write_text('{"zones": [{"name": "left", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}]}')
+    status, out, err = run(tmp_path, video, "--output", output, "--events", events, "--zones", zones)
     assert status == 0, err
     assert f"{FRAMES} frames" in out and str(output) in out and str(events) in out
     assert f"{FRAMES}/{FRAMES}" in err  # the progress bar knows how many there are
@@ -98,7 +100,12 @@ def test_every_frame_is_in_the_output_at_its_time_and_in_the_messages(tmp_path: 
     assert len(last) >= 3
     assert any(track["action"] for track in last)
     assert max(track["buffer"] for track in last) == 64
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.jsonl", "out.mp4", "street.mp4"]
+    sure = [track for track in last if track["state"] == "confirmed"]
+    middles = {(track["box"][0] + track["box"][2]) / 2: track["zones"] for track in sure}
+    sides = {(x < 0.5, tuple(zones)) for x, zones in middles.items() if abs(x - 0.5) > 0.1}
+    assert sides == {(True, ("left",)), (False, ())}, "whoever is on the left is in the zone, and nobody else"
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["data", "out.jsonl", "out.mp4", "street.mp4", "zones.json"]
 
 
 def test_output_lies_beside_the_video_when_none_is_named(tmp_path: Path):

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.support.multipart import read_parts
 from tests.support.rtsp import RtspServer
 from tests.support.service import SAMPLE_URL, Service, Subscriber, wait_for
 from tests.support.street import WINDOW_HW, write_walker
@@ -52,6 +53,8 @@ def test_rtsp_url_gives_labels_events_and_a_recording_that_plays(service: Servic
         ended = subscriber.wait("action", LABEL_LIMIT_S, kind="ended", **same)
         assert ended["end_s"] >= ended["start_s"] == pytest.approx(started["start_s"])
         check_snapshot(service, stream["id"])
+        check_live(service, stream["id"])
+        check_system(service, stream["id"])
         check_metrics(service, stream["id"])
         check_delete(service, stream["id"])
         sequence = [m["seq"] for _, m in subscriber.messages if "seq" in m and m["type"] != "hello"]
@@ -87,6 +90,28 @@ def check_snapshot(service: Service, stream_id: str) -> None:
     assert image.std() > 20
 
 
+def check_live(service: Service, stream_id: str) -> None:
+    """Clean pictures as a tile needs them, each with the people of its own frame."""
+    with service.client.stream("GET", "/v1/live", params={"stream": stream_id}) as answer:
+        boundary = answer.headers["content-type"].partition("boundary=")[2]
+        parts = read_parts(answer.iter_raw(), boundary)
+        pairs = [(json.loads(next(parts)[1]), next(parts)[1]) for _ in range(3)]
+    indices = [message["frame_index"] for message, _ in pairs]
+    assert indices == sorted(set(indices))
+    assert {message["stream_id"] for message, _ in pairs} == {stream_id}
+    for _, jpeg in pairs:
+        with av.open(io.BytesIO(jpeg), format="mjpeg") as file:
+            assert file.streams.video[0].width == WINDOW_HW[1] <= 640
+
+
+def check_system(service: Service, stream_id: str) -> None:
+    system = service.client.get("/v1/system").json()
+    assert stream_id in [stream["id"] for stream in system["streams"]]
+    budget = system["machine"]["budget"]
+    assert budget["cameras"] == 1 and budget["cores"] > 0 and 0 <= budget["step"] < budget["steps"]
+    assert any(each["work"].startswith("detect:") and each["cpu_s"] > 0 for each in budget["costs"])
+
+
 def check_metrics(service: Service, stream_id: str) -> None:
     text = service.client.get("/metrics").text
     for name in (
@@ -120,10 +145,11 @@ def check_events(service: Service, stream_id: str, event_id: str) -> None:
 
 
 def check_recording(service: Service, stream_id: str) -> None:
-    """Plays from the start and from the middle, by byte ranges; the sidecar holds the same messages."""
+    """Plays from the start and from the middle, by byte ranges; the sidecars hold the same messages."""
     items = service.client.get("/v1/recordings", params={"stream": stream_id}).json()["items"]
     assert items
     recording = max(items, key=lambda item: item["duration_s"])
+    assert recording["overlay"] is False
     video = service.client.get(f"/v1/recordings/{recording['id']}/video.mp4")
     assert video.headers["content-type"] == "video/mp4"
     part = service.client.get(f"/v1/recordings/{recording['id']}/video.mp4", headers={"Range": "bytes=100-299"})
@@ -134,8 +160,8 @@ def check_recording(service: Service, stream_id: str) -> None:
         assert track.codec_context.name == "h264"
     assert times == sorted(times)
     assert times[-1] - times[0] == pytest.approx(recording["duration_s"], abs=0.5)
-    sidecar = service.client.get(f"/v1/recordings/{recording['id']}/events.jsonl").text.splitlines()
-    assert {json.loads(line)["type"] for line in sidecar} >= {"tracks", "action"}
+    lines = [line for item in items for line in service.client.get(item["events"]).text.splitlines()]
+    assert {json.loads(line)["type"] for line in lines} >= {"tracks", "action"}
 
 
 @pytest.mark.timeout(2 * LABEL_LIMIT_S + 120)
@@ -146,8 +172,7 @@ def test_three_streams_at_once_one_broken_the_others_label(service: Service, cam
         broken = service.add_stream("rtsp://127.0.0.1:9/nothing")["id"]
         for stream_id in good:
             subscriber.wait("tracks", LABEL_LIMIT_S, labelled, stream_id=stream_id)
-        state = service.stream(broken)
-        assert state["state"] == "reconnecting"
+        state = service.wait_state(broken, "reconnecting", 20)
         assert state["code"] == "refused"
         assert "127.0.0.1:9" in state["reason"]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.actions import ActionSmoother, SmootherConfig, validate_actions
+from pipeline.actions import RECENT_CLIPS, ActionSmoother, Evidence, SmootherConfig, validate_actions
 from pipeline.entities import ActionEvent, ActionScores, EventKind, Track, TrackState
 
 LABELS = ("walking", "fighting", "standing")
@@ -71,6 +71,34 @@ def test_update_with_minimum_duration_waits_for_it() -> None:
 
 def test_update_without_minimum_duration_starts_at_once() -> None:
     assert brief(feed(new_smoother(min_duration_s=0.0), [answer(1.0, WALKING)])) == [("walking", STARTED)]
+
+
+def test_update_with_evidence_asks_more_of_one_label_only() -> None:
+    unsure = [(0.1, 0.7, 0.2), (0.1, 0.7, 0.2), (0.7, 0.1, 0.2), (0.7, 0.1, 0.2), (0.7, 0.1, 0.2)]
+    answers = [answer(1.0 + step, chances) for step, chances in enumerate(unsure)]
+    assert brief(feed(new_smoother(), answers))[0] == ("fighting", STARTED)
+    smoother = new_smoother(evidence={"fighting": Evidence(on=0.8)})
+    assert {action for action, _ in brief(feed(smoother, answers))} == {"walking"}
+
+
+def test_update_with_evidence_of_several_clips_waits_for_those_that_agree() -> None:
+    smoother = new_smoother(time_constant_s=1.0, evidence={"fighting": Evidence(0.6, min_duration_s=0.0, clips=2)})
+    sure, unsure = (0.02, 0.96, 0.02), (0.45, 0.5, 0.05)
+    assert feed(smoother, [answer(1.0, sure, provisional=True), answer(1.64, unsure)]) == [], "only one of two agrees"
+    (event,) = feed(smoother, [answer(2.28, sure)])
+    assert (event.kind, event.start_s) == (STARTED, 1.0), "it began with the first"
+
+
+def test_thresholds_of_a_stream_stand_over_the_evidence_s_but_keep_its_duration_and_clips() -> None:
+    config = SmootherConfig(thresholds={"fighting": 0.4}, evidence={"fighting": Evidence(0.9, 1.5, 3)})
+    assert config.needs("fighting") == Evidence(0.4, 1.5, 3) and config.needs("walking") is None
+    assert SmootherConfig(on=0.6, min_duration_s=0.2).needs("walking") == Evidence(0.6, 0.2, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"on": 0.0}, {"on": 1.1}, {"min_duration_s": -1.0}, {"clips": 0}])
+def test_evidence_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Evidence(**wrong)
 
 
 def test_update_smooths_with_the_time_constant() -> None:
@@ -133,7 +161,8 @@ def test_update_tells_a_moved_confidence_at_most_once_a_second() -> None:
 
 
 def test_update_does_not_tell_a_confidence_that_stands_still() -> None:
-    answers = [answer(1 + step, (0.8 + 0.03 * (step % 2), 0.1, 0.05)) for step in range(20)]
+    still = [(0.8 + 0.03 * (step % 2), 0.1, 0.05) for step in range(20)]
+    answers = [answer(1 + step, scores, provisional=True) for step, scores in enumerate(still)]
     assert brief(feed(new_smoother(), answers)) == [("walking", STARTED)]
 
 
@@ -213,7 +242,9 @@ def test_update_with_an_allow_list_uses_its_thresholds() -> None:
     assert brief(feed(smoother, [answer(1.0, (0.7, 0.25, 0.05))])) == [("fighting", STARTED)]
     label = smoother.labels()[1]
     assert (label.action, list(label.scores)) == ("fighting", ["fighting"])
-    assert feed(smoother, [answer(2.0, (0.8, 0.15, 0.05))]) == []  # above off = 0.2 × 0.35 / 0.5 = 0.14
+    assert (
+        feed(smoother, [answer(2.0, (0.8, 0.15, 0.05), provisional=True)]) == []
+    )  # above off = 0.2 × 0.35 / 0.5 = 0.14
     assert brief(feed(smoother, [answer(3.0, (0.82, 0.13, 0.05))])) == [("fighting", ENDED)]
 
 
@@ -361,3 +392,64 @@ def test_answers_of_two_networks_with_the_same_labels_are_one_history():
     assert smoother.labels()[1].model == "full"
     assert not any(event.kind is EventKind.ENDED for event in events)
     assert smoother.labels()[1].confidence > 0.9
+
+
+def told_clips(events: Iterable[ActionEvent]) -> list[tuple[EventKind, int, float]]:
+    return [(event.kind, event.clips.count, round(event.clips.share, 2)) for event in events]
+
+
+def test_events_tell_what_each_clip_said_before_smoothing() -> None:
+    unsure = (0.45, 0.5, 0.05)
+    answers = [answer(float(second), unsure if second == 3 else WALKING) for second in range(1, 6)]
+    events = [event for event in feed(new_smoother(min_duration_s=0), answers) if event.action == "walking"]
+    assert told_clips(events)[:3] == [(STARTED, 1, 1.0), (UPDATED, 2, 1.0), (UPDATED, 3, 0.67)]
+    assert events[-1].clips.count == 5
+    assert events[-1].clips.share == pytest.approx(0.8)
+    assert {type(event.clips.share) for event in events} == {float}, "it crosses between processes"
+    assert events[-1].clips.recent == pytest.approx((0.9, 0.9, 0.45, 0.9, 0.9))
+
+
+def test_first_choice_below_its_threshold_is_no_agreement() -> None:
+    smoother = new_smoother(min_duration_s=0, thresholds={"fighting": 0.6})
+    answers = [answer(1.0, FIGHTING), answer(2.0, (0.2, 0.55, 0.25)), answer(3.0, (0.1, 0.6, 0.3))]
+    events = feed(smoother, answers)
+    assert told_clips(events) == [(STARTED, 1, 1.0), (UPDATED, 2, 0.5), (UPDATED, 3, 0.67)]
+
+
+def test_provisional_clips_and_those_before_the_onset_do_not_count() -> None:
+    smoother = new_smoother(min_duration_s=0)
+    feed(smoother, [answer(1.0, STANDING)])
+    events = feed(smoother, [answer(4.0, WALKING, provisional=True), answer(5.0, WALKING)])
+    walking = [event for event in events if event.action == "walking"]
+    assert told_clips(walking) == [(STARTED, 0, 0.0), (UPDATED, 1, 1.0)]
+
+
+def test_only_the_first_eight_clips_are_each_worth_a_message_and_the_last_eight_are_told() -> None:
+    smoother = new_smoother(min_duration_s=0)
+    events = feed(smoother, [answer(float(second), WALKING) for second in range(1, 31)])
+    assert [event.clips.count for event in events] == list(range(1, 9))
+    (ended,) = smoother.finish(31.0, 1_031.0)
+    assert (ended.kind, ended.clips.count, len(ended.clips.recent)) == (ENDED, 30, RECENT_CLIPS)
+
+
+def test_clips_that_come_fast_share_one_message_a_second() -> None:
+    events = feed(new_smoother(min_duration_s=0), [answer(1 + n / 5, WALKING) for n in range(11)])
+    assert told_clips(events) == [(STARTED, 1, 1.0), (UPDATED, 6, 1.0), (UPDATED, 11, 1.0)]
+
+
+def test_change_of_thresholds_ends_nothing_by_itself_and_counts_from_the_next_score() -> None:
+    smoother = new_smoother(thresholds={"fighting": 0.6})
+    events = feed(smoother, [answer(time_s, FIGHTING) for time_s in (1.0, 2.0)])
+    assert brief(events) == [("fighting", STARTED)]
+    smoother.change(SmootherConfig(thresholds={"fighting": 0.7, "walking": 0.3}))
+    assert {kind for _, kind in brief(feed(smoother, [answer(3.0, FIGHTING)]))} <= {UPDATED}
+    later = feed(smoother, [answer(time_s, WALKING) for time_s in (4.0, 5.0, 6.0, 7.0)])
+    assert ("walking", STARTED) in brief(later) and ("fighting", ENDED) in brief(later)
+    assert {event.event_id for event in later if event.action == "fighting"} == {events[0].event_id}
+
+
+def test_change_to_thresholds_without_a_label_ends_it_with_the_next_score() -> None:
+    smoother = new_smoother()
+    feed(smoother, [answer(time_s, FIGHTING) for time_s in (1.0, 2.0)])
+    smoother.change(SmootherConfig(thresholds={"walking": 0.5}))
+    assert brief(feed(smoother, [answer(3.0, FIGHTING)])) == [("fighting", ENDED)]

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import openvino
 import pytest
 
 from pipeline import detector
+from pipeline import openvino as cpu
 from pipeline.detector import (
     DetectorConfig,
     PersonDetector,
@@ -36,6 +38,14 @@ VIDEO = SHARED / "data" / "pets" / "vtest.avi"
 PEOPLE_IN_FIRST_FRAME = np.array(  # MOTChallenge ground truth of PETS09-S2L1, frame 1
     [[499, 158, 530.03, 233.17], [258, 219, 290.9, 307.7], [633, 242, 675.3, 323.1]], np.float32
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_precision() -> Iterator[None]:
+    """float32 everywhere: which precision is faster here is measured at each load, and boxes differ by it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "precision_candidates", lambda _: ("f32",))
+        yield
 
 
 @pytest.fixture(scope="module")

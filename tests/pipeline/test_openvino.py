@@ -16,6 +16,15 @@ def test_precision_follows_the_cpu(tmp_path: Path) -> None:
     assert precision_candidates(cpu_flags(tmp_path / "none")) == ("f32",)
 
 
+def test_what_onednn_is_told_to_leave_alone_is_not_there(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags : avx2 avx512f avx512_bf16 amx_bf16\n")
+    assert cpu_flags(cpuinfo, {"ONEDNN_MAX_CPU_ISA": "AVX2"}) == {"avx2"}
+    assert cpu_flags(cpuinfo, {"DNNL_MAX_CPU_ISA": "avx512_core"}) == {"avx2", "avx512f"}
+    assert cpu_flags(cpuinfo, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}) == {"avx2", "avx512f", "avx512_bf16"}
+    assert cpu_flags(cpuinfo, {"ONEDNN_MAX_CPU_ISA": "ALL"}) == cpu_flags(cpuinfo, {})
+
+
 def test_precision_note_is_remembered_and_damage_is_survived(tmp_path: Path) -> None:
     note = tmp_path / "net.precision"
     assert cpu._read_note(note) is None

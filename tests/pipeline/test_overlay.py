@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import av
 import cv2
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.entities import Frame, FrameResult, Image, Track, TrackLabel, TrackState
+from pipeline.entities import Frame, FrameResult, Image, Track, TrackLabel, TrackState, Zone
 from pipeline.overlay import color_of, draw, label_text, utc_clock
 from tests.support.places import STREET
 
@@ -141,6 +142,8 @@ def test_label_text_tells_id_action_and_confidence() -> None:
     assert label_text(7, says("walking")) == "#7 walking 83%"
     assert label_text(7, says("walking", provisional=True)) == "#7 walking 83%?"
     assert label_text(7, None) == "#7"
+    assert label_text(7, says("walking"), ("squat", 3)) == "#7 walking 83% squat x3"
+    assert label_text(7, None, ("squat", 1)) == "#7 squat x1"
 
 
 def test_utc_clock_reads_as_a_date() -> None:
@@ -174,3 +177,26 @@ def test_draw_of_anything_gives_a_picture(
     frame = Frame(grey(height, width), 0, 0.0, captured_at, 0.0)
     drawn = draw(FrameResult(frame, (track,), {1: says(action)}, {1: fill}))
     assert drawn.shape == (height, width, 3)
+
+
+def test_zones_are_drawn_as_outlines_with_their_names_and_nothing_inside() -> None:
+    zone = Zone("gate", ((0.25, 0.5), (0.75, 0.5), (0.75, 0.95), (0.25, 0.95)))
+    plain, image = result_of(grey(), []), grey()
+    drawn = draw(replace(plain, zones=(zone,)), clock="")
+    height, width = image.shape[:2]
+    moved = changed(image, drawn)
+    for x, y in ((0.5, 0.5), (0.5, 0.95), (0.25, 0.8), (0.75, 0.8)):  # the edges
+        top, left = round(y * (height - 1)), round(x * (width - 1))
+        assert moved[top - 2 : top + 3, left - 2 : left + 3].any(), (x, y)
+    inside = moved[round(0.7 * height) : round(0.9 * height), round(0.3 * width) : round(0.7 * width)]
+    assert not inside.any()
+    named = draw(replace(plain, zones=(Zone("yard", zone.polygon),)), clock="")
+    assert not np.array_equal(drawn, named)
+    assert np.array_equal(draw(plain, clock=""), image)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8), st.text(max_size=60))
+def test_any_zone_can_be_drawn_into_any_picture(points: list[tuple[float, float]], name: str) -> None:
+    for size in ((1, 1), (7, 300), (120, 160)):
+        frame = Frame(np.zeros((*size, 3), np.uint8), 0, 0.0, 0.0, 0.0)
+        assert draw(FrameResult(frame, (), zones=(Zone(name, tuple(points)),)), clock="").shape == (*size, 3)

@@ -234,6 +234,19 @@ def test_update_person_hidden_for_seconds_returns_by_appearance() -> None:
     assert ids(tracks) == [1, 2]
 
 
+def test_update_person_who_falls_is_found_again_where_the_fall_ended() -> None:
+    tracker = PersonTracker()
+    for time_s in steps(0, 2, 10):
+        tracker.update(frame(time_s), found(box(500)))
+    for step, time_s in enumerate(steps(2, 2.5, 10)):  # quickly down, getting wider and flatter
+        top, half = 300 + 25 * step, 20 + 9 * step
+        tracker.update(frame(time_s), found(np.array([520 - half, top, 520 + half, 400 + 12 * step], np.float32)))
+    for time_s in steps(2.5, 3.3, 10):  # blurred: nobody is found
+        tracker.update(frame(time_s), found())
+    lying = np.array([450, 400, 590, 450], np.float32)
+    assert ids(tracker.update(frame(3.3), found(lying))) == [1]
+
+
 def test_update_stranger_at_the_same_place_gets_a_new_id() -> None:
     tracker = PersonTracker()
     for time_s in steps(0, 3, 10):

@@ -23,6 +23,7 @@ from tests.support.service import free_port
 
 LABELS = ("push up", "squat", "playing cricket")
 MODEL = "surveillance"
+PASSWORD = "correct horse battery"
 URL = "rtsp://viewer:c4n4ry@127.0.0.1:9/cam"
 
 
@@ -47,15 +48,17 @@ def settings(tmp_path: Path) -> Settings:
     media.mkdir()
     (media / "walk.mp4").write_bytes(b"only its place is looked at here")
     write_model(tmp_path / "weights" / MODEL)
-    return Settings(data_dir=tmp_path / "data", weights_dir=tmp_path / "weights", media_roots=(media,), max_streams=4)
+    data, weights = tmp_path / "data", tmp_path / "weights"
+    share = 0.0  # else one person in five is drawn
+    return Settings(data_dir=data, weights_dir=weights, media_roots=(media,), max_streams=4, audit_share=share)
 
 
 class RunningApi:
     """The application under uvicorn on a loopback port, in a thread. ``call`` runs a coroutine on its event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, supervisor: type[ScriptedSupervisor] = ScriptedSupervisor) -> None:
         self.settings = settings
-        self.app: FastAPI = create_app(settings, ScriptedSupervisor)
+        self.app: FastAPI = create_app(settings, supervisor)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/v1/ws"
@@ -73,6 +76,7 @@ class RunningApi:
             target=self._server.run, daemon=True
         )  # with the loop that it serves with in earnest
         self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self._visitors: list[httpx.Client] = []
 
     def start(self) -> RunningApi:
         self._thread.start()
@@ -85,7 +89,8 @@ class RunningApi:
         self._server.should_exit = True
         self._thread.join(15)
         assert not self._thread.is_alive(), "the server did not stop"
-        self.client.close()
+        for client in (self.client, *self._visitors):
+            client.close()
 
     @property
     def context(self) -> Context:
@@ -109,6 +114,35 @@ class RunningApi:
 
     def add(self, url: str = URL, **options: Any) -> dict[str, Any]:
         answer = self.client.post("/v1/streams", json={"url": url, **options})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def add_user(self, name: str, role: str, streams: str = "*", **changes: Any) -> dict[str, Any]:
+        """By whom the client is logged in as; PASSWORD is the password."""
+        grants = [{"role": role, "streams": streams}]
+        body = {"name": name, "password": PASSWORD, "grants": grants, **changes}
+        answer = self.client.post("/v1/users", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def log_in(self, name: str, client: httpx.Client | None = None, password: str = "") -> dict[str, Any]:
+        """The client (default: the API's own) keeps the cookie. → who that is."""
+        answer = (client or self.client).post("/v1/login", json={"name": name, "password": password or PASSWORD})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def visitor(self, **headers: str) -> httpx.Client:
+        """A client of its own, with nothing but these headers; ``token="acto_…"`` as Authorization."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token := named.pop("token", None):
+            named["Authorization"] = f"Bearer {token}"
+        client = httpx.Client(base_url=self.url, timeout=10, trust_env=False, headers=named)
+        self._visitors.append(client)
+        return client
+
+    def add_token(self, role: str = "viewer", scopes: tuple[str, ...] = ("read",), **changes: Any) -> dict[str, Any]:
+        grants = [{"role": role, "streams": changes.pop("streams", "*")}]
+        answer = self.client.post("/v1/tokens", json={"name": role, "scopes": scopes, "grants": grants, **changes})
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 

@@ -12,7 +12,7 @@ import pytest
 
 from service.cli import COMMANDS, Command, Family, build_parser, main
 from service.commands.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
-from service.routes.health import service_version
+from service.ids import service_version
 from tests.service.commands.command_line import REPOSITORY, run
 
 TRAINING = ("tensorflow", "keras", "jax", "torch", "albumentations", "sklearn", "matplotlib", "nncf", "imagehash")

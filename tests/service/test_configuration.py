@@ -16,16 +16,21 @@ from pydantic import SecretStr
 
 from models.errors import CardError
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput, read_card
+from models.weights.motion_head import write_motion_head
+from pipeline.actions import Evidence, SmootherConfig
 from pipeline.clips import ClipConfig
+from pipeline.form.exercises import Exercise
+from pipeline.form.watch import FormConfig
 from pipeline.tracker import TrackerConfig
 from service.commands.clip_options import loaded
 from service.commands.dataset.people import people_source
 from service.commands.options import model_folder
-from service.configuration import EngineConfig, StagesConfig
+from service.configuration import EngineConfig, StagesConfig, read_form
 from service.processes.messages import pack, unpack
 from service.settings import PREFIX, load_settings
 from service.storage.records import StreamRecord
 from service.supervisor import inference_setup, stream_setup
+from tests.pipeline.motion_heads import speed_head
 from tests.service.commands.command_line import typed
 
 INPUT = ModelInput(frames=32, height=112, width=112, margin=0.6, rate_hz=12.5)
@@ -37,6 +42,7 @@ WORK = {  # what decides how people are found and clips classified, none of it a
     "TRACK_CONFIDENCE": "0.45",
     "CLIP_HOP": "10",
     "FIRST_CLIP": "20",
+    "MOTION": "false",
     "THREADS": "3",
     "BATCH": "5",
     "STEM_MEMORY_MB": "77",
@@ -55,7 +61,13 @@ class Told(Exception):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every setting that matters is set. A model's folder, and a video that is annotated."""
-    paths = {"WEIGHTS_DIR": "weights", "DATA_DIR": "data", "DETECTOR": "own.onnx", "APPEARANCE": "osnet.onnx"}
+    paths = {
+        "WEIGHTS_DIR": "weights",
+        "DATA_DIR": "data",
+        "DETECTOR": "own.onnx",
+        "APPEARANCE": "osnet.onnx",
+        "POSE_WEIGHTS": "pose",
+    }
     for name, value in {**WORK, **{name: str(tmp_path / value) for name, value in paths.items()}}.items():
         monkeypatch.setenv(f"ACTOSCOPE_{name}", value)
     model = tmp_path / "weights" / "gym"
@@ -157,13 +169,16 @@ def test_every_entrance_gives_equal_configurations_for_equal_settings(
         detector_image_size=960,
         detector_confidence=0.2,
         appearance=folder / "osnet.onnx",
+        pose_weights=folder / "pose",
         max_batch=5,
         stem_memory_mb=77,
         threads=3,
     )
     assert told.engine.model_dir == folder / "weights" / "gym"
     if told.stages is not None:
-        clip = ClipConfig(length=32, rate_hz=12.5, hop=10, provisional_from=20, size=112, margin=0.6)
+        clip = ClipConfig(
+            length=32, rate_hz=12.5, hop=5, provisional_from=10, size=112, margin=0.6
+        )  # as long as at 25 Hz
         assert replace(told.stages, adaptive=False) == StagesConfig(clip, track_confidence=0.45, model="gym")
 
 
@@ -179,10 +194,11 @@ def test_extract_tracks_as_the_service_does(folder: Path, monkeypatch: pytest.Mo
 
 def test_every_setting_that_engine_and_stages_know_is_asked_for_here():
     """One that is added to them shall be added to the test above."""
-    named = {name.lower() for name in WORK} | {"weights_dir", "cache_dir", "detector", "appearance"}
+    named = {name.lower() for name in WORK} | {"weights_dir", "cache_dir", "detector", "appearance", "pose_weights"}
     renamed = {"max_batch": "batch", "clip": "clip_hop"}
     not_settings = {"max_models", "measure", "light_first", "smoother", "adaptive", "first_track_id"}
     not_settings |= {"light_clip", "light_model"}  # follow from the model's card
+    not_settings |= {"form"}  # each stream's own, over EXERCISE_RULES
     for field in (*fields(EngineConfig), *fields(StagesConfig)):
         assert field.name in not_settings or renamed.get(field.name, field.name) in named
 
@@ -225,11 +241,44 @@ def test_lighter_network_gets_clips_of_its_own_at_the_same_pace(folder: Path):
     assert StagesConfig.from_settings(load_settings(), heavy).light_clip is None, "files are not for both at once"
     stages = StagesConfig.from_settings(load_settings(), heavy, with_light=True)
     assert stages.light_model == "gym-light"
-    assert stages.light_clip == ClipConfig(length=16, rate_hz=6.25, hop=5, provisional_from=10, size=64, margin=0.6)
+    assert stages.light_clip == ClipConfig(length=16, rate_hz=6.25, hop=2, provisional_from=5, size=64, margin=0.6)
     alone = stages.lighter()
     assert (alone.clip, alone.model, alone.light_clip) == (stages.light_clip, "gym-light", None)
     with pytest.raises(CardError, match="gym-light has no lighter network"):
         alone.lighter()
+
+
+def test_events_need_what_the_cards_of_both_networks_ask_for(folder: Path):
+    heavy, light = folder / "weights" / "gym", folder / "weights" / "gym-light"
+    shutil.copytree(heavy, light)
+    card = read_card(heavy)
+    label, other = card.labels[:2]
+    ours = card.model_copy(update={"light": "gym-light", "evidence": {label: Evidence(0.8, 0.5, 1)}})
+    (heavy / CARD_FILE).write_text(ours.model_dump_json())
+    theirs = {label: Evidence(0.7, 0.5, 2), other: Evidence(0.6)}
+    (light / CARD_FILE).write_text(card.model_copy(update={"name": "gym-light", "evidence": theirs}).model_dump_json())
+    alone = StagesConfig.from_settings(load_settings(), heavy)
+    assert alone.smoother == SmootherConfig(evidence={label: Evidence(0.8, 0.5, 1)})
+    both = StagesConfig.from_settings(load_settings(), heavy, with_light=True).watching_for({label: 0.4})
+    assert both.smoother.evidence == {label: Evidence(0.8, 0.5, 2), other: Evidence(0.6)}
+    assert both.smoother.needs(label) == Evidence(0.4, 0.5, 2), "a stream's own threshold stands over the card's"
+
+
+def test_boxes_speak_beside_both_networks_unless_the_settings_say_no(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    heavy, light = folder / "weights" / "gym", folder / "weights" / "gym-light"
+    shutil.copytree(heavy, light)
+    card = read_card(heavy)
+    (heavy / CARD_FILE).write_text(card.model_copy(update={"light": "gym-light"}).model_dump_json())
+    heads = {path.name: speed_head(card.labels, share) for path, share in ((heavy, 0.5), (light, 0.25))}
+    for path in (heavy, light):
+        write_motion_head(path, heads[path.name])
+    assert StagesConfig.from_settings(load_settings(), heavy, with_light=True).motion == {}  # as WORK says
+    monkeypatch.setenv("ACTOSCOPE_MOTION", "true")
+    stages = StagesConfig.from_settings(load_settings(), heavy, with_light=True)
+    assert stages.motion == heads
+    setup = stream_setup(load_settings(), StreamRecord("s", "street", SecretStr("file:///v.mp4"), "gym"), "unix:///i")
+    assert unpack(pack(setup)).stages.motion == heads  # as the stream's process gets it
+    assert StagesConfig.from_settings(load_settings(), heavy).motion == {"gym": heads["gym"]}
 
 
 def test_lighter_network_with_other_labels_is_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture):
@@ -250,6 +299,25 @@ def test_stages_watch_for_some_labels_or_for_all():
     watching = StagesConfig().watching_for({"squat": 0.6})
     assert watching.smoother.thresholds == {"squat": 0.6}
     assert watching.watching_for({}) == watching.watching_for(None) == StagesConfig()
+
+
+def test_thresholds_of_exercises_are_the_streams_over_the_files_over_the_usual(tmp_path: Path):
+    rules = tmp_path / "rules.json"
+    rules.write_text('{"squat": {"low_deg": 95, "heels_up": null}, "pull-up": {"extended_deg": 150}}')
+    config = read_form("squat", rules, {"squat": {"low_deg": 80}})
+    squat, pull_up = config.rules[Exercise.SQUAT], config.rules[Exercise.PULL_UP]
+    assert (config.exercise, squat.low_deg, squat.heels_up, pull_up.extended_deg) == (Exercise.SQUAT, 80, None, 150)
+    assert read_form("auto", None, None) == FormConfig()
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"squat": 3}', '{"squat": {"low_deg": "deep"}}', '{"sqat": {}}'])
+def test_file_of_thresholds_that_holds_none_is_named(tmp_path: Path, content: str):
+    rules = tmp_path / "rules.json"
+    rules.write_text(content)
+    with pytest.raises(ValueError, match=r"rules\.json: expected JSON such as"):
+        read_form("squat", rules, None)
+    with pytest.raises(ValueError, match="absent"):
+        read_form("squat", tmp_path / "absent", None)
 
 
 def test_model_folder_is_a_folder_with_a_card_or_a_name_in_the_weights_directory(

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from service.hub import Hub
+from service.rights import ALL, LOCAL
 from service.storage.database import Database, StoreError
 from service.storage.records import EventFilter
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter
 from tests.service.conftest import action, tracks
+from tests.service.storage.listing import list_events
 
 EVERYTHING = SubscriptionFilter()
+REPETITION = {"type": "repetition", "stream_id": "x"}
+INCIDENT = {**action(), "type": "incident", "rule_id": "rul_1", "severity": "alert"}
 
 
 class FailingStore(Store):
@@ -48,12 +52,12 @@ def run(folder: Path, work: Callable[[Hub, FailingStore], Awaitable[Any]], **opt
 
 
 async def take(subscription: Subscription, count: int) -> list[dict[str, Any]]:
-    return [json.loads(await asyncio.wait_for(subscription.next_text(), 5)) for _ in range(count)]
+    return [json.loads((await asyncio.wait_for(subscription.next_message(), 5))[1]) for _ in range(count)]
 
 
 async def nothing_waits(subscription: Subscription) -> bool:
     try:
-        await asyncio.wait_for(subscription.next_text(), 0.05)
+        await asyncio.wait_for(subscription.next_message(), 0.05)
     except asyncio.TimeoutError:
         return True
     return False
@@ -61,12 +65,12 @@ async def nothing_waits(subscription: Subscription) -> bool:
 
 def test_numbers_go_up_by_one_over_all_publishers_and_all_is_stored(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await asyncio.gather(*(hub.publish_action(action(f"e{n}")) for n in range(50)))
         await hub.publish_stream({"type": "stream", "stream_id": "s", "state": "running", "reason": ""})
         messages = await take(subscription, 51)
         assert [message["seq"] for message in messages] == list(range(1, 52))
-        assert [m["seq"] for m in await store.replay(0, 99, 99)] == list(range(1, 52))
+        assert [m["seq"] for m in await store.replay((0, 99), 99, ALL)] == list(range(1, 52))
         assert hub.seq == 51
 
     run(tmp_path, work)
@@ -74,10 +78,10 @@ def test_numbers_go_up_by_one_over_all_publishers_and_all_is_stored(tmp_path: Pa
 
 def test_message_is_stored_before_it_is_sent(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await hub.publish_action(action())
         (message,) = await take(subscription, 1)
-        assert await store.replay(0, 1, 1) == (message,)
+        assert await store.replay((0, 1), 1, ALL) == (message,)
 
     run(tmp_path, work)
 
@@ -86,19 +90,19 @@ def test_labels_go_on_while_the_disk_is_full_and_are_stored_later(tmp_path: Path
     monkeypatch.setattr("service.hub.RETRY_S", 0.05)
 
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         store.full = True
         for n in range(3):
             await hub.publish_action(action(f"e{n}"))
         assert [message["seq"] for message in await take(subscription, 3)] == [1, 2, 3]
         assert hub.measures()["counters"]["store_failures_total"] >= 1
         assert hub.measures()["gauges"]["messages_unstored"] == 3
-        texts, reached = await hub.replay(1, 3, EVERYTHING)
-        assert ([json.loads(text)["seq"] for text in texts], reached) == ([2, 3], 3)
+        messages, reached = await hub.replay(1, 3, subscription)
+        assert ([message["seq"] for message in messages], reached) == ([2, 3], 3)
         store.full = False
         while hub.measures()["gauges"]["messages_unstored"]:
             await asyncio.sleep(0.02)
-        assert [message["seq"] for message in await store.replay(0, 9, 9)] == [1, 2, 3]
+        assert [message["seq"] for message in await store.replay((0, 9), 9, ALL)] == [1, 2, 3]
         assert hub.measures()["counters"]["messages_lost_total"] == 0
 
     run(tmp_path, work)
@@ -120,12 +124,12 @@ def test_unstored_messages_are_bounded_and_the_lost_are_counted(tmp_path: Path, 
 
 def test_message_that_cannot_be_stored_does_not_end_delivery(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await hub.publish_action(action("e1", captured_at="yesterday"))
         await hub.flush()
         await hub.publish_action(action("e2"))
         assert [message["event_id"] for message in await take(subscription, 2)] == ["e1", "e2"]
-        assert [message["seq"] for message in await store.replay(0, 9, 9)] == [2]
+        assert [message["seq"] for message in await store.replay((0, 9), 9, ALL)] == [2]
         assert hub.measures()["counters"]["messages_lost_total"] == 1
 
     run(tmp_path, work)
@@ -136,7 +140,7 @@ def test_message_that_json_cannot_hold_is_refused_at_its_publisher(tmp_path: Pat
         with pytest.raises(ValueError, match="JSON"):
             await hub.publish_action(action(confidence=float("nan")))
         await hub.publish_action(action())
-        assert (await take(hub.subscribe(EVERYTHING), 1))[0]["seq"] == 1
+        assert (await take(hub.subscribe(EVERYTHING, LOCAL), 1))[0]["seq"] == 1
 
     run(tmp_path, work)
 
@@ -145,7 +149,7 @@ def test_publishers_wait_when_too_much_is_not_stored_yet(tmp_path: Path, monkeyp
     monkeypatch.setattr("service.hub.MAX_WAITING", 3)
 
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await asyncio.gather(*(hub.publish_action(action(f"e{n}")) for n in range(20)))
         assert [message["seq"] for message in await take(subscription, 20)] == list(range(1, 21))
 
@@ -160,7 +164,7 @@ def test_actions_of_a_stream_that_broke_off_end_where_it_was_last_seen(tmp_path:
         await hub.publish_action(action("other", stream_id="str_2"))
         await hub.publish_tracks(tracks(250))
         await hub.flush()
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await hub.end_open_events("str_0000000000000001")
         (ended,) = await take(subscription, 1)
         assert (ended["event_id"], ended["kind"], ended["end_s"], ended["seq"]) == ("mine", "ended", 10.0, 5)
@@ -177,7 +181,7 @@ def test_end_never_lies_before_the_start_though_the_stream_began_anew(tmp_path: 
         await hub.publish_tracks(tracks(25))
         await hub.end_open_events("str_0000000000000001")
         await hub.flush()
-        (event,) = (await store.list_events(EventFilter(), None, 9)).items
+        (event,) = (await list_events(store, EventFilter(), ALL, None, 9)).items
         assert (event.start_s, event.end_s) == (500.0, 500.0)
 
     run(tmp_path, work)
@@ -190,7 +194,7 @@ def test_start_after_a_crash_ends_what_was_going_on_and_counts_on(tmp_path: Path
 
     async def after(hub: Hub, store: FailingStore) -> None:
         assert hub.seq == 3
-        (ended,) = await store.replay(2, 3, 9)
+        (ended,) = await store.replay((2, 3), 9, ALL)
         assert (ended["kind"], ended["end_s"], ended["seq"]) == ("ended", 7.5, 3)
         assert await store.open_events() == ()
 
@@ -198,21 +202,48 @@ def test_start_after_a_crash_ends_what_was_going_on_and_counts_on(tmp_path: Path
     run(tmp_path, after)
 
 
+def test_start_after_a_crash_says_that_streams_stopped_and_a_start_after_a_stop_does_not(tmp_path: Path):
+    def seen(stream_id: str) -> dict[str, Any]:
+        about = {"type": "presence", "stream_id": stream_id, "captured_at": "2026-05-04T03:02:06.500Z"}
+        return {**about, "time_s": 1.0, "people": 0, "zones": {}}
+
+    def state(stream_id: str, state: str) -> dict[str, Any]:
+        return {"type": "stream", "stream_id": stream_id, "state": state, "code": None, "reason": ""}
+
+    async def crash(hub: Hub, store: FailingStore) -> None:
+        await hub.publish_stream(state("running", "running"))
+        await hub.publish_stream(state("noted", "running"))
+        await hub.publish_presence(seen("noted"))
+        await hub.publish_presence(seen("long ago"))
+        await hub.publish_presence(seen("stopped"))
+        await hub.publish_stream(state("stopped", "stopped"))
+        await hub.publish_stream(state("failed", "failed"))
+
+    async def after(hub: Hub, store: FailingStore) -> None:
+        told = await store.replay((7, 99), 99, ALL)
+        assert [(m["stream_id"], m["state"]) for m in told] == [
+            (stream_id, "stopped") for stream_id in ("long ago", "noted", "running")
+        ]
+
+    for work in (crash, after, after):
+        run(tmp_path, work)
+
+
 def test_closing_ends_subscriptions_after_what_waited_was_sent(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await hub.publish_action(action())
         await hub.close()
         assert await store.last_seq() == 1
         with pytest.raises(SubscriptionClosed):
-            await subscription.next_text()
+            await subscription.next_message()
 
     run(tmp_path, work)
 
 
 def test_tracks_are_newest_only_and_the_rest_is_counted(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         for n in range(5):
             await hub.publish_tracks(tracks(n))
             await hub.publish_tracks(tracks(n, "str_2"))
@@ -228,7 +259,7 @@ def test_tracks_are_newest_only_and_the_rest_is_counted(tmp_path: Path):
 
 def test_actions_overtake_tracks_that_wait(tmp_path: Path):
     async def work(hub: Hub, store: FailingStore) -> None:
-        subscription = hub.subscribe(EVERYTHING)
+        subscription = hub.subscribe(EVERYTHING, LOCAL)
         await hub.publish_tracks(tracks())
         await hub.publish_action(action())
         await hub.flush()
@@ -251,7 +282,7 @@ def test_tracks_come_at_the_limit_at_most_and_at_the_sources_rate_below_it(sourc
 
     async def count() -> int:
         clock = Clock()
-        subscription = Subscription(EVERYTHING, 8, 0.1, clock)
+        subscription = Subscription(EVERYTHING, LOCAL, 8, 0.1, clock)
         sent, start = 0, clock.now
         for n in range(10 * source_hz):
             subscription.offer_tracks(tracks(n), "text")
@@ -266,22 +297,22 @@ def test_tracks_come_at_the_limit_at_most_and_at_the_sources_rate_below_it(sourc
 
 def test_held_back_tracks_are_sent_once_they_are_due():
     async def work() -> None:
-        subscription = Subscription(EVERYTHING, 8, 0.05)
+        subscription = Subscription(EVERYTHING, LOCAL, 8, 0.05)
         subscription.offer_tracks(tracks(0), "first")
-        assert await subscription.next_text() == "first"
+        assert (await subscription.next_message())[1] == "first"
         subscription.offer_tracks(tracks(1), "second")
-        assert await asyncio.wait_for(subscription.next_text(), 5) == "second"
+        assert (await asyncio.wait_for(subscription.next_message(), 5))[1] == "second"
 
     asyncio.run(work())
 
 
 def test_full_queue_ends_the_subscription_and_never_blocks_the_hub():
     async def work() -> None:
-        subscription = Subscription(EVERYTHING, 3, 0.1)
+        subscription = Subscription(EVERYTHING, LOCAL, 3, 0.1)
         for n in range(10):
             subscription.offer(action(f"e{n}"), f"text {n}")
         with pytest.raises(SubscriberTooSlow):
-            await subscription.next_text()
+            await subscription.next_message()
 
     asyncio.run(work())
 
@@ -298,6 +329,15 @@ def test_full_queue_ends_the_subscription_and_never_blocks_the_hub():
         (SubscriptionFilter(min_confidence=0.9), action(), False),
         (SubscriptionFilter(min_confidence=0.9), action(kind="ended"), True),
         (SubscriptionFilter(min_confidence=0.9), action(confidence=None), False),
+        (SubscriptionFilter(rules=frozenset({"rul_x"})), action(), True),
+        (SubscriptionFilter(rules=frozenset({"rul_x"})), INCIDENT, False),
+        (SubscriptionFilter(severities=frozenset({"alert"})), INCIDENT, True),
+        (SubscriptionFilter(severities=frozenset({"info"})), INCIDENT, False),
+        (SubscriptionFilter(actions=frozenset({"squat"}), min_confidence=0.9), INCIDENT, True),
+        (SubscriptionFilter(exercises=frozenset({"squat"})), {**REPETITION, "exercise": "squat"}, True),
+        (SubscriptionFilter(exercises=frozenset({"squat"})), {**REPETITION, "exercise": "push-up"}, False),
+        (SubscriptionFilter(exercises=frozenset({"squat"})), action(), True),
+        (SubscriptionFilter(actions=frozenset({"squat"})), {**REPETITION, "exercise": "push-up"}, True),
     ],
 )
 def test_filter(wanted: SubscriptionFilter, message: dict[str, Any], passes: bool):

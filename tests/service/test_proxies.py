@@ -33,6 +33,7 @@ class Published:
     origin: str
     root: str
     client: httpx.Client
+    credential: dict[str, str]
 
     @property
     def base(self) -> str:
@@ -53,9 +54,14 @@ def published(
     (tmp_path / "proxy").mkdir()
     with (
         proxy(program, examples(program)[bool(path)], api.port, tmp_path / "proxy") as origin,
-        httpx.Client(timeout=10, trust_env=False) as client,
+        httpx.Client(timeout=10, trust_env=False, headers=credential(api)) as client,
     ):
-        yield Published(api, origin, root, client)
+        yield Published(api, origin, root, client, credential(api))
+
+
+def credential(api: RunningApi) -> dict[str, str]:
+    """What comes by a proxy is nobody's own machine: it needs one."""
+    return {"Authorization": f"Bearer {api.add_token('admin', ('read', 'control', 'admin'))['token']}"}
 
 
 def test_proxy_publishes_everything_the_page_needs(published: Published):
@@ -80,14 +86,18 @@ def test_proxy_publishes_everything_the_page_needs(published: Published):
     assert (video.status_code, video.content) == (206, CONTENT[5:10])
     assert client.get(f"{base}/v1/recordings").json()["items"] == [shown]
     # The websocket.
-    with connect(published.ws, origin=Origin(published.origin), proxy=None) as socket:
+    with connect(
+        published.ws, origin=Origin(published.origin), proxy=None, additional_headers=published.credential
+    ) as socket:
         assert json.loads(socket.recv())["type"] == "hello"
     refusals = ((published.ws, "http://evil.example", 403), (published.ws + "x", published.origin, 404))
     for url, origin, status in refusals:
         with pytest.raises(InvalidStatus) as refused:
-            connect(url, origin=Origin(origin), proxy=None)
+            connect(url, origin=Origin(origin), proxy=None, additional_headers=published.credential)
         assert refused.value.response.status_code == status
     problem(client.get(f"{base}/v1/nothing"), 404)
+    # Whoever is not known.
+    problem(httpx.get(f"{base}/v1/streams", trust_env=False), 401)
 
 
 def test_proxy_hands_on_live_pictures_as_they_come(published: Published, monkeypatch: pytest.MonkeyPatch):
@@ -156,14 +166,15 @@ SAID = {"X-Forwarded-Host": "cameras.example", "X-Forwarded-Proto": "https", "Or
     ],
 )
 def test_host_and_scheme_of_a_trusted_proxy_decide_whose_page_it_is(api: RunningApi, changes, status):
-    answer = api.client.post("/v1/streams", json={"url": URL}, headers={**SAID, **changes})
+    answer = api.client.post("/v1/streams", json={"url": URL}, headers={**SAID, **credential(api), **changes})
     assert answer.status_code == status, answer.text
 
 
 def test_host_of_a_proxy_that_is_not_trusted_is_passed_over(run_api: Callable[..., RunningApi]):
     api = run_api(trusted_proxies=("192.0.2.0/24",))
-    problem(api.client.post("/v1/streams", json={"url": URL}, headers=SAID), 403)
-    own = {**SAID, "Origin": api.url}
+    said = {**SAID, **credential(api)}
+    problem(api.client.post("/v1/streams", json={"url": URL}, headers=said), 403)
+    own = {**said, "Origin": api.url}
     assert api.client.post("/v1/streams", json={"url": URL}, headers=own).status_code == 201
 
 

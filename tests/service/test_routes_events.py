@@ -49,6 +49,10 @@ def test_event_shows_its_whole_life(filled: RunningApi):
         "updated_at": "2026-05-04T03:02:03.000Z",
         "ended_at": "2026-05-04T03:02:03.000Z",
         "model": None,
+        "zones": [],
+        "verdict": None,
+        "reviewed": False,
+        "audit_sample": False,
     }
     assert (items[0]["kind"], items[0]["end_s"], items[0]["ended_at"]) == ("started", None, None)
 

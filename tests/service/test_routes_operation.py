@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.recording.reconcile import Recordings
 from service.storage.database import StoreError
+from service.storage.trainings.store import TrainingRecord, TrainingStore
 from tests.service.conftest import LABELS, MODEL, RunningApi, write_model
 from tests.service.scripted import ScriptedSupervisor
 from tests.service.test_routes_streams import problem
@@ -162,16 +163,86 @@ def test_openapi_has_every_route_of_the_contract(api: RunningApi):
         "get /v1/streams/{stream_id}/snapshot.jpg",
         "get /v1/streams/{stream_id}/live.mjpeg",
         "get /v1/events",
+        "get /v1/events/{event_id}",
+        "put /v1/events/{event_id}/verdict",
+        "get /v1/events/{event_id}/verdicts",
+        "put /v1/events/{event_id}/reviewed",
+        "post /v1/events/reviewed",
+        "get /v1/timeline",
+        "get /v1/search",
+        "get /v1/corrections",
+        "get /v1/corrections/summary",
+        "get /v1/corrections/{correction_id}/clip.mp4",
         "get /v1/recordings",
         "get /v1/recordings/{recording_id}",
         "delete /v1/recordings/{recording_id}",
         "get /v1/recordings/{recording_id}/video.mp4",
         "get /v1/recordings/{recording_id}/events.jsonl",
+        "get /v1/media/{incident_id}/snapshot.jpg",
+        "get /v1/media/{incident_id}/clip.mp4",
+        "post /v1/media-keys/rotate",
+        "post /v1/sinks",
+        "get /v1/sinks",
+        "get /v1/sinks/{sink_id}",
+        "patch /v1/sinks/{sink_id}",
+        "delete /v1/sinks/{sink_id}",
+        "post /v1/sinks/{sink_id}/test",
+        "post /v1/sinks/{sink_id}/rotate-secret",
+        "get /v1/deliveries",
+        "post /v1/deliveries/{delivery_id}/retry",
+        "get /v1/streams/{stream_id}/zones",
+        "put /v1/streams/{stream_id}/zones",
+        "post /v1/rules",
+        "get /v1/rules",
+        "get /v1/rules/{rule_id}",
+        "patch /v1/rules/{rule_id}",
+        "delete /v1/rules/{rule_id}",
+        "post /v1/rules/{rule_id}/snooze",
+        "delete /v1/rules/{rule_id}/snooze",
+        "post /v1/rules/{rule_id}/dry-run",
+        "post /v1/rules/dry-run",
+        "get /v1/incidents",
+        "get /v1/incidents/{incident_id}",
+        "patch /v1/incidents/{incident_id}",
+        "get /v1/incidents/{incident_id}/snapshot.jpg",
+        "get /v1/incidents/{incident_id}/clip.mp4",
+        "post /v1/exports",
+        "get /v1/exports",
+        "get /v1/exports/{export_id}",
+        "delete /v1/exports/{export_id}",
+        "get /v1/exports/{export_id}/case.zip",
         "get /v1/models",
+        "get /v1/models/{alias}/versions",
+        "get /v1/models/{alias}/shadow",
+        "post /v1/models/{alias}/shadow",
+        "post /v1/models/{alias}/promote",
+        "post /v1/models/{alias}/rollback",
+        "get /v1/live",
+        "get /v1/system",
+        "get /v1/trainings",
+        "post /v1/trainings",
+        "get /v1/trainings/{training_id}",
+        "delete /v1/trainings/{training_id}",
+        "post /v1/login",
+        "post /v1/logout",
+        "get /v1/me",
+        "patch /v1/me",
+        "get /v1/users",
+        "post /v1/users",
+        "get /v1/users/{user_id}",
+        "patch /v1/users/{user_id}",
+        "delete /v1/users/{user_id}",
+        "get /v1/tokens",
+        "get /v1/audit",
+        "post /v1/tokens",
+        "delete /v1/tokens/{token_id}",
         "get /healthz",
         "get /readyz",
         "get /metrics",
     }
+
+
+NAMED_ELSEWHERE = {"post /v1/exports", "get /v1/live"}  # what may not be there stands in body or query
 
 
 def test_openapi_documents_examples_and_error_bodies(api: RunningApi):
@@ -180,7 +251,7 @@ def test_openapi_documents_examples_and_error_bodies(api: RunningApi):
         assert operation.get("description") or operation["summary"], name
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "4"}
         assert "500" in errors, name
-        assert ("404" in errors) == ("{" in name), name
+        assert ("404" in errors) == ("{" in name or name in NAMED_ELSEWHERE), name
         takes_input = "requestBody" in operation or any(p["in"] == "query" for p in operation.get("parameters", []))
         assert ("422" in errors) == takes_input, name
         for status, answer in errors.items():
@@ -191,6 +262,7 @@ def test_openapi_documents_examples_and_error_bodies(api: RunningApi):
     assert "HTTPValidationError" not in json.dumps(document)
 
 
+QUERIES = {"/v1/timeline": "?since=2026-05-04T00:00:00Z&until=2026-05-05T00:00:00Z", "/v1/search": "?q=squat"}
 STREAM = "/v1/streams/str_0123456789abcdef"
 RECORDING = "/v1/recordings/rec_0123456789abcdef"
 
@@ -217,15 +289,34 @@ def test_allow_lists_the_methods_of_every_route_of_a_path(api: RunningApi, path:
 
 
 def test_head_is_answered_wherever_get_is(api: RunningApi):
+    from tests.service.test_routes_exports import add_export
+    from tests.service.test_routes_media import INCIDENT, add_incident
     from tests.service.test_routes_recordings import add_recording
+    from tests.service.test_routes_review import add_correction, tell
 
     stream, recording = f"/v1/streams/{api.add()['id']}", add_recording(api)
+    user = api.add_user("anna", "admin")
+    api.log_in("anna")
+    webhook = {"kind": "webhook", "name": "x", "config": {"url": "http://h.example/"}}
+    sink = api.client.post("/v1/sinks", json=webhook).json()
+    rule = api.client.post("/v1/rules", json={"name": "x", "actions": {"squat": 0.5}}).json()
+    add_incident(api, INCIDENT)
+    tell(api, "evt_1", stream[12:])
+    export = add_export(api, stream[12:])
+    training = TrainingRecord("trn_0123456789abcdef", "surveillance", "quick", "anna", 1000.0, state="done")
+    api.call(TrainingStore(api.context.database).add(training, 9))
     document = api.client.get("/openapi.json").json()["paths"]
     paths = [path for path, operations in document.items() if "get" in operations]
     assert "head" not in {method for operations in document.values() for method in operations}
     paths += ["/", "/web/page.js", "/web/page.css", "/web/icon.svg", "/favicon.ico", "/openapi.json"]
     for template in paths:
         path = template.replace("{stream_id}", stream[12:]).replace("{recording_id}", recording["id"])
+        path = path.replace("{user_id}", user["id"]).replace("{alias}", MODEL)
+        path = path.replace("{sink_id}", sink["id"])
+        path = path.replace("{rule_id}", rule["id"]).replace("{incident_id}", INCIDENT)
+        path = path.replace("{event_id}", "evt_1").replace("{correction_id}", add_correction(api))
+        path = path.replace("{export_id}", export).replace("{training_id}", training.id)
+        path += QUERIES.get(path, "")
         answer = api.client.head(path)
         assert (answer.status_code, answer.content) == (200, b""), path
         if not path.endswith("live.mjpeg"):

@@ -1,14 +1,18 @@
 """/v1/recordings: list, look, byte ranges, delete."""
 
+import gzip
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.routes.recordings import _unpacked
 from service.storage.segment import Segment
 from tests.service.conftest import RunningApi
+from tests.service.exports.recorded import damage
 from tests.service.test_routes_streams import problem
 
 CONTENT = bytes(range(256)) * 40  # 10240 bytes
@@ -41,6 +45,7 @@ def test_recording_shows_times_size_and_where_its_files_are(api: RunningApi):
         "frames": 1500,
         "size": {"width": 768, "height": 576},
         "video": f"{path}/video.mp4",
+        "overlay": True,
         "events": f"{path}/events.jsonl",
     }
     assert api.client.get(recording["events"]).json() == {"type": "tracks"}
@@ -177,3 +182,14 @@ def test_recording_whose_file_or_messages_are_missing_says_so(api: RunningApi):
 @pytest.mark.parametrize("name", ["x", "rec_0000000000000000", "%2e%2e%2fsecret.key", "rec_000000000000000%00"])
 def test_unknown_recording_is_not_found(api: RunningApi, name: str):
     problem(api.client.get(f"/v1/recordings/{name}/video.mp4"), 404)
+
+
+def test_messages_that_were_damaged_in_the_middle_are_given_up_to_there(tmp_path: Path):
+    whole = b"".join(b'{"type":"tracks","time_s":%d}\n' % (number * number) for number in range(50_000))
+    sidecar = tmp_path / "messages.jsonl.gz"
+    sidecar.write_bytes(gzip.compress(whole))
+    damage(sidecar)
+    with pytest.raises(zlib.error), gzip.open(sidecar) as file:
+        file.read()
+    given = b"".join(_unpacked(sidecar))
+    assert given and whole.startswith(given)

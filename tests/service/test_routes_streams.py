@@ -10,9 +10,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from pipeline.form.exercises import Exercise
 from service.bodies import StreamCreate
+from service.rights import ALL
 from service.storage.records import StreamRecord
 from service.stream_state import StreamState
+from service.supervisor import form_config
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import to_stream_message
 from tests.service.conftest import MODEL, URL, RunningApi, write_model
@@ -38,7 +41,7 @@ def come_to_its_end(api: RunningApi, stream_id: str) -> None:
     api.supervisor.statuses[stream_id] = StreamStatus(StreamState.STOPPED, code, reason, since=1_777_000_000.5)
     api.call(api.context.hub.publish_stream(to_stream_message(stream_id, "stopped", code, reason)))
     deadline = time.monotonic() + 5
-    while api.call(api.context.store.get_stream(stream_id)).finished_at is None:
+    while api.call(api.context.store.get_stream(stream_id, ALL)).finished_at is None:
         assert time.monotonic() < deadline, "the end is not remembered"
 
 
@@ -85,7 +88,7 @@ def test_password_in_any_place_of_a_url_is_neither_answered_nor_stored(api: Runn
 def test_name_that_an_older_version_took_from_a_password_is_given_up(run_api):
     first = run_api()
     stream, other = first.add("rtsp://10.9.8.7/user=u_psw=c4n4ry"), first.add("rtsp://10.9.8.7/ch1", name="Hall ch1")
-    record = first.call(first.context.store.get_stream(stream["id"]))
+    record = first.call(first.context.store.get_stream(stream["id"], ALL))
     first.call(first.context.store.change_stream(replace(record, name="10.9.8.7 user=u_psw=c4n4ry")))
     first.stop()
     second = run_api()
@@ -112,6 +115,16 @@ def test_interval_of_snapshots_is_kept_shown_and_changed(api: RunningApi):
     problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 0}), 422)
 
 
+def test_certificates_are_verified_unless_a_stream_says_otherwise(api: RunningApi):
+    stream = api.add("rtsps://127.0.0.1:9/cam")
+    assert (stream["tls_verify"], api.supervisor.running[stream["id"]].tls_verify) == (True, True)
+    changed = api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": False}).json()
+    assert (changed["tls_verify"], api.supervisor.running[stream["id"]].tls_verify) == (False, False)
+    assert api.client.get(f"/v1/streams/{stream['id']}").json()["tls_verify"] is False, "remembered"
+    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": None}), 422)
+    assert api.add("rtsps://127.0.0.1:9/cam", tls_verify=False)["tls_verify"] is False
+
+
 def test_pace_and_loop_of_a_file_url_can_be_changed(api: RunningApi):
     stream = api.add(file_url(api) + "?pace=realtime&loop=true")
     path = f"/v1/streams/{stream['id']}"
@@ -125,7 +138,7 @@ def test_pace_and_loop_of_a_file_url_can_be_changed(api: RunningApi):
 
 def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(api: RunningApi):
     stream = api.add(file_url(api))
-    record = api.call(api.context.store.get_stream(stream["id"]))
+    record = api.call(api.context.store.get_stream(stream["id"], ALL))
     old = replace(record, url=SecretStr(file_url(api) + "?loop=true"), loop=True)
     assert api.call(api.context.store.change_stream(old))
     assert api.client.patch(f"/v1/streams/{stream['id']}", json={"loop": False}).json()["loop"] is False
@@ -393,7 +406,7 @@ def test_change_plays_a_finished_file_anew(api: RunningApi):
     come_to_its_end(api, stream["id"])
     api.client.patch(f"/v1/streams/{stream['id']}", json={"record": True})
     assert api.supervisor.calls[-1] == ("update", stream["id"])
-    assert api.call(api.context.store.get_stream(stream["id"])).finished_at is None
+    assert api.call(api.context.store.get_stream(stream["id"], ALL)).finished_at is None
 
 
 def test_stream_deleted_while_it_is_started_does_not_go_on_running(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
@@ -410,7 +423,7 @@ def test_stream_deleted_while_it_is_started_does_not_go_on_running(api: RunningA
         monkeypatch.setattr(supervisor, "start", slow_start)
         adding = asyncio.create_task(registry.add(StreamCreate(url=URL)))
         await reached.wait()
-        (record,) = await api.context.store.all_streams()
+        (record,) = await api.context.store.all_streams(ALL)
         await registry.remove(record.id)
         await adding
 
@@ -452,6 +465,8 @@ def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
         clock="arrival",
         clock_reason="its time stamps pass 0.2 s in a second",
         labels="camera too slow: 0.5 of at least 2 pictures a second",
+        poses_hz=6.0,
+        no_poses="no room",
     )
     shown = api.client.get(f"/v1/streams/{stream['id']}").json()
     assert shown["since"] == "2026-04-24T03:06:40.500Z"
@@ -461,6 +476,7 @@ def test_stream_shows_all_that_the_supervisor_knows(api: RunningApi):
     assert shown["tier_reason"] == "1 cameras, 4 people: 1.3 of 1.6 free cores"
     assert (shown["clock"], shown["clock_reason"]) == ("arrival", "its time stamps pass 0.2 s in a second")
     assert shown["labels"] == "camera too slow: 0.5 of at least 2 pictures a second"
+    assert (shown["poses_hz"], shown["no_poses"]) == (6.0, "no room")
 
 
 def test_snapshot_is_a_jpeg_or_a_problem_that_says_why(api: RunningApi):
@@ -516,9 +532,92 @@ def test_tier_that_the_model_does_not_have_is_refused_naming_the_field(api: Runn
     assert api.client.get(f"/v1/streams/{stream['id']}").json()["tier"] == "auto"
 
 
+def with_pose_network(api: RunningApi) -> None:
+    (api.settings.weights_dir / "pose").mkdir()
+    (api.settings.weights_dir / "pose" / "yolov8n-pose.onnx").touch()
+
+
+def test_stream_may_count_exercises_by_thresholds_of_its_own_and_change_its_mind(api: RunningApi):
+    with_pose_network(api)
+    form = {"squat": {"low_deg": 90.0, "heels_up": None}}
+    stream = api.add(exercise="squat", form=form)
+    assert (stream["exercise"], stream["form"], stream["poses_hz"], stream["no_poses"]) == ("squat", form, 0.0, None)
+    path = f"/v1/streams/{stream['id']}"
+    assert api.client.get(path).json()["form"] == form, "remembered"
+    record = api.supervisor.running[stream["id"]]
+    config = form_config(api.settings, record)
+    assert config is not None and config.exercise is Exercise.SQUAT
+    assert (config.rules[Exercise.SQUAT].low_deg, config.rules[Exercise.SQUAT].heels_up) == (90, None)
+    changed = api.client.patch(path, json={"exercise": None, "form": None}).json()
+    assert (changed["exercise"], changed["form"]) == (None, None)
+    assert form_config(api.settings, api.supervisor.running[stream["id"]]) is None
+    assert api.add()["exercise"] is None
+
+
+def test_exercise_without_a_pose_network_is_refused_saying_how_to_get_one(api: RunningApi):
+    answer = problem(api.client.post("/v1/streams", json={"url": URL, "exercise": "auto"}), 422)
+    (error,) = answer["errors"]
+    assert error["field"] == "exercise" and "ACTOSCOPE_POSE_WEIGHTS" in error["expected"]
+    stream = api.add()
+    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"exercise": "squat"}), 422)
+    assert api.client.get(f"/v1/streams/{stream['id']}").json()["exercise"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"exercise": "burpee"},
+        {"exercise": "squat", "form": {"burpee": {}}},
+        {"exercise": "squat", "form": {"squat": {"lowness": 1}}},
+        {"exercise": "squat", "form": {"squat": {"flexed_deg": 170}}},
+        {"form": {"squat": {"swing_deg": None}}},
+    ],
+)
+def test_exercises_and_thresholds_that_there_are_not_are_refused(api: RunningApi, body):
+    with_pose_network(api)
+    problem(api.client.post("/v1/streams", json={"url": URL, **body}), 422)
+
+
 def test_models_name_their_lighter_network(api: RunningApi):
     with_lighter_network(api)
     assert {item["id"]: item["light"] for item in api.client.get("/v1/models").json()["items"]} == {
         MODEL: "light",
         "light": None,
     }
+
+
+def test_groups_are_kept_listed_and_changed_without_a_new_start(api: RunningApi):
+    gate, hall = api.add(name="Gate", groups=["yard", "doors", "yard"]), api.add(name="Hall")
+    assert (gate["groups"], hall["groups"]) == (["yard", "doors"], [])
+    path = f"/v1/streams/{hall['id']}"
+    api.supervisor.calls.clear()
+    changed = api.client.patch(path, json={"groups": ["yard"]}).json()
+    assert (changed["groups"], api.supervisor.calls) == (["yard"], [])
+
+    def listed(group: str) -> list[str]:
+        return [item["name"] for item in api.client.get("/v1/streams", params={"group": group}).json()["items"]]
+
+    assert (listed("yard"), listed("doors"), listed("nowhere")) == (["Gate", "Hall"], ["Gate"], [])
+    assert api.client.patch(path, json={"groups": []}).json()["groups"] == []
+    assert listed("yard") == ["Gate"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["*"], "other names than *"),
+        ([""], "at least 1"),
+        (["x"] * 17, "at most 16"),
+        ("yard", "list"),
+        (["a\nb"], "match"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(api: RunningApi, groups: object, expected: str):
+    answer = api.client.post("/v1/streams", json={"url": URL, "groups": groups})
+    assert expected in problem(answer, 422)["detail"]
+
+
+def test_groups_stay_where_the_patch_is_null(api: RunningApi):
+    stream = api.add(groups=["yard"])
+    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"groups": None}), 422)
+    assert api.client.get(f"/v1/streams/{stream['id']}").json()["groups"] == ["yard"]

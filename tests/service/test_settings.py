@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import PREFIX, Settings, SettingsError, load_settings, settings_table
+from service.commands.settings import settings_table
+from service.settings import PREFIX, Settings, SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +101,10 @@ def test_table_has_every_setting_with_its_default_and_meaning():
         assert default.strip("`") and "Undefined" not in default
         assert meaning == field.description
         assert len(meaning) > 10
+
+
+@pytest.mark.parametrize("url", ["cameras.example", "javascript:x", "https://a/?b", "https://u:p@a", "https://"])
+def test_public_url_is_one_that_links_can_begin_with(url: str):
+    with pytest.raises(ValueError, match="expected an http or https URL"):
+        Settings(public_url=url)
+    assert Settings(public_url="https://a/cameras/").public_url == "https://a/cameras"

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 from pydantic import SecretStr
 
@@ -12,11 +13,13 @@ from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
 from service.hub import Hub
 from service.processes.messages import SegmentReport, pack, unpack
+from service.processes.stream_process import source_options
 from service.settings import Settings
 from service.storage.records import StreamRecord
 from service.storage.segment import Segment
 from service.storage.store import Store, StoreError
-from service.supervisor import ProcessSupervisor, stages_config, stream_setup
+from service.stream_state import StreamState
+from service.supervisor import ProcessSupervisor, stages_config, stream_setup, stream_snapshot
 
 
 class FailingStore:
@@ -71,3 +74,23 @@ def test_clips_of_a_stream_are_those_its_model_was_trained_on(tmp_path):
     record = StreamRecord("str_1", "gym", SecretStr("rtsp://h/"), "gym")
     asked = unpack(pack(stream_setup(settings, record, "unix:///i")))  # as it goes to the stream's process
     assert isinstance(clip_buffer(asked.stages.clip), SceneClipBuffer)
+
+
+def test_what_a_stream_says_of_certificates_reaches_its_source(settings):
+    stream = StreamRecord("str_1", "Gate", SecretStr("rtsps://127.0.0.1/cam"), "i3d", tls_verify=False)
+    given = settings.model_copy(update={"camera_ca": Path("/ca.pem")})
+    options = source_options(unpack(pack(stream_setup(given, stream, "local"))).source)
+    assert (options.tls_verify, options.ca_file) == (False, Path("/ca.pem"))
+    options = source_options(stream_setup(settings, replace(stream, tls_verify=True), "local").source)
+    assert (options.tls_verify, options.ca_file) == (True, None)
+
+
+def test_metric_up_is_there_for_streams_that_are_to_run_alone():
+    """A file that came to its end, or a stream that was switched off, is no alarm."""
+    runner = SimpleNamespace(view=SimpleNamespace(stats=None, state=None), restarts=0)
+    told: dict[StreamState, Any] = {}
+    for state in StreamState:
+        runner.view.state = state
+        told[state] = stream_snapshot(cast("Any", runner))["gauges"].get("up")
+    assert told.pop(StreamState.RUNNING) == 1 and told.pop(StreamState.STOPPED) is None
+    assert set(told.values()) == {0}

@@ -42,6 +42,8 @@ def receive_all(client: ClientConnection, quiet_s: float = 0.3) -> list[dict[str
 def publish(api: RunningApi, *messages: dict[str, Any]) -> None:
     hub = api.context.hub
     publishers = {"tracks": hub.publish_tracks, "action": hub.publish_action, "stream": hub.publish_stream}
+    publishers["presence"] = hub.publish_presence
+    publishers["repetition"] = hub.publish_repetition
     for message in messages:
         api.call(publishers[message["type"]](message))
     api.call(hub.flush())
@@ -116,6 +118,30 @@ def test_since_seq_replays_what_was_missed_and_then_goes_on(api: RunningApi):
         messages = receive_all(client)
     assert [message["seq"] for message in messages] == [3, 4, 5, 6]
     assert messages[0] == {**action("evt_2"), "seq": 3}
+
+
+def test_presence_is_numbered_replayed_and_chosen_by_stream_alone(api: RunningApi):
+    def presence(people: int, stream_id: str = STREAM) -> dict[str, Any]:
+        return {"type": "presence", "stream_id": stream_id, "time_s": 1.0, "people": people, "zones": {}}
+
+    publish(api, presence(1), presence(2, OTHER), action())
+    with subscribed(api, f"?since_seq=0&stream={STREAM}&action=squat&min_confidence=0.9") as client:
+        receive(client)
+        publish(api, presence(3))
+        messages = receive_all(client)
+    assert [(message["seq"], message["people"]) for message in messages] == [(1, 1), (4, 3)]
+
+
+def test_repetitions_are_numbered_replayed_and_chosen_by_stream_and_exercise(api: RunningApi):
+    def repetition(exercise: str, count: int, stream_id: str = STREAM) -> dict[str, Any]:
+        return {"type": "repetition", "stream_id": stream_id, "exercise": exercise, "count": count}
+
+    publish(api, repetition("squat", 1), repetition("push-up", 1), repetition("squat", 9, OTHER), action())
+    with subscribed(api, f"?since_seq=0&stream={STREAM}&exercise=squat&action=jump") as client:
+        receive(client)
+        publish(api, repetition("squat", 2))
+        messages = receive_all(client)
+    assert [(message["seq"], message["count"]) for message in messages] == [(1, 1), (5, 2)]
 
 
 def test_replay_longer_than_one_portion_has_no_gap(api: RunningApi, monkeypatch: pytest.MonkeyPatch):

@@ -8,8 +8,28 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.entities import ActionEvent, EventKind, Frame, FrameResult, Track, TrackLabel, TrackState
-from service.wire_messages import parse_rfc3339, rfc3339, to_action_message, to_tracks_message
+from pipeline.entities import (
+    ActionEvent,
+    ClipTally,
+    EventKind,
+    Frame,
+    FrameResult,
+    Repetition,
+    Track,
+    TrackLabel,
+    TrackState,
+    Zone,
+)
+from service.wire_messages import (
+    parse_rfc3339,
+    rfc3339,
+    to_action_message,
+    to_presence_message,
+    to_repetition_message,
+    to_tracks_message,
+)
+
+CLIPS = ClipTally(3, 2 / 3, (0.9, 0.12345, float("nan")))
 
 
 def result(**changes) -> FrameResult:
@@ -25,8 +45,12 @@ def result(**changes) -> FrameResult:
     return FrameResult(frame, tracks, labels, {3: 41}, **changes)
 
 
+def test_tracks_message_says_where_boxes_are_only_carried_on():
+    assert to_tracks_message("str_1", result(detected=False), 64)["detected"] is False
+
+
 def test_tracks_message_has_the_fields_of_the_contract():
-    message = to_tracks_message("str_1", result(), 64)
+    message = to_tracks_message("str_1", result(inside={4: ("gate",)}), 64)
     age_ms = message.pop("age_ms")
     assert 250 <= age_ms < 5000
     assert message == {
@@ -35,6 +59,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
         "frame_index": 12,
         "time_s": 1.235,
         "captured_at": "2026-04-24T03:06:40.123Z",
+        "detected": True,
         "tracks": [
             {
                 "track_id": 3,
@@ -47,6 +72,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
                 "scores": {"squat": 0.8765, "push up": 0.1},
                 "provisional": True,
                 "model": "gym-light",
+                "zones": [],
             },
             {
                 "track_id": 4,
@@ -59,6 +85,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
                 "scores": {},
                 "provisional": False,
                 "model": None,
+                "zones": ["gate"],
             },
         ],
     }
@@ -70,7 +97,7 @@ def test_tracks_message_has_the_fields_of_the_contract():
     [(EventKind.STARTED, None, None), (EventKind.UPDATED, None, None), (EventKind.ENDED, 9.87654, 9.877)],
 )
 def test_action_message_has_the_fields_of_the_contract(kind: EventKind, end_s, shown):
-    event = ActionEvent("evt_1", 3, "squat", kind, 0.66666, 1.00049, end_s, 1_777_000_000.0, "gym")
+    event = ActionEvent("evt_1", 3, "squat", kind, 0.66666, 1.00049, end_s, 1_777_000_000.0, "gym", CLIPS, ("gate",))
     assert to_action_message("str_1", event) == {
         "type": "action",
         "event_id": "evt_1",
@@ -83,6 +110,49 @@ def test_action_message_has_the_fields_of_the_contract(kind: EventKind, end_s, s
         "end_s": shown,
         "captured_at": "2026-04-24T03:06:40.000Z",
         "model": "gym",
+        "zones": ["gate"],
+        "clips": {"count": 3, "share": 0.6667, "recent": [0.9, 0.1235, None]},
+    }
+
+
+def test_repetition_message_has_the_fields_of_the_contract():
+    done = Repetition(
+        3, "squat", 2, 8.1004, 9.4, 10.6, 84.16, 88.94, {"not_low": False, "heels_up": None}, 1_777_000_000.0, ("rack",)
+    )
+    assert to_repetition_message("str_1", done) == {
+        "type": "repetition",
+        "stream_id": "str_1",
+        "track_id": 3,
+        "exercise": "squat",
+        "count": 2,
+        "start_s": 8.1,
+        "turn_s": 9.4,
+        "end_s": 10.6,
+        "duration_s": 2.5,
+        "depth_deg": 84.2,
+        "range_deg": 88.9,
+        "checks": {"not_low": False, "heels_up": None},
+        "captured_at": "2026-04-24T03:06:40.000Z",
+        "zones": ["rack"],
+    }
+
+
+def test_tracks_message_counts_repetitions_of_those_who_did_any():
+    message = to_tracks_message("str_1", result(counted={3: ("squat", 2)}), 64)
+    by_id = {track["track_id"]: track for track in message["tracks"]}
+    assert by_id[3]["repetitions"] == {"exercise": "squat", "count": 2}
+    assert "repetitions" not in by_id[4]
+
+
+def test_presence_counts_confirmed_people_in_every_zone():
+    zones = tuple(Zone(name, ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))) for name in ("gate", "yard"))
+    assert to_presence_message("str_1", result(zones=zones, inside={3: ("gate",), 4: ("gate", "yard")})) == {
+        "type": "presence",
+        "stream_id": "str_1",
+        "captured_at": "2026-04-24T03:06:40.123Z",
+        "time_s": 1.235,
+        "people": 1,
+        "zones": {"gate": {"people": 1, "tracks": [3]}, "yard": {"people": 0, "tracks": []}},
     }
 
 

@@ -11,7 +11,7 @@ Server = TypeVar("Server", bound="LoopbackServer")
 
 
 class LoopbackServer:
-    """``with`` starts and ends it. A subclass says in ``answer`` what a GET is given, and looks at ``closing``."""
+    """``with`` starts and ends it. A subclass says in ``answer`` what is answered, and looks at ``closing``."""
 
     def __init__(self) -> None:
         self.closing = threading.Event()
@@ -27,9 +27,11 @@ class LoopbackServer:
                 except OSError:
                     self.close_connection = True  # the reader went away, as it may
 
+            do_POST = do_PUT = do_HEAD = do_DELETE = do_GET
+
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
         raise NotImplementedError

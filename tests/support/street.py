@@ -1,6 +1,7 @@
 """A window of the sample's street in which one person walks to and fro, for as long as a test needs."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import av
@@ -22,14 +23,15 @@ def write_walker(path: Path, turns: int = 6) -> Path:
     A processor without AVX-512 needs seconds for a person's clip, and an event needs two clips of one person. With
     one who stays, tests of the shipped network prove the way from pixels to labels, whatever the processor can do.
     """
-    street = _window()
+    street = street_window()
     there = [street[index] for index in ALONE]
     background = np.median(street[::5], axis=0).astype(np.uint8)
     _encode(path, [*(there + there[::-1]) * turns, *[background] * EMPTY])
     return path
 
 
-def _window() -> NDArray[np.uint8]:
+@cache
+def street_window() -> NDArray[np.uint8]:
     """→ uint8 (200, 288, 320, 3) RGB: the sample's window."""
     (height, width), (left, top) = WINDOW_HW, LEFT_TOP
     with av.open(str(STREET)) as source:

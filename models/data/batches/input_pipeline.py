@@ -84,9 +84,14 @@ def read_input(record: ClipRecord, config: InputConfig, draw: int | None = None,
     return _rgb(clip, plan, config)
 
 
-def read_counted(record: ClipRecord, config: InputConfig, draw: int | None = None) -> tuple[Clip, int]:
-    """As ``read_input``, and how many pictures there are before they are played back and forth, from 1 on."""
-    clip, plan = _read_and_plan(record, config, (draw, 0))
+def read_counted(
+    record: ClipRecord, config: InputConfig, draw: int | None = None, decoded: Clip | None = None
+) -> tuple[Clip, int]:
+    """As ``read_input``, and how many pictures there are before they are played back and forth, from 1 on.
+
+    ``decoded``: what ``read_clip`` gave of the record's file, where the caller has it at hand.
+    """
+    clip, plan = _read_and_plan(record, config, (draw, 0), decoded)
     return _rgb(clip, plan, config), plan.real
 
 
@@ -177,8 +182,10 @@ class _Plan:
     real: int
 
 
-def _read_and_plan(record: ClipRecord, config: InputConfig, number: Number) -> tuple[Clip, _Plan]:
-    clip = read_clip(record.path)
+def _read_and_plan(
+    record: ClipRecord, config: InputConfig, number: Number, decoded: Clip | None = None
+) -> tuple[Clip, _Plan]:
+    clip = read_clip(record.path) if decoded is None else decoded
     draw, repeat = number
     if draw is None or config.augment is None or record.split not in config.augment_splits:
         return clip, _Plan(window_indices(len(clip), config.window), ClipDraw(), config.window.available(len(clip)))

@@ -20,17 +20,19 @@ _TILE, _COLUMNS, _TITLE_HEIGHT = 160, 6, 28
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
-def contact_sheet(crops: Clip, captions: Sequence[str], title: str, columns: int = _COLUMNS) -> Image:
+def contact_sheet(
+    crops: Clip, captions: Sequence[str], title: str, columns: int = _COLUMNS, tile_size: int = _TILE
+) -> Image:
     """uint8 (N, S, S, 3) RGB crops and a caption each → uint8 (H, W, 3) RGB: rows of tiles below a title."""
     columns = min(columns, len(crops))
     rows = -(-len(crops) // columns)
-    sheet = np.full((_TITLE_HEIGHT + rows * _TILE, columns * _TILE, 3), 255, np.uint8)
+    sheet = np.full((_TITLE_HEIGHT + rows * tile_size, columns * tile_size, 3), 255, np.uint8)
     _write(sheet, title, (6, 19), _BLACK)
     for index, (crop, caption) in enumerate(zip(crops, captions, strict=True)):
-        top, left = _TITLE_HEIGHT + index // columns * _TILE, index % columns * _TILE
-        tile = np.ascontiguousarray(cv2.resize(crop, (_TILE, _TILE), interpolation=cv2.INTER_AREA))
-        _write(tile, caption, (4, _TILE - 6), _WHITE, _BLACK)
-        sheet[top : top + _TILE, left : left + _TILE] = tile
+        top, left = _TITLE_HEIGHT + index // columns * tile_size, index % columns * tile_size
+        tile = np.ascontiguousarray(cv2.resize(crop, (tile_size, tile_size), interpolation=cv2.INTER_AREA))
+        _write(tile, caption, (4, tile_size - 6), _WHITE, _BLACK)
+        sheet[top : top + tile_size, left : left + tile_size] = tile
     return sheet
 
 
@@ -66,7 +68,7 @@ def write_sheets(
         video = by_name[row.clip]
         track = video.track(row.track)
         if track is not None:
-            path = folder / video.name / f"{track_stem(row.track)}_{row.start:06d}-{row.end:06d}.png"
+            path = sheet_path(folder, row)
             try:
                 if not _is_fresh(path, video):
                     _write_sheet(path, video, track, row, pictures)
@@ -86,11 +88,30 @@ def _write_sheet(path: Path, video: VideoTracks, track: PersonTrack, row: LabelR
     chosen = evenly(len(inside), pictures)
     indices = [int(inside[index]) for index in chosen]
     captions = [f"{track.frames[index]}" for index in indices]
-    first_s, last_s = track.times_s[inside[0]], track.times_s[inside[-1]]
-    title = f"{video.name}  track {row.track}  frames {row.start}-{row.end}  {first_s:.1f}-{last_s:.1f} s"
-    sheet = contact_sheet(read_crops(video, track, indices), captions, title)
+    write_png(path, contact_sheet(read_crops(video, track, indices), captions, sheet_title(video, row)))
+
+
+def sheet_path(folder: Path, row: LabelRow) -> Path:
+    return folder / row.clip / f"{track_stem(row.track)}_{row.start:06d}-{row.end:06d}.png"
+
+
+def sheet_title(video: VideoTracks, row: LabelRow) -> str:
+    """Video, track, frames and seconds of a row whose track is there."""
+    times_s = [
+        time_s
+        for track in video.tracks
+        if track.track_id == row.track
+        for frame, time_s in zip(track.frames.tolist(), track.times_s.tolist(), strict=True)
+        if row.covers(frame)
+    ]
+    span = f"  {times_s[0]:.1f}-{times_s[-1]:.1f} s" if times_s else ""
+    return f"{video.name}  track {row.track}  frames {row.start}-{row.end}{span}"
+
+
+def write_png(path: Path, sheet: Image) -> None:
+    """Write uint8 (H, W, 3) RGB, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     write_atomically(path, encoded.tobytes())
 
 

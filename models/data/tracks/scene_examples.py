@@ -21,15 +21,13 @@ from models.data.tracks.labels_csv import LabelRow, rows_by_clip
 from models.data.tracks.track_folders import MANIFEST_FILE, list_videos, read_facts
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
-from pipeline.entities import Clip, Floats, Image, Track, TrackState
+from pipeline.entities import Clip, Floats, Frame, Image, Track, TrackState
 from pipeline.errors import SourceError, SourceUrlError
 from pipeline.scene_clips import SceneClipBuffer
 from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, VideoSource
 
 MIN_COVER = 0.5  # of a clip's frames must lie in one labelled range
-
-_Tracks = dict[int, list[Track]]  # by frame, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +86,31 @@ def examples_of(
     folder: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int, provisional: bool = False
 ) -> Iterator[SceneExample]:
     """The same of one video: ``folder`` with its tracks, and ``rows`` of these, all with a label."""
-    tracks, path = _read_tracks(folder), Path(read_facts(folder).source)
+    tracks = people_by_frame(folder)
     buffer, times_s = SceneClipBuffer(shape.clip_config(hop)), list[float]()
+    for frame in source_frames(folder):
+        times_s.append(frame.time_s)
+        for clip in buffer.push(frame, tracks.get(frame.index + 1, [])):
+            row = _row_of(clip, rows, times_s)
+            if row is not None and clip.box is not None and (provisional or not clip.provisional):
+                yield SceneExample(row, frame.index + 1, clip.crops, clip.box)
+
+
+def source_frames(folder: Path) -> Iterator[Frame]:
+    """The frames of the video that the crops in ``folder`` were cut from.
+
+    Raises DatasetError naming the video when it is not where the extraction found it, or cannot be read.
+    """
+    path = Path(read_facts(folder).source)
     try:
         source = VideoSource(SourceUrl.from_path(path), SourceOptions(), lambda *_: None)
     except SourceUrlError as error:
-        raise DatasetError(f"the source of {folder} cannot be read: {error}") from error
+        raise DatasetError(
+            f"the source of {folder} cannot be read: {error}; the working folder holds crops only, so put the video "
+            f"back, or extract it from where it lies now"
+        ) from error
     try:
-        for frame in source:
-            times_s.append(frame.time_s)
-            for clip in buffer.push(frame, tracks.get(frame.index + 1, [])):
-                row = _row_of(clip, rows, times_s)
-                if row is not None and clip.box is not None and (provisional or not clip.provisional):
-                    yield SceneExample(row, frame.index + 1, clip.crops, clip.box)
+        yield from source
     except SourceError as error:
         raise DatasetError(f"the source of {folder} cannot be read: {path}: {error}") from error
     finally:
@@ -115,10 +125,10 @@ def _row_of(clip: Clip, rows: Sequence[LabelRow], times_s: Sequence[float]) -> L
     return best if best is not None and cover[best] >= MIN_COVER else None
 
 
-def _read_tracks(folder: Path) -> _Tracks:
-    """The people of each frame, where the extraction saw them. Raises DatasetError naming file and line."""
+def people_by_frame(folder: Path) -> dict[int, list[Track]]:
+    """The people of each frame (from 1), where the extraction saw them. Raises DatasetError naming file and line."""
     path = folder / MANIFEST_FILE
-    tracks: _Tracks = {}
+    tracks: dict[int, list[Track]] = {}
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)

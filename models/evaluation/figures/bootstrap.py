@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from models.evaluation.figures.metrics import Floats, Ints, Value
 
@@ -25,6 +26,12 @@ class Interval(Value):
     high: float
     level: float = LEVEL
     groups: int = 0
+
+
+def poisson_interval(events: int, level: float = LEVEL) -> tuple[float, float]:
+    """→ the exact interval of a mean of which ``events`` came (Garwood 1936)."""
+    tail = (1 - level) / 2
+    return (float(gammaincinv(events, tail)) if events else 0.0, float(gammaincinv(events + 1, 1 - tail)))
 
 
 def group_sums(values: Floats, groups: Sequence[str]) -> Floats:

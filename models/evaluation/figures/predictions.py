@@ -98,6 +98,17 @@ class Predictions:
             tuple(labels), tuple(self.records[row] for row in rows), self.logits[rows][:, columns], targets
         )
 
+    def of(self, records: Sequence[ClipRecord]) -> Predictions:
+        """The answers to these clips, in the order that they have here."""
+        wanted = {record.path for record in records}
+        rows = [row for row, record in enumerate(self.records) if record.path in wanted]
+        return replace(
+            self,
+            records=tuple(self.records[row] for row in rows),
+            logits=self.logits[rows],
+            targets=self.targets[rows],
+        )
+
     def plus(self, other: Predictions) -> Predictions:
         """Both models' logits added, as RGB and flow streams are fused. Raises EvaluationError for other clips."""
         if self.labels != other.labels or self.records != other.records:

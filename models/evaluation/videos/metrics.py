@@ -24,10 +24,11 @@ from models.evaluation.figures.metrics import (
     to_rows,
 )
 from models.evaluation.figures.predictions import NEVER_SCORED
+from models.evaluation.videos.replay import SLACK_S
 from models.evaluation.videos.run import NO_LABEL, VideoRun
 from models.evaluation.videos.scores import RunScores, winners
 from models.evaluation.videos.track_matching import IOU, Match, match_tracks
-from models.evaluation.videos.truth import VideoTruth
+from models.evaluation.videos.truth import Segment, VideoTruth
 
 
 class LabelScore(Value):
@@ -70,8 +71,11 @@ class VideoCase:
         return cls(run, truth, match_tracks(truth, run, iou))
 
 
-def judge_frames(case: VideoCase, said: RunScores) -> Judged:
-    """Every labelled frame of every labelled person in which that person has an annotated box."""
+def judge_frames(case: VideoCase, said: RunScores, after_s: float = 0.0) -> Judged:
+    """Every labelled frame of every labelled person in which that person has an annotated box.
+
+    ``after_s``: only frames from so long on after the person first had one.
+    """
     place = {track.track_id: {frame: at for at, frame in enumerate(track.frames)} for track in case.run.tracks}
     matched = {(match.frame, match.truth_id): match.track_id for match in case.matches}
     nothing = np.full(len(case.run.labels), np.nan)
@@ -79,7 +83,7 @@ def judge_frames(case: VideoCase, said: RunScores) -> Judged:
     for number, segment in enumerate(case.truth.segments):
         if segment.label in NEVER_SCORED or segment.label not in case.run.labels:
             continue
-        for frame in frames_of(case, segment.track_id, segment.first, segment.last):
+        for frame in _late(case, frames_of(case, segment.track_id, segment.first, segment.last), segment, after_s):
             track_id = matched.get((frame, segment.track_id))
             truth.append(case.run.labels.index(segment.label))
             piece.append(number)
@@ -101,6 +105,13 @@ def frames_of(case: VideoCase, person: int, first: int, last: int) -> list[int]:
         for frame, number in enumerate(case.run.frame_numbers)
         if first <= number <= last and number in case.truth.boxes and person in case.truth.boxes[number][0]
     ]
+
+
+def _late(case: VideoCase, frames: list[int], segment: Segment, after_s: float) -> list[int]:
+    """Those ``frames`` that come ``after_s`` or later after the segment's person first appeared."""
+    times = case.run.times_s
+    appeared = frames_of(case, segment.track_id, 0, segment.last)[:1] if after_s > 0 else []
+    return [frame for frame in frames if not appeared or times[frame] >= times[appeared[0]] + after_s - SLACK_S]
 
 
 def by_piece(judged: Judged) -> Judged:

@@ -55,13 +55,17 @@ class ClipRun(_Value):
 
 
 class EventRun(_Value):
-    """One event of the service, from its start to its end; ``confidence`` is the highest that it reached."""
+    """One event of the service, from its start to its end; ``confidence`` is the highest that it reached.
+
+    ``told_s``: time of the frame after which the service first spoke of it; None in runs of older versions.
+    """
 
     track_id: int
     action: str
     start_s: float
     end_s: float
     confidence: float
+    told_s: float | None = None
 
 
 class VideoRun(_Value):

@@ -8,7 +8,7 @@ tried on the same run; the smoother is the service's own.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.figures.metrics import Floats
+from models.evaluation.videos.replay import SLACK_S, Replay, ToldEvents
 from models.evaluation.videos.run import NO_LABEL, ClipRun, EventRun, Setting, TrackRun, VideoRun, probabilities
 from pipeline.actions import ActionSmoother, SmootherConfig
-from pipeline.entities import ActionEvent, ActionScores, EventKind, Track, TrackLabel, TrackState
-
-_SLACK_S = 1e-3  # times are stored with four decimals
+from pipeline.entities import TrackLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ def shown_scores(run: VideoRun, config: SmootherConfig | None = None) -> RunScor
     smoother = ActionSmoother(config)
     scores = {track.track_id: np.full((len(track.frames), len(run.labels)), np.nan) for track in run.tracks}
     filled: dict[int, int] = defaultdict(int)
-    events: list[EventRun] = []
+    told = ToldEvents()
     index = {label: place for place, label in enumerate(run.labels)}
-    for time_s, tracks, clips in _frames(run):
-        events += _ended(smoother.update(clips, tracks, time_s, 0.0))
+    for time_s, tracks, clips in Replay(run).frames:
+        told.add(smoother.update(clips, tracks, time_s, 0.0), time_s)
         labels = smoother.labels()
         for track in tracks:
             row = filled[track.track_id]
@@ -49,8 +48,8 @@ def shown_scores(run: VideoRun, config: SmootherConfig | None = None) -> RunScor
             if label is not None:
                 scores[track.track_id][row] = _row(label, index)
     if run.times_s:
-        events += _ended(smoother.finish(run.times_s[-1], 0.0))
-    return RunScores(scores, tuple(events))
+        told.add(smoother.finish(run.times_s[-1], 0.0), run.times_s[-1])
+    return RunScores(scores, tuple(told.events))
 
 
 def restudied(run: VideoRun, temperature: float, config: SmootherConfig, settings: Mapping[str, Setting]) -> VideoRun:
@@ -58,8 +57,7 @@ def restudied(run: VideoRun, temperature: float, config: SmootherConfig, setting
 
     ``settings`` are those that the outcome is stored with.
     """
-    clips = tuple(_rescaled(clip, run.temperature / temperature) for clip in run.clips)
-    base = run.model_copy(update={"clips": clips, "temperature": temperature, "settings": dict(settings)})
+    base = rescaled(run, temperature).model_copy(update={"settings": dict(settings)})
     said = shown_scores(base, config)
     tracks = tuple(
         track.model_copy(
@@ -71,6 +69,12 @@ def restudied(run: VideoRun, temperature: float, config: SmootherConfig, setting
         for track in run.tracks
     )
     return base.model_copy(update={"tracks": tracks, "events": said.events})
+
+
+def rescaled(run: VideoRun, temperature: float) -> VideoRun:
+    """The run's answers with another temperature; what was shown and the events stay as they were."""
+    clips = tuple(_rescaled(clip, run.temperature / temperature) for clip in run.clips)
+    return run.model_copy(update={"clips": clips, "temperature": temperature})
 
 
 def _rescaled(clip: ClipRun, power: float) -> ClipRun:
@@ -118,27 +122,6 @@ def peak(run: VideoRun, label: str, config: SmootherConfig | None = None, smooth
     return max((float(np.nanmax(rows[:, place])) for rows in found if not np.isnan(rows).all()), default=0.0)
 
 
-def _frames(run: VideoRun) -> Iterator[tuple[float, list[Track], list[ActionScores]]]:
-    """The run frame by frame: its time, the tracks in view, the answers that came then."""
-    tracks: dict[int, list[Track]] = defaultdict(list)
-    for track in run.tracks:
-        for place, frame in enumerate(track.frames):
-            box = np.asarray(track.boxes_xyxy[place], np.float32)
-            coasting_s = track.coasting_s[place]
-            tracks[frame].append(Track(track.track_id, box, TrackState.CONFIRMED, 1.0, coasting_s))
-    answers: dict[int, list[ActionScores]] = defaultdict(list)
-    for clip in run.clips:
-        frame = int(np.searchsorted(run.times_s, clip.end_s - _SLACK_S))
-        answers[frame].append(_to_scores(clip, run.labels))
-    for frame, time_s in enumerate(run.times_s):
-        yield time_s, tracks.get(frame, []), answers.get(frame, [])
-
-
-def _to_scores(clip: ClipRun, labels: tuple[str, ...]) -> ActionScores:
-    chances = np.asarray(clip.probabilities, np.float32)
-    return ActionScores(clip.track_id, labels, chances, clip.start_s, clip.end_s, 0.0, 0.0, clip.provisional)
-
-
 def _row(label: TrackLabel, index: dict[str, int]) -> Floats:
     """→ (C,) smoothed scores; labels that are not allowed get 0."""
     row = np.zeros(len(index))
@@ -147,27 +130,13 @@ def _row(label: TrackLabel, index: dict[str, int]) -> Floats:
     return row
 
 
-def _ended(events: tuple[ActionEvent, ...]) -> list[EventRun]:
-    return [
-        EventRun(
-            track_id=event.track_id,
-            action=event.action,
-            start_s=event.start_s,
-            end_s=event.start_s if event.end_s is None else event.end_s,
-            confidence=event.confidence,
-        )
-        for event in events
-        if event.kind is EventKind.ENDED
-    ]
-
-
 def _hindsight(times: Floats, clips: tuple[ClipRun, ...], classes: int) -> Floats:
     """(F,) times, the track's clips → (F, C)."""
     if not clips:
         return np.full((len(times), classes), np.nan)
     chances = probabilities(clips, classes)
-    starts = np.asarray([clip.start_s for clip in clips]) - _SLACK_S
-    ends = np.asarray([clip.end_s for clip in clips]) + _SLACK_S
+    starts = np.asarray([clip.start_s for clip in clips]) - SLACK_S
+    ends = np.asarray([clip.end_s for clip in clips]) + SLACK_S
     rows = np.zeros((len(times), classes))
     for place, time_s in enumerate(times):
         held = (starts <= time_s) & (time_s <= ends)

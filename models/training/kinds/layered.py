@@ -182,7 +182,10 @@ class Layered:
     def front(self, stream: Mode, model: Any) -> Frozen:
         network, endpoint = self.config.network, self.config.transfer.cache_at
         part = keras.Model(model.input, model.get_layer(endpoint).output, name="front")
-        made, shape = f"{network.kind} {sorted(network.options.items())}", str(self.examples.reader(stream).shape)
+        shape = str(self.examples.reader(stream).shape)
+        if len(part.layers) == 1:  # the input: augmented clips, which every network shares
+            return Frozen(part, stream, f"{stream.value}-{endpoint}-{short_key(shape)}")
+        made = f"{network.kind} {sorted(network.options.items())}"
         return Frozen(part, stream, f"{network.kind}-{endpoint}-{short_key(content(part), made, shape)}")
 
     def head(self, model: Any, shape: tuple[int, ...]) -> Any:

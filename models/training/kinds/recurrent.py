@@ -1,4 +1,4 @@
-"""Picture networks with a recurrent end: features of the pictures are kept, the end learns from them with a mask."""
+"""Picture networks with a small end: features of the pictures are kept, the end learns from them with a mask."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from models.training.kinds.layered import Layered, content
 
 @dataclass(frozen=True)
 class Recurrent(Layered):
-    """cnn_gru and cnn_lstm (a ``Trainable``)."""
+    """cnn_gru, cnn_lstm, cnn_attention, cnn_transformer and cnn_average (a ``Trainable``)."""
 
     @property
     def masks(self) -> bool:

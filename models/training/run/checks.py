@@ -78,6 +78,9 @@ def config_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
         yield "transfer.unfreeze must say what learns from epoch 0 on"
     if config.distil is not None and (not config.transfer.cache_at or config.mode is not Mode.RGB):
         yield "distil teaches networks on cached features of RGB: set transfer.cache_at, and mode to Mode.RGB"
+    trust = config.distil.trust if config.distil else None
+    if trust is not None and (not 0 <= trust.chance <= 1 or trust.draws < 1):
+        yield f"distil.trust takes a chance in 0..1 and draws of at least 1, got {trust.chance} and {trust.draws}"
     taught_by = config.distil.network.init if config.distil else ""
     for name in filter(None, (config.network.init, config.network.init_flow, taught_by)):
         folder = find_weights(name, weights)

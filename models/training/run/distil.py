@@ -3,7 +3,8 @@
 The teacher is a pretrained network whose pooled features, computed once a clip, a logistic regression reads: it learns
 anew for every training and fold, in a second, so that no teacher has seen a clip that its pupil is judged by. Labelled
 clips are taught by regressions that did not see their group (inner folds), else the teacher would only repeat labels.
-Clips of classes that the pupil does not know are its unlabelled ones: it learns them from the teacher alone.
+Clips of classes that the pupil does not know are its unlabelled ones: it learns them from the teacher alone, all of
+them or those of which it is sure (``self_training``).
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.data.manifest import ClipRecord, Dataset
+from models.data.manifest import ClipRecord, Dataset, Split
 from models.networks.i3d import features
-from models.training.config import CLASS_WEIGHTS, DistilConfig, Mode, TrainConfig
+from models.training.config import CLASS_WEIGHTS, ClipInput, DistilConfig, Mode, TrainConfig, TrustConfig
 from models.training.feature_cache import ClipReader, Frozen, Progress, features_of, short_key
 from models.training.frozen_front import front_key
 from models.training.run.cross_validation import grouped_folds
 from models.training.run.losses import balanced_class_weights
 from models.training.run.networks import trainable
+from models.training.run.self_training import said_by_others, trusted
 from models.weights.start import find_weights, read_start
 
 Floats = NDArray[np.float64]
@@ -53,14 +55,22 @@ class Lessons:
     progress: Progress
 
     def lesson(self, train: Sequence[ClipRecord], held_out: Sequence[ClipRecord], known: Dataset) -> Lesson:
-        """→ what is to be learnt of ``train``, and of unlabelled clips of no group in ``held_out``.
+        """→ what is to be learnt of ``train``, and of unlabelled clips of no group in ``held_out`` or in test.
 
         ``known``: the data set of labelled clips, which numbers the classes.
         """
         others = unlabelled_part(self.dataset, _distilled(self.config).unlabelled, held_out)
         seen = teacher_features(self.config, [*train, *others], self.weights, self.cache, self.progress)
         targets = known.targets(train)
-        return Lesson(tuple(others), soft_targets(self.config, seen, train, targets, len(known.labels)))
+        soft = soft_targets(self.config, seen, train, targets, len(known.labels))
+        trust = _distilled(self.config).trust
+        if trust is None or not others:
+            return Lesson(tuple(others), soft)
+        views = teacher_views(self.config, trust, others, self.weights, self.cache, self.progress)
+        said = _said(self.config, seen[: len(train)], train, targets, (others, views), len(known.labels))
+        kept = np.flatnonzero(trusted(said, trust.chance))
+        told = np.concatenate([soft[: len(train)], said[kept].mean(axis=1)])
+        return Lesson(tuple(others[index] for index in kept), told.astype(np.float32))
 
 
 def labelled_part(dataset: Dataset, unlabelled: Sequence[str]) -> Dataset:
@@ -71,8 +81,8 @@ def labelled_part(dataset: Dataset, unlabelled: Sequence[str]) -> Dataset:
 
 
 def unlabelled_part(dataset: Dataset, unlabelled: Sequence[str], held_out: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """→ the clips of the classes ``unlabelled``, without those of a group that a clip of ``held_out`` belongs to."""
-    groups = {record.group for record in held_out}
+    """→ the clips of the classes ``unlabelled``, without those of a group that judges: of ``held_out``, or of test."""
+    groups = {record.group for record in (*held_out, *dataset.of(Split.TEST))}
     return [each for each in dataset.records if each.label in unlabelled and each.group not in groups]
 
 
@@ -80,13 +90,40 @@ def teacher_features(
     config: TrainConfig, records: Sequence[ClipRecord], weights: Path, cache: Path, progress: Progress
 ) -> Floats:
     """→ (N, F): the teacher's features of each plain clip, averaged over time and space."""
+    return _pooled(config, _distilled(config).input, [(record, 1) for record in records], weights, cache, progress)[
+        :, 0
+    ]
+
+
+def teacher_views(
+    config: TrainConfig,
+    trust: TrustConfig,
+    records: Sequence[ClipRecord],
+    weights: Path,
+    cache: Path,
+    progress: Progress,
+) -> Floats:
+    """→ (N, 1 + draws, F): the same of each clip, plain and in augmented views."""
+    seen = replace(_distilled(config).input, augment=trust.augment)
+    return _pooled(config, seen, [(record, 1 + trust.draws) for record in records], weights, cache, progress)
+
+
+def _pooled(
+    config: TrainConfig,
+    seen: ClipInput,
+    wanted: Sequence[tuple[ClipRecord, int]],
+    weights: Path,
+    cache: Path,
+    progress: Progress,
+) -> Floats:
+    """Clips and how many draws of each, all as many → (N, K, F)."""
     distil = _distilled(config)
-    own = replace(config, network=distil.network, input=distil.input, distil=None)
+    own = replace(config, network=distil.network, input=seen, distil=None)
     reader = trainable(own).examples.reader(Mode.RGB)
     start = read_start(find_weights(distil.network.init, weights))
     frozen = pooled_front(trainable(own).build(Mode.RGB, ("one", "other"), start), distil.endpoints, reader)
-    found = features_of(frozen, [(record, 1) for record in records], reader, cache, progress)
-    return np.stack([np.load(row[0]).astype(np.float64) for row in found.files])
+    found = features_of(frozen, wanted, reader, cache, progress)
+    return np.array([[np.load(file).astype(np.float64) for file in row] for row in found.files])
 
 
 def pooled_front(model: Any, endpoints: Sequence[str], reader: ClipReader) -> Frozen:
@@ -112,6 +149,23 @@ def soft_targets(
     if len(seen) > count:
         taught[count:] = _taught(distil, seen[:count], wanted, seen[count:], classes)
     return taught.astype(np.float32)
+
+
+def _said(
+    config: TrainConfig,
+    seen: Floats,
+    labelled: Sequence[ClipRecord],
+    targets: Sequence[int],
+    asked: tuple[Sequence[ClipRecord], Floats],
+    classes: int,
+) -> Floats:
+    """``seen`` (M, F) of the labelled clips; ``asked``: clips and their views (N, K, F) → (N, K, C)."""
+    distil, wanted = _distilled(config), np.asarray(targets)
+
+    def teach(learnt: NDArray[np.int64], views: Floats) -> Floats:
+        return _taught(distil, seen[learnt], wanted[learnt], views, classes)
+
+    return said_by_others(teach, labelled, targets, *asked, folds=INNER_FOLDS, seed=config.seed)
 
 
 def _taught(distil: DistilConfig, known: Floats, targets: NDArray[Any], asked: Floats, classes: int) -> Floats:

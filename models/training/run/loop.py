@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.training.config import ClipInput, LossKind, Mode, TrainConfig, Unfreeze
 from models.training.data import Source, mix
-from models.training.run.losses import FocalLoss
+from models.training.run.losses import Anchored, FocalLoss
 from models.training.run.networks import trainable
 from models.training.run.optimizer import build_optimizer
 from models.training.run.scores import better, scores
@@ -51,25 +51,46 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who is told. ``step``: (what, done, of how many) while it goes on. ``epoch``: all rows up to now."""
+    """Who is told. ``step``: (what, done, of how many) while it goes on. ``epoch``: all rows up to now. ``halts`` says
+    whether the training is to halt after this batch.
+    """
 
     step: Callable[[str, int, int], None]
     epoch: Callable[[Sequence[Row]], None]
+    halts: Callable[[], bool] = lambda: False
+
+
+class TrainingHalted(Exception):
+    """It was asked for: the training has halted after ``epochs`` epochs and ``steps`` batches of the next. Its state
+    lies in its folder.
+    """
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__(f"halted after {epochs} epochs and {steps} batches")
+        self.epochs = epochs
+        self.steps = steps
 
 
 def run_epochs(network: Network, splits: Splits, config: TrainConfig, folder: Path, watcher: Watcher) -> Checkpoint:
     """Train to the end from wherever ``folder`` is → the last state; ``network`` then holds the weights to keep.
 
-    Raises TrainingError when ``folder`` belongs to another training, OSError where the disk fails.
+    Raises TrainingError when ``folder`` belongs to another training, OSError where the disk fails, TrainingHalted.
     """
     steps = -(-len(splits.train.targets) // config.batch_size)
+    keep_near_start(network.model, config)  # before a checkpoint's weights take their place
     state = load_checkpoint(folder / LAST_FILE, training_key(config, splits))
     state = state or Checkpoint(training_key(config, splits), 0, weights_of(network.model))
     _restore(network, splits, config, state, steps)
     while state.epochs < config.epochs and not state.stopped:
-        if any(row.epoch == state.epochs for row in config.transfer.unfreeze) or state.epochs == 0:
+        if not state.steps and (
+            any(row.epoch == state.epochs for row in config.transfer.unfreeze) or state.epochs == 0
+        ):
             _compile(network, config, splits.class_weights, state.epochs, steps)
-        row = _learn(network.model, splits.train, config, state.epochs, watcher)
+        try:
+            row = _learn(network.model, splits.train, config, state, watcher)
+        except TrainingHalted as halt:
+            save_checkpoint(folder / LAST_FILE, _halted(state, network.model, halt.steps))
+            raise
         average = _averaged(state, network.model, config.weight_average)
         row |= _measure(network.model, splits.val, average)
         state = _next(state, network.model, average, row, config, choose=splits.choose)
@@ -89,20 +110,38 @@ def predict(model: Any, source: Source) -> Logits:
     return np.concatenate(parts)
 
 
+def keep_near_start(model: Any, config: TrainConfig) -> None:
+    """With ``loss.anchor`` every weight costs its distance from what it is now; layers that are frozen cost nothing."""
+    if config.loss.anchor:
+        for variable in model.weights:
+            small = config.loss.l2 if variable.path.endswith("kernel") else 0.0
+            start = keras.ops.convert_to_numpy(variable)
+            variable.regularizer = Anchored(small, config.loss.anchor, start) if start.dtype.kind == "f" else None
+
+
 def training_key(config: TrainConfig, splits: Splits) -> str:
-    """Names a training: all of its configuration but what people write about it, and the classes of its clips.
+    """Names a training: all of its configuration but what people write about it, and the classes of its clips."""
+    targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
+    return config_key(config, f"{targets}")
+
+
+def config_key(config: TrainConfig, of: str) -> str:
+    """Names a training of the clips that ``of`` stands for.
 
     What ``repr`` leaves out is younger than some trainings, and counts where it says something.
     """
     bare = replace(config, description="", dataset="", card=type(config.card)())
-    targets = [tuple(source.targets) if source else () for source in (splits.train, splits.val)]
-    parts = [f"{bare!r} {targets}"]
+    parts = [f"{bare!r} {of}"]
     if config.network.options:
         parts.append(f"{sorted(config.network.options.items())}")
     if not config.input.repeat:
         parts.append("once")
     if config.distil is not None:
         parts.append(f"{config.distil!r}")
+        if config.distil.trust is not None:
+            parts.append(f"{config.distil.trust!r}")
+    if config.loss.anchor:
+        parts.append(f"anchor {config.loss.anchor}")
     if (config.input.width, config.input.hop) != (ClipInput().width, ClipInput().hop):
         parts.append(f"{config.input.width} {config.input.hop}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -125,9 +164,10 @@ def _weights(model: Any) -> list[Any]:
 def _restore(network: Network, splits: Splits, config: TrainConfig, state: Checkpoint, steps: int) -> None:
     """Weights and the optimiser's state as they were after ``state.epochs`` epochs."""
     set_weights(network.model, state.weights)
-    if state.epochs == 0:
+    if state.epochs == 0 and state.steps == 0:
         return
-    _compile(network, config, splits.class_weights, _stage(config, state.epochs - 1).epoch, steps)
+    epoch = state.epochs if state.steps else state.epochs - 1
+    _compile(network, config, splits.class_weights, _stage(config, epoch).epoch, steps)
     for variable, array in zip(network.model.optimizer.variables, state.optimizer, strict=True):
         variable.assign(array)
 
@@ -145,7 +185,7 @@ def _compile(
     for stream in network.streams.values():
         trainable(config).set_trainable(stream, stage.train_from)
     for variable in network.model.trainable_variables:
-        if variable.path.endswith("kernel"):
+        if variable.path.endswith("kernel") and not config.loss.anchor:
             variable.regularizer = keras.regularizers.L2(config.loss.l2) if config.loss.l2 else None
     gamma = config.loss.focal_gamma if config.loss.kind is LossKind.FOCAL else 0.0
     loss = FocalLoss(gamma, config.loss.label_smoothing, class_weights)
@@ -155,19 +195,51 @@ def _compile(
     network.model.optimizer.build(network.model.trainable_variables)
 
 
-def _learn(model: Any, source: Source, config: TrainConfig, epoch: int, watcher: Watcher) -> dict[str, float]:
-    """One pass over the training clips → ``loss`` (with weights of classes and L2) and the learning rate at its end."""
+def _learn(model: Any, source: Source, config: TrainConfig, state: Checkpoint, watcher: Watcher) -> dict[str, float]:
+    """One pass over the training clips, from where it was halted → ``loss`` (with weights of classes and L2) and the
+    learning rate at its end. Raises TrainingHalted.
+    """
+    epoch = state.epochs
     _seed_dropout(model, config.seed, epoch)
     rng = np.random.default_rng([config.seed, epoch, 1])
     total = -(-len(source.targets) // config.batch_size)
     model.reset_metrics()
+    if state.steps:
+        _put_back(model, state)
     figures: dict[str, Any] = {}
     for step, batch in enumerate(source.batches(epoch)):
-        inputs, targets = mix(batch, config.mixup, rng) if config.mixup else batch
+        inputs, targets = mix(batch, config.mixup, rng) if config.mixup else batch  # those that are done draw, too
+        if step < state.steps:
+            continue
         figures = model.train_on_batch(inputs, targets, return_dict=True)
         watcher.step(f"epoch {epoch + 1} of {config.epochs}", step + 1, total)
+        if step + 1 < total and watcher.halts():
+            raise TrainingHalted(epoch, step + 1)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     return {"epoch": epoch + 1, "loss": float(figures["loss"]), "learning_rate": rate}
+
+
+def _moving(model: Any) -> list[Any]:
+    """What moves in an epoch besides the weights and the optimiser: random generators, and means of figures."""
+    generators = [variable for variable in model.variables if "seed_generator" in variable.path]
+    return [*generators, *(variable for metric in model.metrics for variable in metric.variables)]
+
+
+def _put_back(model: Any, state: Checkpoint) -> None:
+    """What had moved when the epoch was halted."""
+    for variable, array in zip(_moving(model), state.moving, strict=True):
+        variable.assign(array)
+
+
+def _halted(state: Checkpoint, model: Any, steps: int) -> Checkpoint:
+    """The state after ``steps`` batches of an epoch."""
+    return replace(
+        state,
+        weights=weights_of(model),
+        optimizer=tuple(keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables),
+        steps=steps,
+        moving=tuple(keras.ops.convert_to_numpy(variable) for variable in _moving(model)),
+    )
 
 
 def _seed_dropout(model: Any, seed: int, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Losses from logits: cross-entropy and focal, with label smoothing and weights of classes."""
+"""Losses from logits: cross-entropy and focal, with label smoothing and weights of classes; what holds weights back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from numpy.typing import NDArray
 
 
 @keras.saving.register_keras_serializable(package="actoscope")
@@ -59,3 +60,16 @@ def balanced_class_weights(targets: Sequence[int], classes: int, power: float = 
     counts = [sum(1 for target in targets if target == index) for index in range(classes)]
     total = sum(count ** (1 - power) for count in counts if count)  # Σ n_c · n_c^-power
     return [len(targets) / total / count**power if count else 1.0 for count in counts]
+
+
+class Anchored(keras.regularizers.Regularizer):  # type: ignore[misc]  # keras ships no types
+    """``l2 · Σ w² + anchor · Σ (w - start)²`` of one weight: small, and near where it started (Li et al. 2018)."""
+
+    def __init__(self, l2: float, anchor: float, start: NDArray[Any]) -> None:
+        self.l2 = l2
+        self.anchor = anchor
+        self.start = start
+
+    def __call__(self, weight: Any) -> Any:
+        moved = keras.ops.sum(keras.ops.square(weight - keras.ops.convert_to_tensor(self.start, weight.dtype)))
+        return self.l2 * keras.ops.sum(keras.ops.square(weight)) + self.anchor * moved

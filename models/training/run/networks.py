@@ -17,6 +17,7 @@ from models.training.kinds.i3d import I3D
 from models.training.kinds.i3d import KINDS as I3D_KINDS
 from models.training.kinds.layered import Layered
 from models.training.kinds.recurrent import Recurrent
+from models.training.kinds.saved import SAVED, Saved
 from models.training.kinds.scene import Scene
 from models.training.trainable import Trainable
 
@@ -35,6 +36,8 @@ _OTHER_INPUTS = {
 
 def trainable(config: TrainConfig) -> Trainable:
     """→ the kind of network that ``config`` wants. Raises TrainingError naming those that can be trained."""
+    if config.network.kind == SAVED:
+        return Saved(config)
     row = registry.NETWORKS.get(config.network.kind)
     known = {kind: sorted(row.name for row in registry.NETWORKS.values() if row.inputs is kind) for kind in _BY_INPUT}
     if row is None:

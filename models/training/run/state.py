@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ Row = Mapping[str, float]  # one epoch's figures by name; "epoch" counts from 1
 class Checkpoint:
     """After ``epochs`` epochs of the training called ``key``. ``weights``, ``average`` and ``optimizer`` are in Keras'
     order; ``average`` is empty where weights are not averaged. ``best_epoch`` counts from 1, 0: none yet.
+
+    ``steps``: batches of the next epoch that are done already, where the training was halted in the middle of one.
+    ``moving``: what else has moved by then, in the loop's order: random generators, and means of figures.
     """
 
     key: str
@@ -34,6 +38,8 @@ class Checkpoint:
     history: tuple[Row, ...] = ()
     best_epoch: int = 0
     stopped: bool = False
+    steps: int = 0
+    moving: Arrays = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,16 @@ class _Meta:
     epochs: int
     best_epoch: int
     stopped: bool
-    counts: tuple[int, int, int]
+    counts: Sequence[int]  # of arrays; files of earlier versions have three groups
     history: Sequence[Row] = field(default_factory=tuple)
+    steps: int = 0
 
 
 def save_checkpoint(path: Path, state: Checkpoint) -> None:
     """Raises OSError where the disk fails; the file then holds what it held before."""
-    groups = (state.weights, state.optimizer, state.average)
-    counts = (len(state.weights), len(state.optimizer), len(state.average))
-    meta = _Meta(state.key, state.epochs, state.best_epoch, state.stopped, counts, state.history)
+    groups = (state.weights, state.optimizer, state.average, state.moving)
+    counts = tuple(map(len, groups))
+    meta = _Meta(state.key, state.epochs, state.best_epoch, state.stopped, counts, state.history, state.steps)
     arrays: dict[str, Any] = {f"{i:05d}": array for i, array in enumerate(array for group in groups for array in group)}
     arrays["meta"] = np.array(json.dumps(asdict(meta)))
     write_atomically(path, lambda stream: np.savez(stream, **arrays))
@@ -68,14 +75,17 @@ def load_checkpoint(path: Path, key: str) -> Checkpoint | None:
         raise TrainingError(f"{path} cannot be read: {error}; remove it to start anew") from error
     if meta.key != key:
         raise TrainingError(f"{path} belongs to another configuration or data set; take another run folder")
-    first, second = meta.counts[0], meta.counts[0] + meta.counts[1]
+    rest = iter(arrays)
+    weights, optimizer, average, moving, *_ = (tuple(islice(rest, count)) for count in (*meta.counts, 0))
     return Checkpoint(
         key=key,
         epochs=meta.epochs,
-        weights=tuple(arrays[:first]),
-        optimizer=tuple(arrays[first:second]),
-        average=tuple(arrays[second:]),
+        weights=weights,
+        optimizer=optimizer,
+        average=average,
         history=tuple(meta.history),
         best_epoch=meta.best_epoch,
         stopped=meta.stopped,
+        steps=meta.steps,
+        moving=moving,
     )

@@ -65,7 +65,7 @@ def train(
     Scenes are cut to clips first, after a look at the configuration. Raises TrainingError, before any work, with all
     that is wrong; DatasetError, OSError.
     """
-    whole = _checked(config, data, places, teller)
+    whole = checked(config, data, places, teller)
     dataset = labelled_part(whole, config.distil.unlabelled) if config.distil else whole
     if not resume and any(places.run.glob(f"**/{LAST_FILE}")):
         raise TrainingError(f"{places.run} holds a training already: resume it, or name another run folder")
@@ -83,8 +83,8 @@ def train(
     return metrics
 
 
-def _checked(config: TrainConfig, data: Dataset | LabelledScenes, places: Places, teller: Teller) -> Dataset:
-    """→ clips that the training can start with."""
+def checked(config: TrainConfig, data: Dataset | LabelledScenes, places: Places, teller: Teller) -> Dataset:
+    """→ clips that the training can start with. Raises TrainingError, DatasetError, OSError."""
     if isinstance(data, Dataset):
         check_training(config, data, places.weights, teller.step)
         return data
@@ -129,6 +129,16 @@ def cross_validate(
 
 
 @dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who keeps the run folder elsewhere. ``kept``: told, after each epoch, how many it holds. ``halts``: whether the
+    training is to halt after the batch that it is in.
+    """
+
+    kept: Callable[[int], None] = lambda epochs: None
+    halts: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One network on one division of the clips. ``keep_last``: its validation clips measure, but choose nothing.
     ``lessons``: of a teacher, where there is one.
@@ -157,26 +167,29 @@ class Job:
         held_out = replace(source.part(len(learnt), len(source.targets)), soft=None) if val else None
         return Network(model, streams), Splits(source.part(0, len(learnt)), held_out, weights, self.keep_last)
 
-    def fit(self, network: Network, splits: Splits) -> Checkpoint:
+    def fit(self, network: Network, splits: Splits, keeper: Keeper | None = None) -> Checkpoint:
         """Train from wherever the run folder is, with logs and curves.
 
         Raises TrainingError for a clip that has become unreadable and for a disk that fails: both can be mended.
+        With a ``keeper`` TrainingHalted, too.
         """
         try:
-            return self._fit(network, splits)
+            return self._fit(network, splits, keeper or Keeper())
         except (UnreadableFileError, OSError) as error:
             raise TrainingError(
                 f"{error}; the training stopped: once that is mended, --resume goes on after its last whole epoch"
             ) from error
 
-    def _fit(self, network: Network, splits: Splits) -> Checkpoint:
+    def _fit(self, network: Network, splits: Splits, keeper: Keeper) -> Checkpoint:
         log = TrainingLog(self.folder)
 
         def epoch(history: Sequence[Row]) -> None:
             log(history)
             self.teller.line(" ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
+            keeper.kept(len(history))
 
-        state = run_epochs(network, splits, self.config, self.folder, Watcher(self.teller.step, epoch))
+        watcher = Watcher(self.teller.step, epoch, keeper.halts)
+        state = run_epochs(network, splits, self.config, self.folder, watcher)
         draw_curves(state.history, self.folder / CURVES_FILE, f"{self.config.name}, {self.folder.name}")
         return state
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from alembic import context
 
+from service.storage import alert_tables  # noqa: F401 - their tables belong to the metadata
+from service.storage.access import tables as access_tables  # noqa: F401 - their tables belong to the metadata
+from service.storage.review import (
+    export_tables,  # noqa: F401 - their tables belong to the metadata
+    shadow_tables,  # noqa: F401 - their tables belong to the metadata
+)
+from service.storage.review import tables as review_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.tables import Base
+from service.storage.trainings import tables as training_tables  # noqa: F401 - their tables belong to the metadata
 
 connection = context.config.attributes.get("connection")
 if connection is None:

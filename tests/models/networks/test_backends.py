@@ -24,6 +24,9 @@ ROWS: Mapping[str, tuple[ClipShape, Mapping[str, Any]]] = {
     "shufflenet_v2_3d": ((4, 32, 32, 3), {"width": 0.5}),
     "cnn_gru": ((4, 32, 32, 3), {**SMALL, "units": (6, 5), "attention": True, "heads": 2}),
     "cnn_lstm": ((4, 32, 32, 3), {**SMALL, "units": (6, 5)}),
+    "cnn_attention": ((4, 32, 32, 3), SMALL),
+    "cnn_transformer": ((4, 32, 32, 3), SMALL),
+    "cnn_average": ((4, 32, 32, 3), SMALL),
     "movinet_a0_stream": ((4, 32, 32, 3), {}),
 }
 
@@ -36,6 +39,8 @@ FEW = (
     "mobilenet_v3_3d",
     "shufflenet_v2_3d",
     "cnn_gru",
+    "cnn_attention",
+    "cnn_transformer",
     "movinet_a0_stream",
 )
 

@@ -11,7 +11,7 @@ from keras.applications import densenet, efficientnet, inception_v3, resnet
 from models.errors import PullError
 from models.networks import registry
 from models.networks.cnn_backbone import backbone_names, recolour
-from models.networks.cnn_rnn import backbone_layers, features_part, seen_frames, sequence_part, train_from
+from models.networks.cnn_rnn import KINDS, backbone_layers, features_part, seen_frames, sequence_part, train_from
 from tests.models.check_network import OverfitPlan, check_network, count_parameters, disturb, real_clips
 from tests.models.small_backbone import PARAMETERS, SMALL, WIDTH, write_weights
 
@@ -66,6 +66,73 @@ def test_cnn_lstm_passes_the_network_check_with_a_part_of_it_learning(weights: P
     assert {weight.path.split("/")[0] for weight in model.non_trainable_weights} >= {"conv1", "conv_pw_3"}
 
 
+def attention_parameters(heads: int) -> int:
+    """Norm, query, key without offset, value, output, of 64 channels a head."""
+    inner = 64 * heads
+    return 2 * WIDTH + 3 * (WIDTH + 1) * inner - inner + (inner + 1) * WIDTH
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "parameters"),
+    [
+        ("cnn_attention", {"heads": 2}, attention_parameters(2)),
+        (
+            "cnn_transformer",
+            {"heads": 1, "blocks": 2, "feed": 9},
+            6 * WIDTH + 2 * (attention_parameters(1) + 2 * WIDTH + (WIDTH + 1) * 9 + (9 + 1) * WIDTH),
+        ),
+        ("cnn_average", {"hidden": 7}, (WIDTH + 1) * 7 + (7 - WIDTH) * 3),
+    ],
+)
+def test_ends_without_recurrence_pass_the_network_check(
+    kind: str, options: dict[str, Any], parameters: int, weights: Path
+) -> None:
+    check_network(
+        lambda: small(kind, weights=weights, dropout=0.0, trainable_backbone="conv_dw_4", **options),
+        clip_shape=SHAPE,
+        num_classes=3,
+        parameters=PARAMETERS + 2 * WIDTH + parameters + (WIDTH + 1) * 3,
+        overfit=OverfitPlan(learning_rate=3e-3, eager=True),
+    )
+
+
+def ask(kind: str, features: Any, mask: Any) -> Any:
+    """→ logits of an end with random weights for these features."""
+    keras.utils.set_random_seed(3)
+    model = small(kind)
+    disturb(model)
+    return numpy(sequence_part(model)({"features": features, "mask": mask}))
+
+
+FEATURES = RNG.normal(size=(2, 6, WIDTH)).astype(np.float32)
+ALL = np.ones((2, 6), bool)
+
+
+@pytest.mark.parametrize(
+    ("kind", "knows"),
+    [
+        ("cnn_gru", True),
+        ("cnn_lstm", True),
+        ("cnn_attention", False),
+        ("cnn_transformer", True),
+        ("cnn_average", False),
+    ],
+)
+def test_recurrent_ends_and_the_transformer_know_the_order(kind: str, knows: bool) -> None:
+    moved = np.abs(ask(kind, FEATURES, ALL) - ask(kind, FEATURES[:, ::-1], ALL)).max()
+    assert bool(moved > 1e-3) is knows
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_what_padded_frames_hold_counts_for_nothing(kind: str) -> None:
+    mask = ALL.copy()
+    mask[:, 4:] = False
+    other = FEATURES.copy()
+    other[:, 4:] = 0
+    np.testing.assert_allclose(ask(kind, FEATURES, mask), ask(kind, other, mask), atol=1e-5)
+    assert np.abs(ask(kind, FEATURES, mask) - ask(kind, FEATURES, ALL)).max() > 1e-3
+
+
 def test_cnn_gru_of_inception_has_2048_features_a_frame_and_the_published_parameters() -> None:
     model = registry.build("cnn_gru", 10, (2, 75, 75, 3))
     assert model.get_layer("Features").output.shape == (None, 2, 2048)
@@ -107,8 +174,9 @@ def test_longer_clips_are_thinned_evenly(weights: Path) -> None:
     np.testing.assert_allclose(numpy(long(clip)), numpy(short(clip[:, seen_frames(long)])), atol=1e-5)
 
 
-def test_the_two_parts_together_are_the_network(weights: Path) -> None:
-    model = small(attention=True, hidden=7, weights=weights)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_two_parts_together_are_the_network(kind: str, weights: Path) -> None:
+    model = small(kind, attention=True, hidden=7, weights=weights)
     disturb(model)
     clip = pictures((2, *SHAPE))
     clip[1, 3:] = 0
@@ -196,6 +264,7 @@ def test_every_network_of_keras_applications_is_a_backbone() -> None:
         ({"backbone": "InceptionV3", "backbone_options": {}}, r"InceptionV3 does not take pictures of \(32, 32, 3\)"),
         ({"backbone_options": {"beta": 1}}, "MobileNet does not take pictures of .*beta"),
         ({"units": ()}, "at least one recurrent layer"),
+        ({"blocks": 0}, "expected blocks and feed from 1 on, got 0 and 256"),
         ({"frames": 0}, "expected num_classes, frames and heads from 1 on"),
         ({"colour": "blue"}, "cnn_gru has no such option: .*colour"),
     ],

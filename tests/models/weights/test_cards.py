@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.errors import CardError
 from models.weights.cards import ModelCard, ModelInput, list_models, read_card, verify
+from pipeline.actions import Evidence
 from pipeline.files import file_sha256
 
 LABELS = ("Walking", "Standing")
@@ -46,6 +47,14 @@ def test_card_names_a_lighter_network_or_none(folder: Path) -> None:
     assert read_card(folder).light == "small-light"
 
 
+def test_card_says_what_evidence_a_label_needs(folder: Path) -> None:
+    assert read_card(folder).evidence == {}
+    edited(lambda d: d.update(evidence={"Walking": {"on": 0.8, "clips": 2}}))(folder)
+    card = read_card(folder)
+    assert card.evidence == {"Walking": Evidence(on=0.8, clips=2)}
+    assert ModelCard.model_validate_json(card.model_dump_json()).evidence == card.evidence
+
+
 def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
     def edit(folder: Path) -> None:
         data = json.loads((folder / "card.json").read_text("utf-8"))
@@ -68,6 +77,8 @@ def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], objec
         (edited(lambda d: d["input"].update(frames=0)), r"input\.frames"),
         (edited(lambda d: d["sha256"].update({"labels.txt": "abc"})), r"sha256\.labels\.txt"),
         (edited(lambda d: d["sha256"].pop("model.keras")), r"names no model\.keras"),
+        (edited(lambda d: d.update(evidence={"Running": {}})), "evidence: the network has no label Running"),
+        (edited(lambda d: d.update(evidence={"Walking": {"on": 2}})), "on must be above 0"),
         (edited(lambda d: d.update(num_classes=3)), r"labels\.txt has 2 labels, the network has 3 classes"),
         (lambda f: (f / "labels.txt").unlink(), r"labels\.txt cannot be read"),
         (lambda f: (f / "labels.txt").write_text("Walking\nWalking\n", "utf-8"), "repeats Walking"),

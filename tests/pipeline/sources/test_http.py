@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -132,6 +133,30 @@ def test_source_of_a_playlist_without_an_end_is_live_but_comes_in_pieces(tmp_pat
             assert (reader.live, reader.pushed) == (True, False)
         finally:
             reader.close()
+
+
+@pytest.fixture
+def live_playlist(tmp_path: Path) -> Iterator[Path]:
+    """A playlist that grows by a segment of 3 s every 3 s, as a camera's gateway makes it."""
+    command = ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10", "-c:v", "libx264"]
+    command += ["-g", "30", "-f", "hls", "-hls_time", "3", str(tmp_path / "list.m3u8")]
+    maker = subprocess.Popen(command)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "list.m3u8").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield tmp_path
+    maker.kill()
+    maker.wait()
+
+
+def test_live_playlist_is_silent_for_a_segment_and_not_given_up(live_playlist: Path) -> None:
+    url_policy = SourcePolicy(hls_hosts=frozenset({"127.0.0.1"}))
+    impatient = SourceOptions(read_timeout_s=0.5, stale_after_s=1.0)
+    with HttpCamera(live_playlist) as server:
+        url = SourceUrl.parse(server.url("/list.m3u8"), url_policy)
+        with Watcher(url, impatient) as watched:
+            watched.wait(lambda w: len(w.frames) > 70, 30)  # of the third segment
+            assert watched.source.stats().reconnects == 0
 
 
 def test_camera_under_the_name_of_a_video_is_asked_once_and_its_arrival_counts(tmp_path: Path) -> None:

@@ -233,13 +233,13 @@ def self_signed(path: Path) -> Path:
     return path
 
 
-def test_encrypted_camera_with_its_own_certificate(video: Path, tmp_path: Path) -> None:
-    with (
-        RtspServer(video, credentials="cam:secret", tls_pem=self_signed(tmp_path / "camera.pem")) as camera,
-        Watcher(camera.url()) as watched,
-    ):
+def test_encrypted_camera_with_its_own_certificate_needs_to_be_allowed(video: Path, tmp_path: Path) -> None:
+    with RtspServer(video, credentials="cam:secret", tls_pem=self_signed(tmp_path / "camera.pem")) as camera:
         assert camera.url().startswith("rtsps://")
-        watched.wait(lambda w: len(w.frames) > 5)
+        with Watcher(camera.url()) as watched:
+            assert "is not trusted (self-signed certificate)" in watched.wait_code("untrusted").reason
+        with Watcher(camera.url(), SourceOptions(tls_verify=False)) as watched:
+            watched.wait(lambda w: len(w.frames) > 5)
 
 
 def test_several_mount_points_serve_at_once(video: Path) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from pipeline.actions import ActionSmoother
 from pipeline.clips import ClipConfig
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, FrameResult, TrackState
+from pipeline.form.watch import TimedPoses
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker, TrackerConfig
 from service.budget.budget import ComputeBudget, clip_work, detect_work
@@ -221,6 +222,11 @@ class Camera:
         self.machine.detect(len(found), self.told.image_size or 640)
         self.outcome.detections += 1
         return found
+
+    def ask_poses(self, frame: Frame) -> None: ...
+
+    def take_poses(self) -> list[TimedPoses]:
+        return []
 
     def submit(self, clip: Clip, gain: float = 1.0) -> None:
         self.waiting[clip.track_id] = clip

@@ -9,6 +9,7 @@ import pytest
 from service.budget.budget import (
     FEATURE_WORK,
     LEAST_HZ,
+    POSE_WORK,
     ComputeBudget,
     clip_work,
     detect_work,
@@ -103,6 +104,33 @@ def test_more_people_never_get_a_better_plan():
         steps.append(made.step)
     assert steps == sorted(steps)
     assert steps[0] < steps[-1]
+
+
+def test_poses_get_what_is_left_and_are_the_first_to_go():
+    """One camera of three people with a pose network of 0.1 s, on machines of other sizes and beside others' work."""
+    rates = {}
+    for cores in (8, 3, 2, 1):
+        made = budget(cores, detect_s=0.03)
+        made.costs.observe(POSE_WORK, 0.1, 0.1)
+        made.join("gym", "full", "light", poses=True)
+        plan = settle(made, {"gym": StreamLoad(25, 2)})["gym"]
+        alone = budget(cores, detect_s=0.03)
+        alone.join("gym", "full", "light")
+        without = settle(alone, {"gym": StreamLoad(25, 2)})["gym"]
+        rates[cores] = plan.poses_hz
+        if plan.tier is without.tier:
+            assert plan.detections_per_s == without.detections_per_s and plan.image_size == without.image_size, cores
+        assert bool(plan.no_poses) is (plan.poses_hz == 0)
+    assert rates[3] == 6.0 and rates[1] == 0.0, "a thread of its own has no time for ten of 0.1 s"
+    assert list(rates.values()) == sorted(rates.values(), reverse=True)
+
+
+def test_streams_that_want_no_poses_get_none_and_are_told_of_none():
+    made = budget(8)
+    made.join("gym", "full", "light", poses=True)
+    made.join("gate", "full", "light")
+    plans = settle(made, {"gym": StreamLoad(25, 1), "gate": StreamLoad(25, 1)})
+    assert plans["gym"].poses_hz > 0 and (plans["gate"].poses_hz, plans["gate"].no_poses) == (0.0, "")
 
 
 def test_work_of_others_counts_and_its_end_is_used_slowly():
@@ -208,3 +236,24 @@ def test_stream_that_detects_less_often_than_planned_gets_shorter_hops_for_it():
     all_of_them, every_second = plans
     assert every_second.hop_s < all_of_them.hop_s
     assert every_second.image_size == all_of_them.image_size  # the step is planned as if the stream kept up
+
+
+def test_view_tells_the_rung_that_the_plans_stand_on():
+    made = budget(2)
+    made.join("a", "full", "light")
+    made.join("b", "full", "light")
+    plan = settle(made, {"a": StreamLoad(25, 5), "b": StreamLoad(25, 3)})["a"]
+    view = made.view()
+    assert (view.step, view.steps) == (made.step, len(ladder(640)))
+    assert view.plan == plan
+    assert (view.cores, view.cameras, round(view.people)) == (2, 2, 8)
+    assert view.taken == pytest.approx(0.2)
+    assert view.capacity == pytest.approx(2 * 0.95 - 0.2)
+    assert 0 < view.need <= view.capacity
+    assert set(view.costs) == {"detect:640", "feature", "clip:light", "clip:full"}
+    assert f"{view.need:.1f} of {view.capacity:.1f} free cores" in plan.reason
+
+
+def test_view_of_a_budget_without_streams_is_the_best_rung():
+    view = budget(4).view()
+    assert (view.step, view.cameras, view.people, view.need) == (0, 0, 0.0, 0.0)

@@ -106,3 +106,30 @@ def test_network_for_which_the_camera_is_fast_enough_answers_in_place_of_the_oth
         found += clips.push(Frame(image, index, 0.5 * index, 0.0, 0.0), [PERSON], Tier.FULL)
     assert clips.too_slow is None
     assert {clip.model for clip in found[1:]} == {"gym-light"}
+
+
+def test_another_version_of_the_same_clips_goes_on_with_the_buffers_of_the_former():
+    clips = both()
+    pushed(clips, 6, Tier.FULL)
+    filled = clips.fill()
+    clips.change("gym@2", FULL, "gym-light@2", LIGHT)
+    assert clips.fill() == filled
+    found = pushed(clips, 2, Tier.FULL, begin_s=6)
+    assert {(clip.model, clip.provisional) for clip in found} == {("gym@2", False)}
+    assert {clip.model for clip in pushed(clips, 2, Tier.LIGHT, begin_s=8)} == {"gym-light@2"}
+
+
+def test_version_that_wants_other_clips_fills_its_buffers_anew():
+    clips = both()
+    pushed(clips, 6, Tier.FULL)
+    clips.change("gym@2", replace(FULL, size=24), "gym-light@2", LIGHT)
+    found = pushed(clips, 6, Tier.FULL, begin_s=6)
+    assert found[0].model == "gym-light@2" and not found[0].provisional, "it has its whole clips and answers meanwhile"
+    assert found[-1].model == "gym@2" and found[-1].stack().shape == (32, 24, 24, 3)
+
+
+def test_version_without_a_lighter_network_answers_alone():
+    clips = both()
+    pushed(clips, 3, Tier.LIGHT)
+    clips.change("gym@2", FULL)
+    assert {clip.model for clip in pushed(clips, 4, Tier.LIGHT, begin_s=3)} == {"gym@2"}

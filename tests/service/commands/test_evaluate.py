@@ -92,8 +92,31 @@ def test_evaluate_of_videos_scores_the_runs_that_are_there(
     assert main([*asked, "--provisional-from", "10", "--track-start", "0.3"]) == 0
     assert "val/videos/hindsight/frame_macro_f1/Fighting+Standing+Walking" in capsys.readouterr().out
     videos = json.loads((output / "evaluation.json").read_text())["videos"]
-    assert videos["readings"][1]["frames"][0]["macro_f1"]["value"] == 1
+    assert videos["readings"][2]["frames"][0]["macro_f1"]["value"] == 1
     assert "Whole videos of the split val" in (output / "report.html").read_text()
+
+
+def test_evaluate_of_negatives_alone_prints_and_reports_the_curve(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "calm" / "c1.mp4").touch()
+
+    def given(job, progress):
+        path = job.output / "c1.json"
+        write_video_run(path, run([track(1, range(40))], [clip(1, 0.0, 1.0, 0), clip(1, 1.0, 2.0, 0)], video="c1"))
+        return [path]
+
+    monkeypatch.setattr("service.commands.evaluate.run_videos", given)
+    asked = ["evaluate", "tiny", "--negative", f"Fighting={tmp_path / 'calm'}:shop", "--output", str(tmp_path / "out")]
+    assert main([*asked, "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert "Fighting: 1 videos without it, 0.00 hours" in printed and "shop (0.00 h)" in printed
+    assert "events/Fighting/false_per_hour" in printed
+    (curve,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["videos"]["curves"]
+    assert curve["default"]["false_events"] == 1 and curve["points"][-1]["false_events"] == 0
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "Fighting: false events an hour, and what is found" in report and "the service" in report
 
 
 def test_evaluate_says_in_one_line_what_is_wrong(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -101,6 +124,7 @@ def test_evaluate_says_in_one_line_what_is_wrong(model: Path, tmp_path: Path, ca
     for arguments, part in (
         (["evaluate", "tiny"], "nothing to evaluate on"),
         (["evaluate", "nobody", str(data)], "nobody"),
+        (["evaluate", "tiny", "--negative", "Fighting"], "expected CLASS"),
         (["evaluate", "tiny", str(tmp_path)], "is no data set"),
         (["evaluate", "tiny", "--videos", str(tmp_path)], "no actions.csv or clips.csv"),
     ):

@@ -27,7 +27,7 @@ MISTAKES = {
     "train mine.py": ("mine.py names no data set: give --data DIR",),
     "train mine.py --data nosuch": NO_DATA_SET,
     "train notes.txt --data nosuch": ("notes.txt cannot be run: SyntaxError",),
-    "evaluate nosuch": ("give a data set, --videos, or both",),
+    "evaluate nosuch": ("give a data set, --videos or --negative",),
     "evaluate nosuch nosuch": NO_DATA_SET,
     "compare one two nosuch": ("one/card.json does not exist", "is no weights folder"),
 }

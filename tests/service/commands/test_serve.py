@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import uvicorn
+
+from service.commands.serve import Welcome
 from service.recording.locks import DataDirLock
+from service.settings import Settings
 from tests.service.commands.command_line import check_one_line, run
 from tests.support.places import REPOSITORY
 from tests.support.service import free_port
@@ -23,6 +27,13 @@ def test_serve_on_a_port_in_use_says_so_before_it_starts_anything(tmp_path: Path
 def test_serve_on_an_address_that_is_not_ours_says_so(tmp_path: Path):
     # 192.0.2.0/24 is for documentation: no machine has it (RFC 5737).
     check_one_line(run(tmp_path, "serve", "--host", "192.0.2.1"), "192.0.2.1", "Cannot assign requested address")
+
+
+def test_welcome_asks_by_a_listed_name():
+    """Else a service that listens on an address of a network would not answer itself."""
+    settings = Settings(host="192.0.2.1", hosts=("cameras.example", "192.0.2.9"))
+    welcome = Welcome(settings, uvicorn.Server(uvicorn.Config(app="none")))
+    assert (welcome.url, welcome.headers) == ("http://192.0.2.1:8000", {"Host": "cameras.example"})
 
 
 SERVE = """

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, settings_table
+from service.commands.settings import settings_table
+from service.settings import Settings
 from tests.service.commands.command_line import check_one_line, run
 
 

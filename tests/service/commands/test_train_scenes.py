@@ -97,6 +97,7 @@ def test_people_of_one_scene_share_the_features_of_its_trunk(folder: Path, train
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_training_on_scenes_that_was_stopped_goes_on_along_the_same_curve(
     folder: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput,
 from pipeline.actions import ActionSmoother, SmootherConfig
 from pipeline.detector import resolve_person_weights
 from pipeline.entities import Frame
+from pipeline.motion_voice import MotionVoice
 from pipeline.stride import StrideController
 from pipeline.tracker import PersonTracker
 from service.budget.tiered_clips import TieredClips
@@ -23,6 +24,7 @@ from service.configuration import EngineConfig, StagesConfig
 from service.offline.run_recorder import RecordingInference, RunRecorder
 from service.offline.video_evaluation import VideoJob, run_videos
 from service.stream import Stages, run_stream
+from tests.pipeline.motion_heads import speed_head
 from tests.service.test_stream import LABELS, ScriptedInference
 from tests.service.tiny_model import tiny_weights  # noqa: F401 - a fixture
 from tests.support.places import REPOSITORY, SHARED, STREET
@@ -62,6 +64,17 @@ def test_recorder_keeps_what_was_shown_and_what_it_was_made_from():
     assert (answer.filled, answer.provisional, answer.probabilities) == (24, True, (0.1, 0.9))
     (event,) = sink.events
     assert event.action == "walking" and event.end_s == pytest.approx(89 / 25)
+
+
+def test_recorder_keeps_answers_with_what_boxes_say_beside_them():
+    motion = MotionVoice({"": speed_head(LABELS, share=0.9)})  # scripted answers name no network
+    inference, sink = RecordingInference(ScriptedInference(), motion), RunRecorder(LABELS)
+    clips = TieredClips("m", CARD.input.clip_config(8, provisional_from=24))
+    stages = Stages(PersonTracker(), clips, ActionSmoother(), StrideController(adaptive=False), motion)
+    run_stream(scripted_frames(90), inference, stages, sink)
+    (track,) = sink.tracks()
+    said = {int(np.argmax(clip.probabilities)) for clip in inference.clips}
+    assert said == {0} and set(track.shown) == {-1, 0}, "a fifth of a height a second is no walk"
 
 
 def test_run_videos_refuses_missing_and_equally_named_videos(tmp_path: Path):

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.entities import Clip, Detections, Frame
+from pipeline.entities import Clip, Detections, Frame, Poses
+from pipeline.errors import DetectorError
 from service.budget.costs import Costs
 from service.budget.plan import Plan, Tier
 from service.counters import Measures
@@ -17,6 +18,7 @@ from service.processes.inference_client import InferenceClient
 from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer
 from service.processes.transport import unix_address
+from service.processes.version_messages import LoadNetworks, NetworksLoaded, ShadowNetworks
 from tests.support.service import collect, wait_for
 
 LABELS = ("standing", "walking")
@@ -35,6 +37,11 @@ class ScriptedEngine:
         self.gone: list[list[tuple[int, int]]] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.no_poses = ""
+        self.pose_s = 0.0
+        self.there = {"m"}
+        self.retired: set[str] = set()
+        self.measured: list[str] = []
 
     def batch_limit(self, model):
         return 4
@@ -43,7 +50,7 @@ class ScriptedEngine:
         return 0
 
     def classifier(self, name):
-        if name != "m":
+        if name not in self.there:
             raise ModelUnavailable(f"model {name!r} cannot be loaded: no such folder")
         return type("Classifier", (), {"labels": LABELS})
 
@@ -51,12 +58,41 @@ class ScriptedEngine:
         self.gone.append([key for key in self.keys if gone(key)])
 
     def loaded(self, name):
-        return name == "m"
+        return name in self.there
+
+    def keep(self, names):
+        self.retired -= set(names)
+
+    def retire(self, names):
+        self.retired |= set(names)
+
+    def drop_retired(self, but=()):
+        self.there -= self.retired - set(but)
+
+    def unload(self, name):
+        self.there.discard(name)
+
+    def measure_clip(self, name):
+        self.measured.append(name)
+
+    def classify_beside(self, model, clip):
+        return np.array([0.25, 0.75], np.float32)
 
     def detect(self, images, expected, image_size=0):
         self.sizes.append(image_size)
         boxes = [np.array([[0, 0, 1, float(image[0, 0, 0])]], np.float32) for image in images]
         return [Detections(box, np.ones(1, np.float32), np.ones((1, 2), np.float32)) for box in boxes]
+
+    def pose_network(self):
+        time.sleep(self.pose_s)
+        if self.no_poses:
+            raise DetectorError(self.no_poses)
+
+    def find_poses(self, image):
+        self.pose_network()
+        self.gate.wait(10)
+        value = float(image[0, 0, 0])
+        return Poses(np.array([[0, 0, 5, value]], np.float32), np.ones(1, np.float32), np.ones((1, 17, 3), np.float32))
 
     def classify(self, model, clips, keys):
         self.gate.wait(10)
@@ -93,9 +129,9 @@ def frame(value: int) -> Frame:
     return Frame(np.full((4, 6, 3), value, np.uint8), 0, 0.0, 0.0, time.monotonic())
 
 
-def clip(track_id: int, value: int, end_s: float = 1.0) -> Clip:
+def clip(track_id: int, value: int, end_s: float = 1.0, model: str = "m") -> Clip:
     crops = tuple(np.full((8, 8, 3), value, np.uint8) for _ in range(4))
-    return Clip(track_id, crops, 0.0, end_s, 5.0, time.monotonic(), 4, model="m")
+    return Clip(track_id, crops, 0.0, end_s, 5.0, time.monotonic(), 4, model=model)
 
 
 def test_detect_answers_for_this_very_frame(client):
@@ -118,6 +154,56 @@ def test_plan_decides_the_size_of_the_detectors_input_for_a_camera_and_not_for_a
     assert engine.sizes[-2:] == [320, 0]
     assert (file.plan().hop_s, file.plan().tier) == (0.0, Tier.FULL)
     file.close()
+
+
+def test_poses_come_back_with_the_time_of_their_frame_and_in_its_pixels(client):
+    wide = Frame(np.full((720, 1280, 3), 100, np.uint8), 0, 4.5, 0.0, 0.0)
+    client.ask_poses(wide)
+    (found,) = wait_for(client.take_poses, 5, "poses")
+    assert found.time_s == 4.5
+    assert found.poses.boxes_xyxy.tolist() == [[0, 0, 10, 200]]  # what was sent is half as large
+    assert found.poses.keypoints[0, 0].tolist() == [2, 2, 1]
+    assert client.take_poses() == []
+
+
+def test_newer_picture_takes_the_place_of_one_that_waits_for_poses(client, engine):
+    engine.gate.clear()
+    for at in range(4):
+        client.ask_poses(Frame(np.full((8, 8, 3), at, np.uint8), at, float(at), 0.0, 0.0))
+        time.sleep(0.1)
+    engine.gate.set()
+    got = collect(client.take_poses, 2, 5, "the one at work and the newest")
+    assert [each.time_s for each in got] == [0.0, 3.0]
+    assert engine.measures.value("poses_skipped_total") == 2
+
+
+def test_file_has_its_poses_when_it_goes_on_and_goes_on_without_a_network(server, engine, tmp_path):
+    hello = Hello("str_2", "m", poses=True)
+    engine.no_poses = "there is no pose network"
+    file = InferenceClient(unix_address(tmp_path / "inference.sock"), hello, Measures(), patient=True)
+    wait_for(lambda: file.connected, 5, "the file is connected")
+    file.ask_poses(frame(1))
+    assert [len(each.poses) for each in file.take_poses()] == [0]
+    server.tick()
+    wait_for(lambda: file.plan().no_poses == "there is no pose network", 5, "the stream is told why")
+    assert file.plan().poses_hz == 0
+    engine.no_poses = ""
+    file.ask_poses(frame(1))
+    assert [len(each.poses) for each in file.take_poses()] == [1]
+    file.close()
+
+
+def test_a_pose_network_that_takes_its_time_and_fails_keeps_nobody_from_being_seen(server, engine, tmp_path):
+    engine.no_poses, engine.pose_s = "it is no pose network", 1.5
+    hello = Hello("str_2", "m", poses=True)
+    stream = InferenceClient(unix_address(tmp_path / "inference.sock"), hello, Measures(), detect_timeout_s=0.5)
+    wait_for(lambda: stream.connected, 5, "the stream is connected")
+    server.tick()
+    wait_for(lambda: stream.plan().no_poses == "the pose network is being prepared", 1, "it says what it waits for")
+    assert stream.detect(frame(1), np.zeros((0, 4), np.float32)) is not None
+    wait_for(lambda: server.tick() or stream.plan().no_poses == "it is no pose network", 5, "the stream is told why")
+    assert stream.plan().no_poses_ever and stream.detect(frame(2), np.zeros((0, 4), np.float32)) is not None
+    stream.close()
 
 
 def test_submitted_clip_comes_back_as_scores_with_its_own_times(client):
@@ -270,3 +356,77 @@ def test_worker_that_hangs_costs_one_timeout_and_a_new_connection(engine, server
     release.set()
     wait_for(lambda: client.connected and client.detect(frame(7), np.zeros((0, 4), np.float32)), 10, "an answer again")
     client.close()
+
+
+def test_stream_that_changes_its_networks_gets_answers_of_both_under_their_own_names(server, client, engine):
+    engine.there |= {"m@2"}
+    engine.gate.clear()
+    client.submit(clip(1, 255))
+    wait_for(lambda: client.waiting == 0, 5, "the clip for the former network is fetched")
+    client.change_networks("m@2", "")
+    client.submit(clip(2, 255, model="m@2"))
+    engine.gate.set()
+    got = collect(client.take, 2, 5, "both are scored")
+    assert [(each.track_id, each.model) for each in got] == [(1, "m"), (2, "m@2")]
+    assert engine.retired == {"m"}
+    assert client._measures.value("inference_disconnects_total") == 0
+
+
+def test_network_that_is_changed_while_the_worker_is_away_is_asked_for_after_its_return(engine, tmp_path):
+    path = unix_address(tmp_path / "inference.sock")
+    engine.there |= {"m@2"}
+    client = InferenceClient(path, Hello("str_1", "m"), Measures())
+    client.change_networks("m@2", "")
+    client.submit(clip(1, 255, model="m@2"))
+    server = InferenceServer(engine, path)
+    server.start(pytest.fail)
+    assert wait_for(client.take, 10, "scores")[0].model == "m@2"
+    assert server._planner.networks() == {"m@2"}
+    client.close()
+    server.close()
+
+
+def test_network_that_is_tried_judges_the_same_clip_and_answers_beside(server, client, engine):
+    engine.there |= {"m@2"}
+    server.try_beside(ShadowNetworks({"m": "m@2"}))
+    client.submit(clip(1, 0, end_s=2.5))
+    (told,) = wait_for(client.take, 5, "scores")
+    ((champion, challenger),) = wait_for(client.take_judged, 5, "what the other one says")
+    assert champion is told
+    assert (challenger.model, challenger.end_s, challenger.track_id) == ("m@2", 2.5, 1)
+    assert challenger.probabilities.tolist() == [0.25, 0.75]
+    server.try_beside(ShadowNetworks({}))
+    assert not engine.loaded("m@2"), "its memory is given back"
+    client.submit(clip(1, 0, end_s=3.5))
+    wait_for(client.take, 5, "scores")
+    assert client.take_judged() == []
+
+
+def test_version_is_loaded_beside_the_one_that_serves_and_waits_until_streams_ask_it(server, client, engine):
+    def classifier(name):
+        engine.there.add(name)
+        return type("Classifier", (), {"labels": LABELS})
+
+    engine.classifier = classifier
+    answers: list[NetworksLoaded] = []
+    server.networks.load(LoadNetworks(7, ("m", ""), ("n@2", "n-light@2")), answers.append)
+    wait_for(lambda: answers, 5, "an answer")
+    assert answers == [NetworksLoaded(7)]
+    assert engine.there >= {"m", "n-light@2", "n@2"} and engine.measured == ["n-light@2", "n@2"]
+    assert engine.retired == {"n-light@2", "n@2"}, "they give way where room is needed, until they are asked"
+    client.change_networks("n@2", "n-light@2")
+    wait_for(lambda: engine.retired == {"m"}, 5, "they are kept, the former is not")
+
+
+def test_version_that_cannot_be_loaded_says_why_and_leaves_nothing_loaded(server, client, engine):
+    def classifier(name):
+        if name == "n@2":
+            raise ModelUnavailable("model 'n@2' cannot be loaded: it is damaged")
+        engine.there.add(name)
+
+    engine.classifier = classifier
+    answers: list[NetworksLoaded] = []
+    server.networks.load(LoadNetworks(8, ("m", ""), ("n@2", "n-light@2")), answers.append)
+    wait_for(lambda: answers, 5, "an answer")
+    assert answers == [NetworksLoaded(8, "model 'n@2' cannot be loaded: it is damaged")]
+    assert engine.there == {"m"}

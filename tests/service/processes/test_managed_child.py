@@ -37,6 +37,20 @@ INFERENCE = """
     link.stopped.wait(60)
     link.flush()
 """
+ECHOES = """
+    import sys
+    from service.processes.child import start_child
+    from service.processes.messages import InferenceLoading, InferenceReady, InferenceSetup
+    from service.processes.version_messages import ShadowFailed, ShadowNetworks
+    link = start_child(int(sys.argv[1]), InferenceSetup)
+    link.on(ShadowNetworks, lambda wish: link.send(ShadowFailed(str(dict(wish.pairs)), "heard")))
+    link.listen()
+    link.send(InferenceLoading("model gym"))
+    link.stopped.wait(0.5)
+    link.send(InferenceReady({}))
+    link.stopped.wait(60)
+    link.flush()
+"""
 UNKNOWN = """
     import sys
     from service.processes.child import start_child
@@ -70,7 +84,7 @@ def runner_of(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """→ makes the runner: it must be made on the event loop."""
     if request.param == "stream":
         return StreamRunner, lambda: StreamRunner(stream_setup, ignore, 1)
-    return InferenceRunner, lambda: InferenceRunner(inference_setup(tmp_path))
+    return InferenceRunner, lambda: InferenceRunner(lambda: inference_setup(tmp_path))
 
 
 def run(scenario: Any) -> Any:
@@ -108,7 +122,7 @@ def test_report_that_fails_leaves_no_process_and_inference_comes_back(
     monkeypatch.setattr(InferenceRunner, "handle", fail_once)
 
     async def scenario() -> tuple[dict[str, Any], int]:
-        runner = InferenceRunner(inference_setup(tmp_path))
+        runner = InferenceRunner(lambda: inference_setup(tmp_path))
         runner.start()
         await wait_for(runner.ready.is_set)
         status = runner.status()
@@ -124,7 +138,7 @@ def test_report_of_another_kind_of_process_ends_it_and_a_new_one_is_started(scri
     scripted.script(InferenceRunner, UNKNOWN)
 
     async def scenario() -> None:
-        runner = InferenceRunner(inference_setup(tmp_path))
+        runner = InferenceRunner(lambda: inference_setup(tmp_path))
         runner.start()
         await wait_for(lambda: len(scripted.pids) > 1)
         await runner.stop()
@@ -169,7 +183,7 @@ def test_process_that_cannot_be_started_is_said_and_tried_again(tmp_path: Path, 
     monkeypatch.setattr("service.processes.child_process.sys.executable", str(tmp_path / "no-python"))
 
     async def scenario() -> str:
-        runner = InferenceRunner(inference_setup(tmp_path))
+        runner = InferenceRunner(lambda: inference_setup(tmp_path))
         runner.start()
         await wait_for(lambda: runner.restarts >= 2)
         reason = runner.reason
@@ -177,6 +191,44 @@ def test_process_that_cannot_be_started_is_said_and_tried_again(tmp_path: Path, 
         return reason
 
     assert "cannot be started" in run(scenario()) and "no-python" in run(scenario())
+
+
+def test_process_that_ends_while_it_loads_is_told_with_its_model_and_one_that_was_ready_is_not(
+    scripted: Scripted, tmp_path: Path
+):
+    scripted.script(InferenceRunner, LEAVES)
+
+    async def scenario() -> list[tuple[str, str]]:
+        runner, ends = InferenceRunner(lambda: inference_setup(tmp_path)), list[tuple[str, str]]()
+        runner.on_early_end = lambda model, reason: ends.append((model, reason))
+        runner.start()
+        await wait_for(lambda: bool(ends))
+        scripted.script(InferenceRunner, INFERENCE)
+        await wait_for(runner.ready.is_set)
+        told, restarts = len(ends), runner.restarts
+        runner.start_anew()
+        await wait_for(lambda: runner.restarts > restarts and runner.ready.is_set())
+        await runner.stop()
+        assert len(ends) == told
+        return ends
+
+    assert run(scenario())[0] == ("surveillance", "the inference process exited with status 3 while it loaded")
+
+
+def test_trial_that_is_asked_for_while_the_models_load_begins_when_they_are_there(scripted: Scripted, tmp_path: Path):
+    scripted.script(InferenceRunner, ECHOES)
+
+    async def scenario() -> list[str]:
+        runner, heard = InferenceRunner(lambda: inference_setup(tmp_path)), list[str]()
+        runner.on_shadow_failed = lambda network, reason: heard.append(network)
+        runner.start()
+        await wait_for(lambda: runner.reason == "loading model gym")
+        runner.try_beside({"gym": "gym@2"})
+        await wait_for(lambda: bool(heard))
+        await runner.stop()
+        return heard
+
+    assert run(scenario()) == ["{'gym': 'gym@2'}"]
 
 
 def test_end_of_a_process_is_told_in_words():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,10 @@ import pytest
 from service.budget.budget import ComputeBudget, clip_work, detect_work
 from service.budget.costs import Costs
 from service.budget.plan import Plan, StreamLoad, Tier, TierChoice
+from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import ModelUnavailable
+from service.engine import InferenceEngine, ModelUnavailable
+from service.processes.inference_messages import Hello
 from service.processes.planner import RETRY_EVERY, Planner
 from tests.support.service import wait_for
 
@@ -29,6 +32,7 @@ class ScriptedEngine:
         self.notes: dict[str, str] = {}
         self.loads: list[str] = []
         self.problem: str | None = None
+        self.retired: set[str] = set()
 
     def loaded(self, name: str) -> bool:
         return name in self.there
@@ -48,6 +52,12 @@ class ScriptedEngine:
 
     def note(self, name: str, text: str) -> None:
         self.notes[name] = text
+
+    def keep(self, names: Iterable[str]) -> None:
+        self.retired -= set(names)
+
+    def retire(self, names: Iterable[str]) -> None:
+        self.retired |= set(names)
 
 
 def planner_of(engine: ScriptedEngine, cores: float) -> Planner:
@@ -74,7 +84,7 @@ def until(planner: Planner, condition: Callable[[], object]) -> None:
 
 def test_light_network_answers_until_the_full_one_is_there(engine: ScriptedEngine):
     planner, told = planner_of(engine, 16), list[Plan]()
-    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), told.append)
     planner.observe(1, StreamLoad(10, 3))
     planner.tick()
     assert told[0].tier is Tier.LIGHT and told[0].reason == "full is being prepared"
@@ -86,7 +96,7 @@ def test_light_network_answers_until_the_full_one_is_there(engine: ScriptedEngin
 def test_network_that_turns_out_too_dear_is_measured_once_and_given_back(engine: ScriptedEngine):
     engine.clip_s["full"] = 3.6
     planner, told = planner_of(engine, 2), list[Plan]()
-    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), told.append)
     until(planner, lambda: engine.loads and not engine.loaded("full") and "full" in engine.notes)
     for _ in range(2 * RETRY_EVERY):
         planner.tick()
@@ -98,12 +108,12 @@ def test_network_that_turns_out_too_dear_is_measured_once_and_given_back(engine:
 def test_what_was_measured_is_known_at_the_next_start(engine: ScriptedEngine):
     engine.clip_s["full"] = 3.6
     first = planner_of(engine, 2)
-    first.join(1, "full", "light", TierChoice.AUTO, lambda _: None)
+    first.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), lambda _: None)
     until(first, lambda: engine.loads and not engine.loaded("full"))
     first.keep()
     again = ScriptedEngine(engine.config.cache_dir, {})
     second = planner_of(again, 2)
-    second.join(1, "full", "light", TierChoice.AUTO, lambda _: None)
+    second.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), lambda _: None)
     for _ in range(5):
         second.tick()
         time.sleep(0.01)
@@ -114,7 +124,7 @@ def test_what_was_measured_is_known_at_the_next_start(engine: ScriptedEngine):
 def test_pinned_network_is_loaded_and_kept_whatever_it_costs(engine: ScriptedEngine):
     engine.clip_s["full"] = 3.6
     planner, told = planner_of(engine, 2), list[Plan]()
-    planner.join(1, "full", "light", TierChoice.FULL, told.append)
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.FULL), told.append)
     until(planner, lambda: told and told[-1].tier is Tier.FULL)
     for _ in range(5):
         planner.tick()
@@ -123,7 +133,7 @@ def test_pinned_network_is_loaded_and_kept_whatever_it_costs(engine: ScriptedEng
 
 def test_stream_pinned_to_the_light_network_loads_no_other(engine: ScriptedEngine):
     planner, told = planner_of(engine, 16), list[Plan]()
-    planner.join(1, "full", "light", TierChoice.LIGHT, told.append)
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.LIGHT), told.append)
     for _ in range(5):
         planner.tick()
     assert engine.loads == [] and told[-1].tier is Tier.LIGHT
@@ -132,7 +142,7 @@ def test_stream_pinned_to_the_light_network_loads_no_other(engine: ScriptedEngin
 def test_network_that_cannot_be_loaded_is_told_and_tried_again_later_not_at_once(engine: ScriptedEngine):
     engine.problem = "model.keras is damaged"
     planner, told = planner_of(engine, 16), list[Plan]()
-    planner.join(1, "full", "light", TierChoice.AUTO, told.append)
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), told.append)
     until(planner, lambda: engine.notes.get("full") == "model.keras is damaged")
     for _ in range(5):
         planner.tick()
@@ -143,7 +153,7 @@ def test_network_that_cannot_be_loaded_is_told_and_tried_again_later_not_at_once
 
 def test_plan_is_told_when_it_changes_only(engine: ScriptedEngine):
     planner, told = planner_of(engine, 16), list[Plan]()
-    planner.join(1, "light", "", TierChoice.AUTO, told.append)
+    planner.join(1, Hello("str_1", "light", "", TierChoice.AUTO), told.append)
     planner._taken.update = lambda: 0.0  # type: ignore[method-assign]  # what this machine does now is no part of this
     for _ in range(5):
         planner.tick()
@@ -151,3 +161,59 @@ def test_plan_is_told_when_it_changes_only(engine: ScriptedEngine):
     planner.leave(1)
     planner.tick()
     assert len(told) == 1
+
+
+def test_stream_that_changes_its_networks_is_planned_for_the_new_ones_and_the_former_are_retired(
+    engine: ScriptedEngine,
+):
+    engine.clip_s["full@2"] = 0.05
+    engine.there |= {"full", "light@2"}
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner._budget.costs.observe(clip_work("light@2"), 0.02, 0.02)
+    for number, name in ((1, "full"), (2, "full")):
+        planner.join(number, Hello(f"str_{number}", name, "light", TierChoice.AUTO), told.append)
+    planner.change(1, "full@2", "light@2")
+    assert engine.retired == set(), "the other stream asks the former ones still"
+    assert planner.networks() == {"full", "light", "full@2", "light@2"}
+    planner.change(2, "full@2", "light@2")
+    assert engine.retired == {"full", "light"}
+    told.clear()
+    until(planner, lambda: engine.loaded("full@2") and [plan.tier for plan in told[-2:]] == [Tier.FULL] * 2)
+    assert any("full@2 is being prepared" in plan.reason for plan in told)
+
+
+def test_stream_joins_and_plans_go_on_while_a_network_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It may take minutes; a planner that waited for it would be silent and the process be killed as hung."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def load(config: EngineConfig, name: str) -> SimpleNamespace:
+        if name == "slow":
+            begun.set()
+            may_end.wait(60)
+        return SimpleNamespace(runtime="scripted", stems=None, sees_scenes=True)
+
+    for part in ("load_detector", "load_encoder"):
+        monkeypatch.setattr(f"service.engine.{part}", lambda config: SimpleNamespace(description="scripted"))
+    monkeypatch.setattr("service.engine.load_classifier", load)
+    config = EngineConfig(tmp_path, tmp_path / "cache", model="gym", threads=1, stem_memory_mb=0)
+    engine = InferenceEngine(config)
+    planner = Planner(engine)
+    loading = threading.Thread(target=engine.classifier, args=("slow",), daemon=True)
+    done = threading.Event()
+
+    def work() -> None:
+        planner.join(1, Hello("str_1", "gym", "", TierChoice.AUTO), lambda plan: None)
+        planner.change(1, "gym@2", "")
+        planner.tick()
+        planner.view()
+        done.set()
+
+    loading.start()
+    assert begun.wait(10)
+    threading.Thread(target=work, daemon=True).start()
+    went_on = done.wait(10)
+    may_end.set()
+    loading.join(10)
+    assert went_on
+    engine.drop_retired()
+    assert not engine.loaded("gym") and engine.loaded("slow"), "nobody asks the first any more"

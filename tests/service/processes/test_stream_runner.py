@@ -1,6 +1,8 @@
 """StreamRunner over real scripted child processes: ages left from an outage, states that cannot follow each other."""
 
 import asyncio
+import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,11 @@ from typing import cast
 
 import pytest
 
+from pipeline.entities import Zone
 from pipeline.sources.timestamps import NO_STAMPS, Clock, ClockChoice
 from service.configuration import StagesConfig
 from service.processes.child_process import ChildProcess
-from service.processes.messages import SourceSetup, StateReport, StatsReport, StreamSetup
+from service.processes.messages import SourceSetup, StateReport, StatsReport, StreamSetup, TracksReport
 from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
 from service.stream_state import IllegalMove, StreamState
 from tests.service.processes.scripted_child import Scripted, wait_for
@@ -48,6 +51,24 @@ def setup() -> StreamSetup:
     )
 
 
+GATE, YARD = (Zone(name, ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))) for name in ("gate", "yard"))
+
+TOLD = """
+    import sys
+    from service.processes.child import start_child
+    from service.processes.messages import SetZones, StatsReport, StreamSetup, TracksReport
+    from service.stream_state import StreamState
+    link = start_child(int(sys.argv[1]), StreamSetup)
+    tell = lambda how, zones: link.send(TracksReport({"how": how, "zones": [zone.name for zone in zones]}))
+    link.on(SetZones, lambda change: tell("told", change.zones))
+    tell("setup", link.setup.zones)
+    link.listen()
+    link.latest(StatsReport(StreamState.CONNECTING, next_track_id=1))
+    link.stopped.wait(60)
+    link.flush()
+"""
+
+
 async def ignore(report: object) -> None:
     """Hears of a stream and does nothing."""
 
@@ -77,6 +98,61 @@ def test_new_process_is_told_the_next_track_id_that_the_last_one_said():
         return runner.setup().stages.first_track_id
 
     assert asyncio.run(scenario()) == 12
+
+
+class Zoned:
+    """A runner over a process that repeats which zones it was told; ``heard``: how, and their names."""
+
+    def __init__(self, zones: tuple[Zone, ...]) -> None:
+        self.heard: list[tuple[str, list[str]]] = []
+        self.setups = 0
+        self.runner = StreamRunner(self._setup, self._hear, 1, zones=zones)
+        self.runner.start()
+
+    def _setup(self) -> StreamSetup:
+        self.setups += 1
+        return setup()
+
+    async def _hear(self, report: object) -> None:
+        if isinstance(report, TracksReport):
+            self.heard.append((report.wire["how"], report.wire["zones"]))
+
+    async def until(self, count: int) -> None:
+        await wait_for(lambda: len(self.heard) >= count)
+
+
+def test_zones_are_told_without_a_restart_and_again_after_one(scripted: Scripted):
+    scripted.script(StreamRunner, TOLD)
+
+    async def scenario() -> list[tuple[str, list[str]]]:
+        zoned = Zoned((GATE,))
+        await zoned.until(1)
+        zoned.runner.set_zones((GATE, YARD))
+        await zoned.until(2)
+        assert (len(scripted.pids), zoned.runner.restarts) == (1, 0)
+        os.kill(scripted.pids[0], signal.SIGKILL)
+        await zoned.until(3)
+        await zoned.runner.stop()
+        return zoned.heard
+
+    names = ["gate", "yard"]
+    assert asyncio.run(scenario()) == [("setup", ["gate"]), ("told", names), ("setup", names)]
+
+
+def test_zones_that_change_while_the_process_is_being_started_reach_it(scripted: Scripted):
+    scripted.script(StreamRunner, TOLD)
+
+    async def scenario() -> list[tuple[str, list[str]]]:
+        zoned = Zoned(())
+        while not zoned.setups:  # until its start has taken the setup along; there is no process yet
+            await asyncio.sleep(0)
+        zoned.runner.set_zones((YARD,))
+        assert zoned.runner.pid is None
+        await zoned.until(2)
+        await zoned.runner.stop()
+        return zoned.heard
+
+    assert asyncio.run(scenario()) == [("setup", []), ("told", ["yard"])]
 
 
 def test_recorder_that_goes_on_after_a_pause_is_told_of():

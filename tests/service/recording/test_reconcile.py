@@ -11,22 +11,25 @@ import av
 import numpy as np
 import pytest
 
+from service.recording import reconcile
 from service.recording.locks import FolderLock
-from service.recording.reconcile import Recordings, Repair, Retention
+from service.recording.reconcile import Recordings, Repair
+from service.recording.retention import Limits
 from service.recording.segment_files import FRAGMENTED_MP4, describe_start, part_of, read_segment
+from service.rights import ALL
 from service.storage.database import Database
 from service.storage.records import RecordingFilter, RecordingRecord
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
 
-FOREVER = Retention(1e12, 1 << 50)
+FOREVER = Limits(1e12, 1 << 50)
 
 
 def write_video(path: Path, seconds: int = 2, killed: bool = False) -> Path:
     """A small fragmented MP4 as the recorder writes it, with one message beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="mp4", options=FRAGMENTED_MP4) as container:
-        container.metadata["comment"] = describe_start(5.0)
+        container.metadata["comment"] = describe_start(5.0, overlay=False)
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.gop_size = 64, 48, 10
         for n in range(10 * seconds):
@@ -41,7 +44,7 @@ def write_video(path: Path, seconds: int = 2, killed: bool = False) -> Path:
     return path
 
 
-def run(folder: Path, work: Callable[[Recordings, Store], Awaitable[Any]], retention: Retention = FOREVER) -> Any:
+def run(folder: Path, work: Callable[[Recordings, Store], Awaitable[Any]], retention: Limits = FOREVER) -> Any:
     async def main() -> Any:
         store = Store(Database(f"sqlite:///{folder / 'x.db'}"), SecretBox.open(folder), folder / "recordings")
         await store.open()
@@ -54,7 +57,7 @@ def run(folder: Path, work: Callable[[Recordings, Store], Awaitable[Any]], reten
 
 
 async def rows(store: Store) -> list[RecordingRecord]:
-    return list((await store.list_recordings(RecordingFilter(), None, 99)).items)
+    return list((await store.list_recordings(RecordingFilter(), ALL, None, 99)).items)
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_file_that_was_open_at_a_kill_becomes_a_recording_that_plays(tmp_path: P
             assert sum(1 for _ in container.decode(video=0)) == record.frames
 
     run(tmp_path, work)
-    assert sorted(path.suffix for path in whole.parent.iterdir()) == [".jsonl", ".mp4"]
+    assert sorted(path.suffix for path in whole.parent.iterdir()) == [".gz", ".mp4"]
 
 
 def test_row_without_file_and_files_without_content_are_removed(tmp_path: Path, videos: Path):
@@ -143,7 +146,7 @@ def test_retention_deletes_what_is_too_old(tmp_path: Path, videos: Path):
         assert await recordings.retain(newest.ended_at + 59) == 2
         assert await rows(store) == [newest]
 
-    run(tmp_path, work, Retention(max_age_s=60, max_bytes=1 << 40))
+    run(tmp_path, work, Limits(max_age_s=60, max_bytes=1 << 40))
     assert len(list(videos.glob("*.mp4"))) == 1
 
 
@@ -156,7 +159,7 @@ def test_retention_deletes_the_oldest_of_too_much(tmp_path: Path, videos: Path):
         assert await recordings.retain(0.0) == 1
         assert await rows(store) == kept
 
-    run(tmp_path, work, Retention(max_age_s=1e12, max_bytes=size - 1))
+    run(tmp_path, work, Limits(max_age_s=1e12, max_bytes=size - 1))
 
 
 def test_retention_after_the_clock_was_set_back_still_deletes_what_came_first(tmp_path: Path, videos: Path):
@@ -169,7 +172,7 @@ def test_retention_after_the_clock_was_set_back_still_deletes_what_came_first(tm
         path = write_video(tmp_path / "recordings" / "str_1" / "20200101T000000000Z.mp4")
         await store.add_recording(read_segment(path))
         room = sum(item.bytes for item in before)
-        recordings._retention = Retention(1e12, room)
+        recordings._retention = Limits(1e12, room)
         assert await recordings.retain(0.0) >= 1
         return [item.path for item in await rows(store)]
 
@@ -193,7 +196,7 @@ def test_what_was_recorded_while_the_clock_stood_wrong_stays_newest_after_a_rest
         assert await recordings.retain(0.0) >= 1
         return [item.path for item in await rows(store)]
 
-    left = run(tmp_path, start_again, Retention(1e12, room))
+    left = run(tmp_path, start_again, Limits(1e12, room))
     assert "str_1/20200101T000000000Z.mp4" in left
     assert "str_a/20260504T030000000Z.mp4" not in left
 
@@ -236,12 +239,30 @@ def test_stop_of_a_stream_reads_no_other_streams_rows(tmp_path: Path, videos: Pa
 def test_retention_runs_by_itself_and_ends_with_the_service(tmp_path: Path, videos: Path):
     async def work(recordings: Recordings, store: Store) -> None:
         await recordings.open()
+        ready = asyncio.Event()
+        recordings.begin_retention(ready)
+        await asyncio.sleep(0.05)
+        assert len(await rows(store)) == 3, "nobody knows yet what incidents need"
+        ready.set()
         while await rows(store):
             await asyncio.sleep(0.01)
         await recordings.close()
 
-    run(tmp_path, work, Retention(max_age_s=1, max_bytes=1 << 40))
+    run(tmp_path, work, Limits(max_age_s=1, max_bytes=1 << 40))
     assert list(videos.iterdir()) == []
+
+
+def test_retention_does_not_wait_for_ever_for_alerts(tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reconcile, "HELD_BACK_S", 0.05)
+
+    async def work(recordings: Recordings, store: Store) -> None:
+        await recordings.open()
+        recordings.begin_retention(asyncio.Event())
+        while await rows(store):
+            await asyncio.sleep(0.01)
+        await recordings.close()
+
+    run(tmp_path, work, Limits(max_age_s=1, max_bytes=1 << 40))
 
 
 def finish_late(folder: Path, video: Path, began: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import itertools
 import json
 import os
@@ -20,13 +21,16 @@ import pytest
 
 from pipeline.entities import Frame, FrameResult, Image
 from service.processes.messages import SegmentReport, pack, unpack
+from service.recording import segment_files
+from service.recording.finisher import MOST_WAITING
 from service.recording.locks import FolderLock
-from service.recording.recorder import RecorderConfig, RecorderState, SegmentRecorder
+from service.recording.recorder import RecorderConfig, SegmentRecorder
+from service.recording.recorder_stats import RecorderState
 from service.recording.segment_files import (
-    enforce_retention,
     inspect,
     new_segment_path,
     part_of,
+    plain_sidecar_of,
     read_segment,
     recover,
     sidecar_of,
@@ -37,7 +41,7 @@ from service.storage.segment import Segment
 from tests.support.places import REPOSITORY, STREET
 
 STARTED_AT = 1_767_225_600.25  # 2026-01-01 00:00:00.25 UTC
-ROOMY = RecorderConfig(segment_s=3.0, min_free_bytes=0, queue_frames=500)
+ROOMY = RecorderConfig(segment_s=3.0, min_free_bytes=0, queue_frames=500, queue_s=60)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +99,8 @@ def top_level_boxes(path: Path) -> list[bytes]:
 def lines(segment: Segment) -> list[dict[str, Any]]:
     if segment.events_path is None:
         raise FileNotFoundError("the segment has no sidecar")
-    return [json.loads(line) for line in segment.events_path.read_text("utf-8").splitlines()]
+    with gzip.open(segment.events_path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def test_write_real_video_gives_segments_that_play(tmp_path: Path, street: list[Image]) -> None:
@@ -110,7 +115,7 @@ def test_write_real_video_gives_segments_that_play(tmp_path: Path, street: list[
     assert [segment.start_s for segment in heard.segments] == pytest.approx([0, 3, 6, 9])
     assert [segment.started_at for segment in heard.segments] == pytest.approx([STARTED_AT + 3 * k for k in range(4)])
     assert [message["frame_index"] for segment in heard.segments for message in lines(segment)] == list(range(100))
-    assert sorted(path.suffix for path in (tmp_path / "new" / "folder").iterdir()) == [".jsonl"] * 4 + [".mp4"] * 4
+    assert sorted(path.suffix for path in (tmp_path / "new" / "folder").iterdir()) == [".gz"] * 4 + [".mp4"] * 4
     assert recorder.stats().frames_written == 100
     assert recorder.stats().segments == 4
     assert heard.problems == []
@@ -131,7 +136,7 @@ def test_segment_shows_what_was_written(tmp_path: Path, street: list[Image]) -> 
 def test_segment_is_an_ordinary_indexed_mp4(tmp_path: Path, street: list[Image]) -> None:
     """A browser finds duration and index by byte ranges: top-level boxes are few, and the header knows all frames."""
     heard = Heard()
-    recorder = heard.recorder(tmp_path, RecorderConfig(segment_s=60, min_free_bytes=0, queue_frames=500))
+    recorder = heard.recorder(tmp_path, RecorderConfig(segment_s=60, min_free_bytes=0, queue_frames=500, queue_s=60))
     record(recorder, street)
     recorder.close()
     kinds = top_level_boxes(heard.segments[0].path)
@@ -181,7 +186,7 @@ def test_write_pictures_of_odd_size(tmp_path: Path, size_hw: tuple[int, int]) ->
 
 def test_write_pictures_too_small_to_encode_is_a_problem_and_no_crash(tmp_path: Path, street: list[Image]) -> None:
     heard = Heard()
-    recorder = heard.recorder(tmp_path, RecorderConfig(min_free_bytes=0, retry_s=0.05))
+    recorder = heard.recorder(tmp_path, RecorderConfig(min_free_bytes=0, retry_s=0.05, queue_s=60))
     record(recorder, [np.zeros((1, 1, 3), np.uint8)])
     wait_until(lambda: recorder.stats().paused)
     time.sleep(0.1)
@@ -234,7 +239,8 @@ def test_segment_without_new_frames_is_finished_by_itself(tmp_path: Path, street
 
 
 def test_write_never_blocks_when_the_recorder_is_stuck(tmp_path: Path, street: list[Image]) -> None:
-    """The callback holds the thread; pictures beyond the queue are dropped and counted, action messages are kept."""
+    """The callback holds whoever finishes segments; with MOST_WAITING of them the encoder waits, then pictures beyond
+    the queue are dropped and counted, action messages are kept."""
     release, stuck, segments = threading.Event(), threading.Event(), list[Segment]()
 
     def hold(segment: Segment) -> None:
@@ -242,9 +248,13 @@ def test_write_never_blocks_when_the_recorder_is_stuck(tmp_path: Path, street: l
         stuck.set()
         release.wait(20)
 
-    recorder = SegmentRecorder(tmp_path, RecorderConfig(min_free_bytes=0, queue_frames=4), hold, lambda _: None)
-    record(recorder, street[:2])
-    recorder.rotate()
+    recorder = SegmentRecorder(
+        tmp_path, RecorderConfig(min_free_bytes=0, queue_frames=4, queue_s=60), hold, lambda _: None
+    )
+    for number in range(MOST_WAITING + 2):
+        record(recorder, street[:2], [number * 0.5, number * 0.5 + 0.1])
+        recorder.rotate()
+        wait_until(lambda: recorder.stats().queue_depth == 0)
     assert stuck.wait(10)
     before = time.monotonic()
     for index in range(10, 60):
@@ -255,10 +265,49 @@ def test_write_never_blocks_when_the_recorder_is_stuck(tmp_path: Path, street: l
     assert recorder.stats().queue_depth == 4
     release.set()
     recorder.close()
-    assert [segment.frames for segment in segments] == [2, 4]
-    told = lines(segments[1])
+    assert [segment.frames for segment in segments] == [2] * (MOST_WAITING + 2) + [4]
+    told = lines(segments[-1])
     assert [message["seq"] for message in told if message["type"] == "action"] == list(range(10, 60))
     assert [message["frame_index"] for message in told if message["type"] == "tracks"] == [10, 11, 12, 13]
+
+
+def test_disk_that_syncs_slowly_costs_no_picture_at_a_change_of_segment(tmp_path: Path, street, monkeypatch) -> None:
+    """Two seconds for each finished file, a second in each, one picture may wait: the next one is open at once."""
+    really, slowed = segment_files.sync_file, threading.Event()
+
+    def sync_slowly(path: Path) -> None:
+        slowed.set()
+        time.sleep(1.0)
+        really(path)
+
+    monkeypatch.setattr(segment_files, "sync_file", sync_slowly)
+    heard = Heard()
+    recorder = heard.recorder(tmp_path, RecorderConfig(segment_s=1.0, min_free_bytes=0, queue_frames=1))
+    for index in range(30):
+        recorder.write(result_at(index, street[index], index * 0.1), street[index], [{"type": "tracks"}])
+        wait_until(lambda: recorder.stats().queue_depth == 0, 0.9)
+    assert slowed.is_set() and recorder.stats().frames_written + recorder.stats().queue_depth >= 29
+    recorder.close(timeout_s=20)
+    assert recorder.stats().frames_dropped == 0
+    assert [segment.frames for segment in heard.segments] == [10, 10, 10]
+
+
+def test_queue_is_bounded_in_media_time_too(tmp_path: Path, street: list[Image]) -> None:
+    """At 8 pictures a second 7 may wait, where their number alone would allow 25."""
+    release = threading.Event()
+
+    def hold(_segment: Segment) -> None:
+        release.wait(20)
+
+    recorder = SegmentRecorder(tmp_path, RecorderConfig(min_free_bytes=0), hold, lambda _: None)
+    for number in range(MOST_WAITING + 2):
+        record(recorder, street[:1], [number * 0.5])
+        recorder.rotate()
+        wait_until(lambda: recorder.stats().queue_depth == 0)
+    record(recorder, street[:25], [10 + index * 0.125 for index in range(25)])
+    assert (recorder.stats().queue_depth, recorder.stats().frames_dropped) == (7, 18)
+    release.set()
+    recorder.close(timeout_s=20)
 
 
 def test_close_returns_although_the_recorder_hangs(tmp_path: Path, street: list[Image]) -> None:
@@ -307,7 +356,7 @@ def test_min_free_space_pauses_before_the_disk_is_full(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("service.recording.recorder.shutil.disk_usage", lambda _: usage._replace(free=free[0]))
     heard = Heard()
-    config = RecorderConfig(min_free_bytes=5_000_000, retry_s=0.05, queue_frames=500)
+    config = RecorderConfig(min_free_bytes=5_000_000, retry_s=0.05, queue_frames=500, queue_s=60)
     recorder = heard.recorder(tmp_path, config)
     record(recorder, street[:15])
     wait_until(lambda: recorder.stats().frames_written == 15)
@@ -338,7 +387,9 @@ def test_folder_without_locks_pauses_recording_and_says_why(
 
     monkeypatch.setattr("service.recording.locks.fcntl.flock", refuse)
     heard = Heard()
-    recorder = heard.recorder(tmp_path / "rec", RecorderConfig(min_free_bytes=0, retry_s=0.1, queue_frames=500))
+    recorder = heard.recorder(
+        tmp_path / "rec", RecorderConfig(min_free_bytes=0, retry_s=0.1, queue_frames=500, queue_s=60)
+    )
     record(recorder, street[:5])
     wait_until(lambda: recorder.stats().paused)
     monkeypatch.undo()  # remounted with locks
@@ -376,7 +427,7 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)],
 ballast = disk / "ballast"
 ballast.write_bytes(bytes(1_100_000))
 segments, problems = [], []
-config = RecorderConfig(segment_s=60, min_free_bytes=0, retry_s=0.3, queue_frames=500)
+config = RecorderConfig(segment_s=60, min_free_bytes=0, retry_s=0.3, queue_frames=500, queue_s=60)
 recorder = SegmentRecorder(disk / "rec", config, segments.append, problems.append)
 images = [frame.to_ndarray(format="rgb24") for frame in av.open(sample).decode(video=0)][:100]
 paused = False
@@ -515,7 +566,7 @@ def test_kill_9_loses_at_most_two_seconds(killed: tuple[Path, float]) -> None:
     for segment in segments:
         assert lines(segment)[0]["time_s"] == pytest.approx(segment.start_s, abs=1e-3)
     assert last_s - lines(newest)[-1]["time_s"] <= 2.0
-    assert not [path for path in folder.iterdir() if path.suffix not in {".mp4", ".jsonl"}]
+    assert not [path for path in folder.iterdir() if path.suffix not in {".mp4", ".gz"}]
 
 
 def part_file(folder: Path, street: list[Image], frames: int, name_s: float = STARTED_AT) -> Path:
@@ -528,7 +579,7 @@ def part_file(folder: Path, street: list[Image], frames: int, name_s: float = ST
     shutil.copy(open_path, part_of(path))
     writer.close()
     open_path.unlink()
-    part_of(sidecar_of(path)).write_text('{"type":"tracks"}\n{"type":"tra', "utf-8")
+    part_of(plain_sidecar_of(path)).write_text('{"type":"tracks"}\n{"type":"tra', "utf-8")
     return path
 
 
@@ -625,31 +676,6 @@ def test_new_segment_path_tells_its_time_and_never_repeats(tmp_path: Path) -> No
 def test_started_at_of_another_name_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="named like"):
         started_at_of(tmp_path / "holiday.mp4")
-
-
-def stored(number: int, size: int = 100) -> Segment:
-    """Ten seconds long, one after the other."""
-    return Segment(Path(f"{number}.mp4"), None, 1_000.0 + 10 * number, 0.0, 10.0, 250, size, (2, 2))
-
-
-def test_enforce_retention_by_age_takes_what_ended_too_long_ago() -> None:
-    segments = [stored(number) for number in range(5)]
-    assert enforce_retention(segments, 25.0, None, now=1_050.0) == segments[:2]
-
-
-def test_enforce_retention_by_size_takes_the_oldest_first() -> None:
-    segments = [stored(number) for number in range(5)]
-    assert enforce_retention(segments[::-1], None, 250, now=1_050.0) == segments[:3]
-
-
-def test_enforce_retention_within_limits_takes_nothing() -> None:
-    assert enforce_retention([stored(0), stored(1)], 1_000.0, 200, now=1_020.0) == []
-    assert enforce_retention([stored(0)], None, None, now=1e9) == []
-
-
-def test_enforce_retention_counts_size_after_age() -> None:
-    segments = [stored(0, size=1_000), stored(1), stored(2)]
-    assert enforce_retention(segments, 25.0, 200, now=1_040.0) == segments[:1]
 
 
 @pytest.mark.parametrize("config", [{"segment_s": 0}, {"queue_frames": 0}, {"crf": 60}, {"min_free_bytes": -1}])

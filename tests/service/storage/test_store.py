@@ -1,12 +1,9 @@
 """The store on SQLite, and on PostgreSQL where a server can be started here."""
 
 import asyncio
-import os
-import shutil
 import sqlite3
 import stat
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +17,7 @@ from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy import Engine, inspect
 
+from service.rights import ALL
 from service.storage.database import MIGRATIONS, Database, StoreError, make_engine, migrate
 from service.storage.records import Cursor, EventFilter, RecordingFilter, StreamRecord
 from service.storage.secret_box import SecretBox, SecretBoxError
@@ -27,7 +25,7 @@ from service.storage.segment import Segment
 from service.storage.store import Store
 from service.storage.tables import Base
 from tests.service.conftest import action
-from tests.support.service import free_port
+from tests.service.storage.listing import list_events
 
 CANARY = "c4n4ry"
 STREAM = StreamRecord(
@@ -40,71 +38,6 @@ STREAM = StreamRecord(
     snapshot_s=2.5,
     created_at=1_777_000_000.25,
 )
-
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of our own on a loopback port; ``ACTOSCOPE_TEST_POSTGRES`` names one that runs already."""
-    given = os.environ.get("ACTOSCOPE_TEST_POSTGRES")
-    if given:
-        yield given
-        return
-    programs = [
-        shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
-        for name in ("initdb", "postgres")
-    ]
-    if None in programs:
-        pytest.skip("PostgreSQL is not installed")
-    initdb, postgres = map(str, programs)
-    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
-    prefix: list[str] = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        if shutil.which("runuser") is None or subprocess.call(["id", "nobody"], stdout=subprocess.DEVNULL):
-            pytest.skip("PostgreSQL does not run as root, and there is no other user to run it as")
-        prefix = ["runuser", "-u", "nobody", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.name.startswith("pytest-"):
-                parent.chmod(0o755)
-        shutil.chown(folder, "nobody")
-    command = [*prefix, initdb, "-D", str(folder / "db"), "-A", "trust", "-U", "actoscope"]
-    made = subprocess.run(command, check=False, capture_output=True, cwd="/")
-    if made.returncode:
-        pytest.skip(f"initdb does not run here: {made.stderr.decode()[-200:]}")
-    options = ["-D", str(folder / "db"), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder), "-F"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([*prefix, postgres, *options], stdout=log, stderr=log, cwd="/")
-    try:
-        url = f"postgresql://actoscope@127.0.0.1:{port}/postgres"
-        _wait_for_database(url, server)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_for_database(url: str, server: subprocess.Popen[bytes]) -> None:
-    import psycopg
-
-    while server.poll() is None:
-        try:
-            psycopg.connect(url, connect_timeout=2).close()
-            return
-        except psycopg.OperationalError:
-            continue
-    pytest.skip("PostgreSQL does not start here")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'actoscope.db'}"
-    address: str = request.getfixturevalue("postgres_url")
-    engine = make_engine(address)
-    Base.metadata.drop_all(engine)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-    engine.dispose()
-    return address
 
 
 @asynccontextmanager
@@ -135,7 +68,11 @@ def test_stream_comes_back_as_it_was_put_in(url: str, tmp_path: Path):
         assert await store.change_stream(replace(STREAM, name="Door", actions=None, enabled=False))
 
     async def get(store: Store) -> tuple[Any, ...]:
-        return await store.get_stream(STREAM.id), await store.all_streams(), await store.get_stream("str_x")
+        return (
+            await store.get_stream(STREAM.id, ALL),
+            await store.all_streams(ALL),
+            await store.get_stream("str_x", ALL),
+        )
 
     with_store(url, tmp_path, put)
     stream, every, none = with_store(url, tmp_path, get)
@@ -189,7 +126,7 @@ def test_masked_urls_of_older_versions_are_taken_out_of_the_database(url: str, t
     as_older_versions_stored_it(engine, SecretBox.open(tmp_path).seal(secret))
     if engine.dialect.name == "sqlite":
         assert CANARY.encode() in stored_bytes(tmp_path)
-    stream = with_store(url, tmp_path, lambda store: store.get_stream(STREAM.id))
+    stream = with_store(url, tmp_path, lambda store: store.get_stream(STREAM.id, ALL))
     assert stream.url.get_secret_value() == secret.get_secret_value()
     assert stream.url_redacted == "http://10.9.8.7/snap.cgi?loginpas=***"
     columns = {column["name"] for column in inspect(engine).get_columns("streams")}
@@ -204,7 +141,7 @@ def test_events_follow_their_messages(url: str, tmp_path: Path):
         await store.append(numbered(action("a", "updated", confidence=0.9), first=3))
         later = {"captured_at": "2026-05-04T03:02:05.000Z", "confidence": 0.3}
         await store.append(numbered(action("a", "ended", **later), first=4))
-        page = await store.list_events(EventFilter(), None, 10)
+        page = await list_events(store, EventFilter(), ALL, None, 10)
         a, b = sorted(page.items, key=lambda event: event.id)
         assert (a.kind, a.confidence, a.peak_confidence, a.end_s) == ("ended", 0.3, 0.9, 3.0)
         assert a.ended_at is not None
@@ -221,7 +158,7 @@ def test_event_over_which_the_clock_was_set_back_is_as_long_as_it_was(url: str, 
     async def work(store: Store) -> None:
         await store.append(numbered(action("a")))
         await store.append(numbered(action("a", "ended", captured_at="2026-05-04T02:02:05.000Z"), first=2))
-        (event,) = (await store.list_events(EventFilter(), None, 10)).items
+        (event,) = (await list_events(store, EventFilter(), ALL, None, 10)).items
         assert event.end_s is not None and event.ended_at == event.updated_at
         assert event.ended_at == event.started_at + event.end_s - event.start_s
 
@@ -231,7 +168,7 @@ def test_event_over_which_the_clock_was_set_back_is_as_long_as_it_was(url: str, 
 def test_end_without_a_stored_start_still_makes_an_event(url: str, tmp_path: Path):
     async def work(store: Store) -> None:
         await store.append(numbered(action("a", "ended"), first=7))
-        (event,) = (await store.list_events(EventFilter(), None, 10)).items
+        (event,) = (await list_events(store, EventFilter(), ALL, None, 10)).items
         assert (event.id, event.kind, event.start_s, event.end_s) == ("a", "ended", 1.0, 3.0)
 
     with_store(url, tmp_path, work)
@@ -266,12 +203,12 @@ def test_events_are_filtered_newest_first_whatever_the_page(tmp_path: Path, want
 
     async def work(store: Store) -> None:
         await store.append(numbered(*messages))
-        whole = await store.list_events(wanted, None, 10)
+        whole = await list_events(store, wanted, ALL, None, 10)
         assert "".join(event.id for event in whole.items) == found
         assert whole.next_cursor is None
         paged, cursor = "", None
         for _ in range(10):
-            page = await store.list_events(wanted, cursor, 1)
+            page = await list_events(store, wanted, ALL, cursor, 1)
             paged += "".join(event.id for event in page.items)
             if page.next_cursor is None:
                 break
@@ -286,7 +223,7 @@ def test_pages_lose_nothing_where_many_events_share_one_time(url: str, tmp_path:
         await store.append(numbered(*(action(f"evt_{n:02d}") for n in range(25))))
         seen, cursor = [], None
         while True:
-            page = await store.list_events(EventFilter(), cursor, 4)
+            page = await list_events(store, EventFilter(), ALL, cursor, 4)
             seen += [event.id for event in page.items]
             if page.next_cursor is None:
                 break
@@ -306,9 +243,9 @@ def test_log_keeps_the_newest_messages_and_never_counts_backwards(url: str, tmp_
         oldest = await store.oldest_seq()
         assert oldest is not None
         assert 801 <= oldest <= 901
-        kept = await store.replay(0, 1000, 5000)
+        kept = await store.replay((0, 1000), 5000, ALL)
         assert [message["seq"] for message in kept] == list(range(oldest, 1001))
-        assert [message["seq"] for message in await store.replay(995, 999, 3)] == [996, 997, 998]
+        assert [message["seq"] for message in await store.replay((995, 999), 3, ALL)] == [996, 997, 998]
 
     with_store(url, tmp_path, fill, messages_keep=100)
     with_store(url, tmp_path, look, messages_keep=100)
@@ -319,7 +256,7 @@ def test_messages_stored_already_are_left_out_when_tried_again(url: str, tmp_pat
         messages = numbered(action("a"), action("b"))
         await store.append(messages[:1])
         await store.append(messages)
-        assert [message["seq"] for message in await store.replay(0, 9, 9)] == [1, 2]
+        assert [message["seq"] for message in await store.replay((0, 9), 9, ALL)] == [1, 2]
 
     with_store(url, tmp_path, work)
 
@@ -329,7 +266,7 @@ def test_append_that_fails_keeps_nothing(url: str, tmp_path: Path):
         with pytest.raises(KeyError):
             await store.append(numbered(action("a"), {"type": "action", "stream_id": "s", "event_id": "b"}))
         assert await store.last_seq() == 0
-        assert (await store.list_events(EventFilter(), None, 9)).items == ()
+        assert (await list_events(store, EventFilter(), ALL, None, 9)).items == ()
 
     with_store(url, tmp_path, work)
 
@@ -347,17 +284,17 @@ def test_recordings_are_indexed_once_filtered_and_forgotten(url: str, tmp_path: 
         first = added[0]
         assert (first.stream_id, first.path, first.events_path) == ("str_a", "str_a/0.mp4", "str_a/0.jsonl")
         assert (first.ended_at, first.width, first.height) == (1060.0, 768, 576)
-        assert await store.get_recording(first.id) == first
+        assert await store.get_recording(first.id, ALL) == first
         assert await store.all_recordings() == tuple(added)
 
         async def found(wanted: RecordingFilter) -> list[str]:
-            return [item.path for item in (await store.list_recordings(wanted, None, 9)).items]
+            return [item.path for item in (await store.list_recordings(wanted, ALL, None, 9)).items]
 
         assert await found(RecordingFilter(streams=["str_b"])) == ["str_b/2.mp4"]
         assert await found(RecordingFilter(since=1060.0, until=1121.0)) == ["str_b/2.mp4", "str_a/1.mp4"]
         assert await store.delete_recording(first.id) is True
         assert await store.delete_recording(first.id) is False
-        assert await store.get_recording(first.id) is None
+        assert await store.get_recording(first.id, ALL) is None
         with pytest.raises(ValueError, match="subpath"):
             await store.add_recording(replace(segment(9), path=tmp_path / "elsewhere.mp4"))
 

@@ -132,9 +132,11 @@ def test_judge_videos_puts_it_together():
     config = VideoJudgeConfig(subsets=(("Fighting", "Standing"),), positive=("Fighting", "Fight"))
     found = judge_videos([RUN, train_run, calm_run, run([], video="unknown")], truths, config)
     assert (found.videos, found.frames, found.split) == (1, 40, "val")
-    shown, hindsight = found.readings
+    shown, settled, hindsight = found.readings
+    assert settled.frames[0].count == 55 - 20, "without the first second of both people"
     assert shown.frames[0].macro_f1.value == pytest.approx((20 / 25 + 20 / 35) / 3)
     assert [len(shown.frames), len(shown.pieces), len(shown.events)] == [2, 2, 3]
+    assert found.curves == (), "no calm video in the split, and none was named"
     assert [score.temporal_iou for score in hindsight.events] == [0.1, 0.3, 0.5]
     smoothed, single = found.decisions
     assert smoothed.smoothed and not single.smoothed

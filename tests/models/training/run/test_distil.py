@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,12 @@ def test_unlabelled_clips_of_held_out_groups_are_not_learnt(dataset: Dataset) ->
     found = unlabelled_part(dataset, ("Unclear",), [record("Walking", 2), record("Fighting", 4)])
     assert {each.label for each in found} == {"Unclear"}
     assert {each.group for each in found} == {"g0", "g1", "g3", "g5"}
+
+
+def test_unlabelled_clips_of_groups_in_test_are_not_learnt(dataset: Dataset) -> None:
+    records = [replace(each, split=Split.TEST) if each.group in {"g1", "g2"} else each for each in dataset.records]
+    found = unlabelled_part(replace(dataset, records=tuple(records)), ("Unclear",), [])
+    assert {each.group for each in found} == {"g0", "g3", "g4", "g5"}
 
 
 def test_labelled_clips_mix_label_and_teacher_and_others_are_the_teachers(dataset: Dataset) -> None:

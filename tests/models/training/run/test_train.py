@@ -21,8 +21,9 @@ from models.data.manifest import Dataset, Split, read_dataset
 from models.errors import TrainingError
 from models.training.config import CardText, TransferConfig, Unfreeze
 from models.training.data import input_config
+from models.training.run.loop import TrainingHalted
 from models.training.run.scores import scores
-from models.training.run.train import Teller, train
+from models.training.run.train import Keeper, Teller, train
 from models.weights.cards import MODEL_FILE, read_card, verify
 from tests.models.training_runs import LABELS, configs, make_dataset, places, quiet, tiny
 from tests.support.places import REPOSITORY
@@ -116,6 +117,29 @@ def test_training_killed_in_an_epoch_and_resumed_gives_the_same_curve(
         assert resumed == pytest.approx(straight, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_training_halted_in_an_epoch_and_resumed_gives_the_same_curve(
+    epoch: int, folder: Path, dataset: Dataset, trained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first epoch, and in the one for which layers thawed: order, mixup and dropout go on as they were."""
+    asked: list[bool] = []
+    name = f"halted-{epoch}"
+
+    def step(what: str, done: int, total: int) -> None:
+        if what.startswith(f"epoch {epoch} ") and done == 2:
+            asked.append(True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.run.train.Keeper", lambda: Keeper(halts=lambda: bool(asked)))
+        with pytest.raises(TrainingHalted, match=f"halted after {epoch - 1} epochs and 2 batches"):
+            train(configs()["cached"], dataset, places(folder, name), Teller(step, lambda line: None))
+    metrics = train(configs()["cached"], dataset, places(folder, name), quiet(), resume=True)
+    assert metrics == pytest.approx(trained, rel=1e-3)
+    for resumed, straight in zip(curve(folder, name), curve(folder, "straight"), strict=True):
+        assert resumed == pytest.approx(straight, rel=1e-3, abs=1e-6)
+
+
 def test_training_resumed_with_another_configuration_is_refused(
     folder: Path, dataset: Dataset, trained: dict[str, float]
 ) -> None:
@@ -124,7 +148,9 @@ def test_training_resumed_with_another_configuration_is_refused(
         train(other, dataset, places(folder, "straight"), quiet(), resume=True)
 
 
-@pytest.mark.parametrize("name", ["flow", "fuse", pytest.param("fuse-clips", marks=pytest.mark.exhaustive), "half"])
+@pytest.mark.parametrize(
+    "name", ["flow", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("fuse", "fuse-clips")), "half"]
+)
 def test_train_in_every_mode_writes_a_network_of_that_mode(name: str, folder: Path, dataset: Dataset) -> None:
     config = configs()[name]
     metrics = train(config, dataset, places(folder, name), quiet())
@@ -175,6 +201,7 @@ def test_cross_validation_holds_out_every_clip_once_by_group(folder: Path, datas
     assert "val_loss" not in curve(folder, "folds")[0]  # the refit has nothing left to measure on
 
 
+@pytest.mark.exhaustive
 def test_early_stopping_keeps_the_best_epoch(folder: Path, dataset: Dataset) -> None:
     """A rate of almost 0 never improves on the first epoch: stopped after ``patience`` more."""
     still = replace(tiny().optimizer, learning_rate=1e-12, weight_decay=0.0)
@@ -213,7 +240,7 @@ def test_train_lists_everything_that_is_wrong_before_any_work(tmp_path: Path) ->
 
 
 @pytest.mark.timeout(600)  # jax compiles for a minute and a half of one core
-@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.exhaustive), "torch"])
+@pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("jax", "torch")])
 def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

@@ -20,6 +20,7 @@ from models.runtimes.runner import Precision
 from models.training.config import (
     FRAME_FEATURES,
     FROM_SCRATCH,
+    BatchNorm,
     LossConfig,
     Mode,
     NetworkConfig,
@@ -182,6 +183,26 @@ def test_a_3d_network_learns_from_features_cached_at_one_of_its_layers(folder: P
     assert len(list((folder / "features").glob("mobilenet_v3_3d-bneck_11-*/*.npy"))) == 12
 
 
+@pytest.mark.slow
+def test_networks_from_random_weights_share_the_augmented_clips_that_are_kept(folder: Path, dataset: Dataset) -> None:
+    """``cache_at="clip"``: what is kept is what goes in, so that a second network computes nothing anew."""
+
+    def config(kind: str, stem: str, **options: Any) -> TrainConfig:
+        transfer = TransferConfig((Unfreeze(0, stem),), "clip", draws=2, batch_norm=BatchNorm.TRAINED)
+        network = NetworkConfig(kind=kind, init="", options=options)
+        seen = replace(tiny().input, window=WindowConfig(12))
+        return replace(recurrent(folder), network=network, transfer=transfer, input=seen, epochs=1)
+
+    mobile = config("mobilenet_v3_3d", "Conv_1", size="small", width=0.25)
+    assert np.isfinite(train(mobile, dataset, places(folder, "mobile-clips"), quiet())["val_loss"])
+    kept = sorted((folder / "features").glob("rgb-clip-*/*.npy"))
+    assert len(kept) == 8 * 2 + 4 and {np.load(file).shape for file in kept} == {(12, 32, 32, 3)}
+    other = trainable(config("shufflenet_v2_3d", "Conv1", width=0.5))
+    assert other.front(Mode.RGB, other.build(Mode.RGB, LABELS, None)).name == kept[0].parent.name
+    plain, _ = trainable(mobile).examples.reader(Mode.RGB).read(dataset.of(Split.VAL)[0], 0)
+    assert any(np.array_equal(np.load(file), plain.astype(np.float16)) for file in kept)
+
+
 def problems(config: TrainConfig, dataset: Dataset) -> str:
     with pytest.raises(TrainingError) as caught:
         check_training(config, dataset, WEIGHTS, silent)
@@ -193,7 +214,10 @@ def test_networks_that_do_not_read_crops_are_refused(folder: Path, dataset: Data
     for kind, why in (
         ("two_stream_i3d", "reads crops together with their flow: train its streams as i3d"),
         ("action_transformer", "reads whole scenes and the boxes of people"),
-        ("perceptron", "network.kind must be one of action_transformer, cnn_gru, cnn_lstm, i3d, .*; got 'perceptron'"),
+        (
+            "perceptron",
+            "network.kind must be one of action_transformer, cnn_attention, cnn_average, cnn_gru, .*; got 'perceptron'",
+        ),
     ):
         with pytest.raises(TrainingError, match=why):
             check_training(replace(config, network=NetworkConfig(kind=kind, init="")), dataset, WEIGHTS, silent)

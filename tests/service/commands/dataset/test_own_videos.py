@@ -120,3 +120,25 @@ def test_steps_before_extract_say_what_is_missing(tmp_path: Path) -> None:
         run("group", tmp_path)
     with pytest.raises(DatasetError, match="`actoscope dataset group` makes it"):
         run("oversample", tmp_path)
+
+
+def test_label_with_context_shows_the_scene_of_the_rows_that_are_asked_for(
+    tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    run("extract", videos, "--work", work, "--tracks", tmp_path / "mot", "--size", 32)
+    assert run("label", work, "--import", tmp_path / "actions.csv", "--context", "--animate", "--of", "Unclear") == 0
+    assert [path.name for path in (work / "context").glob("*/*.png")] == ["00001_000091-000100.png"]
+    assert [path.name for path in (work / "context").glob("*/*.gif")] == ["00001_000091-000100.gif"]
+    assert not (work / "sheets").exists()
+    (videos / "b.mp4").unlink()
+    assert run("label", work, "--context") == 1
+    assert "there is no file" in capsys.readouterr().err
+    assert len(list((work / "context").glob("a/*.png"))) == 2
+
+
+def test_label_of_shows_rows_with_a_label_only(tmp_path: Path, videos: Path) -> None:
+    work = tmp_path / "work"
+    run("extract", videos, "--work", work, "--tracks", tmp_path / "mot", "--size", 32)
+    assert run("label", work, "--import", tmp_path / "actions.csv", "--of", "Standing") == 0
+    assert [path.name for path in (work / "sheets").glob("*/*.png")] == ["00001_000001-000040.png"]

@@ -1,0 +1,56 @@
+"""Which network judges which source video, and how sure it may be: the five folds of ``benchmarks/tiers.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.events.videos import fold_of
+from benchmarks.tiers import FOLDS, divided, known_part
+from models.data.manifest import Dataset
+from models.evaluation.figures.calibration import fit_temperature
+
+
+@dataclass(frozen=True)
+class Folds:
+    """``groups``: by fold the source videos that its network did not see; ``temperatures``: by fold, from 1."""
+
+    groups: Sequence[set[str]]
+    folder: Path
+    temperatures: Mapping[int, float]
+
+    def of(self, group: str) -> int:
+        return fold_of(group, self.groups)
+
+    def network(self, fold: int) -> Path:
+        return self.folder / f"fold-{fold}" / "weights"
+
+    def temperature(self, fold: int) -> float:
+        return self.temperatures.get(fold, 1.0)
+
+
+def read_folds(dataset: Dataset, folder: Path) -> Folds:
+    """``folder``: of one tier. Folds that are not trained yet have no temperature."""
+    known = known_part(dataset)
+    held_out = [divided(known, fold)[1] for fold in range(1, FOLDS + 1)]
+    logits = {
+        fold: np.load(file).astype(np.float64)
+        for fold in range(1, FOLDS + 1)
+        if (file := folder / f"fold-{fold}" / "logits.npy").is_file()
+    }
+    targets = {fold: np.asarray(known.targets(held_out[fold - 1]), np.int64) for fold in logits}
+    temperatures = {fold: _of_others(fold, logits, targets) for fold in logits}
+    return Folds([{record.group for record in records} for records in held_out], folder, temperatures)
+
+
+def _of_others(fold: int, logits: Mapping[int, np.ndarray], targets: Mapping[int, np.ndarray]) -> float:
+    """Fitted on the held-out clips of all other folds: on its own a network would be judged by what it is judged on."""
+    others = [other for other in logits if other != fold]
+    if not others:
+        return 1.0
+    return fit_temperature(
+        np.concatenate([logits[other] for other in others]), np.concatenate([targets[other] for other in others])
+    )

@@ -1,0 +1,1 @@
+"""Tracks and labels in the formats of other programs."""

@@ -1,0 +1,1 @@
+"""Who asks: users and their passwords, sessions, API tokens, proxies that log people in; the audit."""

@@ -1,0 +1,1 @@
+"""``actoscope audit …``: one command a file."""

@@ -1,0 +1,53 @@
+"""One attempt of a job, with the network libraries that it takes: loaded once the command line is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.store.address import Place, split
+from models.store.opening import open_store
+from models.training.batch.halt import Halt
+from models.training.batch.job import BatchJob
+from models.training.batch.share import Share
+from models.training.config import TrainConfig
+from models.training.read_data import read_data
+from models.training.run.train import Places, Teller
+from service.commands.progress import ProgressBar
+from service.commands.store_place import pull_folder
+from service.settings import load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """``scratch``: a folder of this machine that nobody needs afterwards. ``command``: for the model's card."""
+
+    config: TrainConfig
+    share: Share
+    data: Place
+    output: Place
+    scratch: Path
+    command: str
+
+    def run(self, bar: ProgressBar, halt: Halt) -> None:
+        """Raises TrainingError, DatasetError, StoreError, and Terminated once all that was learnt is kept."""
+        settings, scratch = load_settings(), self.scratch
+        model = scratch / "model" / self.config.name
+        places = Places(model, scratch / "runs", scratch / "features", settings.weights_dir)
+        store = open_store(self.output, settings.s3_endpoint)
+        job = BatchJob(self.config, self.share, str(self.data), store, places, self.command)
+        remote = job.remote(bar.say)
+        done = remote.done()
+        if done is not None:
+            bar.say(f"{self.share.name} is done already: {done['metrics']}")
+            return
+        data = read_data(self.config, self._local(bar))
+        job.run(data, remote, Teller(bar.step, bar.say), halt)
+
+    def _local(self, bar: ProgressBar) -> Path:
+        """→ a folder of this machine with the data set."""
+        if isinstance(self.data, Path):
+            return self.data
+        folder = self.scratch / "data" / split(self.data)[1][:12]
+        pull_folder(self.data, folder, bar)
+        return folder

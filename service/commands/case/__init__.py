@@ -1,0 +1,1 @@
+"""``actoscope case …``: one command a file."""

@@ -1,0 +1,1 @@
+"""``actoscope store …``: the bucket or folder where data sets, models and states of trainings lie."""

@@ -1,0 +1,1 @@
+"""``actoscope tokens …``: what programs identify themselves with, also while the service runs."""

@@ -1,0 +1,1 @@
+"""``actoscope users …``: who may log in, also while the service runs."""

@@ -1,0 +1,1 @@
+"""Versions of models take over from each other: tried, promoted, rolled back."""

@@ -1,0 +1,1 @@
+"""Routes of who asks: logging in and out, users, API tokens."""

@@ -1,0 +1,1 @@
+"""Versions of models: listed, tried, promoted, rolled back."""

@@ -1,0 +1,1 @@
+"""Trainings as they are stored: one row each, from the order to what the gate said."""

@@ -1,0 +1,111 @@
+"""The pure parts of benchmarks/tiers.py: who judges whom, what is shown, what is left as it was."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import tiers
+from benchmarks.tiers import DOCS, FOLDS, MARKS, REFERENCE, ROWS, SEED, Options, answers, divided, known_part, limited
+from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
+from models.training.run.checks import config_problems
+from models.training.run.cross_validation import grouped_folds
+from models.weights.cards import ModelInput
+from tests.support.places import REPOSITORY
+
+LABELS = ("Fighting", "Walking", "Unclear")
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Ten groups of every label in two splits."""
+    records = tuple(
+        ClipRecord(Path(f"{label}-{group}-{number}.mkv"), label, f"g{group}", Split.VAL if group > 7 else Split.TRAIN)
+        for group in range(10)
+        for label in LABELS
+        for number in range(2)
+    )
+    return Dataset(Path(), DatasetInfo(class2label=class2label(LABELS), input=ModelInput(margin=0.2)), records)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return Options(tmp_path / "data", tmp_path / "work", tmp_path / "cache", REPOSITORY / "weights")
+
+
+def row(**changed: Any) -> dict[str, Any]:
+    figures = {"macro_f1": [0.7, 0.6, 0.8], "macro_f1_three": [0.9, 0.8, 0.95], "difference": None, "clips": 100}
+    return {**figures, "epochs": 12, "megabytes": 4.9, "cpu_s": {"native": 0.5, "avx2": 3.6}, **changed}
+
+
+def test_rows_can_be_trained_and_are_judged_alike() -> None:
+    for name, each in ROWS.items():
+        problems = [text for text in config_problems(each.config, REPOSITORY / "weights") if "start from" not in text]
+        assert not problems, (name, problems)
+        assert (each.config.folds, each.config.seed) == (FOLDS, SEED), name
+
+
+def test_folds_are_those_of_the_cross_validation(dataset: Dataset) -> None:
+    known = known_part(dataset)
+    records = (*known.of(Split.TRAIN), *known.of(Split.VAL))
+    for number, held_out in enumerate(grouped_folds(records, known.targets(records), FOLDS, SEED), 1):
+        train, judged = divided(known, number)
+        assert judged == [records[index] for index in held_out]
+        assert not {each.group for each in train} & {each.group for each in judged}
+        assert len(train) + len(judged) == len(records) == 40
+
+
+def test_answers_of_several_folds_stand_beside_their_own_clips(dataset: Dataset, options: Options) -> None:
+    known = known_part(dataset)
+    for fold in (2, 4):
+        judged = divided(known, fold)[1]
+        right = np.eye(2, dtype=np.float32)[known.targets(judged)]
+        np.save(tiers.fold_folder("light", fold, options) / "logits.npy", right)
+    found = answers("light", (2, 4), dataset, options)
+    assert found is not None and found.labels == ("Fighting", "Walking")
+    assert (found.logits.argmax(axis=1) == found.targets).all()
+    assert answers("light", (1, 2), dataset, options) is None  # the first fold is not done
+
+
+def test_limit_of_the_instructions_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    with limited("AVX2"):
+        assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE"
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    with limited(""):
+        assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+    with limited("AVX2"):
+        pass
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def test_table_says_where_a_network_started_and_on_what_it_was_judged() -> None:
+    shuffled = row(difference=[-0.2, -0.3, -0.1], epochs=20, cpu_s={"native": 0.01, "avx2": 0.02})
+    rows = {REFERENCE: row(), "shufflenet": shuffled}
+    text = tiers.markdown({"rows": rows, "folds": [1, 3], "machine": {"cpu": "a processor"}})
+    lines = text.splitlines()
+    assert lines[2].split(" | ")[2:5] == ["0.700 [0.600, 0.800]", "0.900 [0.800, 0.950]", ""]
+    assert "not run" in lines[3] and lines[3].startswith("| light I3D") and "not run" in lines[5]
+    assert "nothing, 20 epochs" in lines[4] and "-0.200 [-0.300, -0.100]" in lines[4] and "0.010 / 0.020" in lines[4]
+    assert lines[-1] == "Folds 1, 3 of 5, 100 held-out clips, a processor."
+
+
+def test_table_without_a_measurement_claims_none() -> None:
+    text = tiers.markdown({"rows": {}, "folds": [1], "machine": {"cpu": "a processor"}})
+    assert text.count("not run") == len(ROWS) and "held-out" not in text
+
+
+def test_document_has_a_place_for_the_table() -> None:
+    assert all(mark in DOCS.read_text("utf-8") for mark in MARKS)
+
+
+def test_every_row_keeps_the_seed_of_the_features_that_rows_share() -> None:
+    small = [ROWS[name].config for name in ("shufflenet", "movinet")]
+    assert small[0].input == small[1].input
+    assert replace(small[0].transfer, unfreeze=()) == replace(small[1].transfer, unfreeze=())
