@@ -4,7 +4,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
-LIMIT  := timeout --kill-after=60
+# As by Ctrl-C: what has failed until then is still listed.
+LIMIT  := timeout --signal=INT --kill-after=60
 PYTEST := $(BIN)/python -m pytest
 SLOWEST := --durations=40
 BESIDE := -n 2 --dist loadgroup --no-loadscope-reorder $(SLOWEST)

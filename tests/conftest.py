@@ -70,3 +70,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(place(item)))
         if place(item).startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+
+
+class NamesFailures:
+    """Names a failure when it happens: a run that is ended from outside has shown its failures by then."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {_last_words(report)}")
+
+
+def _last_words(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    words = str(crash.message if crash else report.longrepr or "").strip().splitlines()
+    return " | ".join(words[:3])[:400]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(NamesFailures(config), "names-failures")
