@@ -75,7 +75,7 @@ class ScriptedEngine:
     def measure_clip(self, name):
         self.measured.append(name)
 
-    def classify_beside(self, model, clip):
+    def classify_beside(self, model, classifier, clip):
         return np.array([0.25, 0.75], np.float32)
 
     def detect(self, images, expected, image_size=0):
