@@ -8,7 +8,12 @@ import gc
 
 
 def give_memory_back() -> None:
-    """glibc keeps what is freed in pieces: each trial of a large network and each lost connection would leave some."""
+    """What nobody refers to is found first: each trial of a large network and each lost connection would leave some."""
     gc.collect()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """glibc keeps what is freed in pieces: pictures and features that come and go leave a little more each time."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
+from pipeline.memory import trim_memory
 from service import logs
 from service.processes.ipc import Channel, ChannelClosed
 from service.processes.messages import ChildSetup, MessageChannel, Stop, UnexpectedMessage, unexpected
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 MAX_OUTBOX = 4096
 EXIT_GRACE_S = 4.0
+TRIM_EVERY_S = 60.0
 
 
 _Setup = TypeVar("_Setup", bound=ChildSetup)
@@ -57,11 +59,14 @@ class ControlLink(Generic[_Setup]):
     def listen(self) -> None:
         """Starts reading commands; call after the handlers are set."""
         threading.Thread(target=self._receive_loop, name="control-in", daemon=True).start()
-        threading.Thread(target=self._force_exit, name="force-exit", daemon=True).start()
+        threading.Thread(target=self._attend, name="attend", daemon=True).start()
 
-    def _force_exit(self) -> None:
-        """A decoder stuck in native code cannot be unblocked; after the grace period the process goes anyway."""
-        self.stopped.wait()
+    def _attend(self) -> None:
+        """Memory goes back to the system while the process runs. A decoder stuck in native code cannot be unblocked:
+        a grace period after the process is told to stop, it goes anyway.
+        """
+        while not self.stopped.wait(TRIM_EVERY_S):
+            trim_memory()
         time.sleep(EXIT_GRACE_S)
         os._exit(self.exit_status or 4)
 

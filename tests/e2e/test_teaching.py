@@ -131,7 +131,8 @@ def page(browser: Any, house: House) -> Iterator[Any]:  # noqa: F811
     assert complaints == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
 def test_labels_of_a_camera_make_a_network_that_serves_it_and_can_be_taken_back(house: House, page: Any):
     processes = [each.pid for each in house.service.children("stream_process")]
     assert house.right(house.yard, FIRST) <= 0.1
