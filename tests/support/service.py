@@ -32,15 +32,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """Polls until the condition is true and → its value; fails with ``what`` when the time is over."""
-    deadline = time.monotonic() + timeout_s
+PATIENCE = 4.0
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float, what: str, *, claim: bool = False) -> Any:
+    """Polls until the condition is true and → its value; fails with ``what`` when the time is over.
+
+    ``timeout_s`` is enough on an ordinary machine; a slow or busy one may take PATIENCE times as long, unless that
+    very time is what the product promises (``claim``).
+    """
+    limit_s = timeout_s if claim else PATIENCE * timeout_s
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.1)
-    raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.05)
+    raise AssertionError(f"not within {limit_s:g} s: {what}")
 
 
 def collect(take: Callable[[], Sequence[Any]], count: int, timeout_s: float, what: str) -> list[Any]:
@@ -151,13 +159,13 @@ class Service:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def wait_state(self, stream_id: str, state: str, timeout_s: float) -> dict[str, Any]:
+    def wait_state(self, stream_id: str, state: str, timeout_s: float, *, claim: bool = False) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
             stream = self.stream(stream_id)
             return stream if stream["state"] == state else None
 
         try:
-            return wait_for(reached, timeout_s, f"stream {stream_id} is {state}")
+            return wait_for(reached, timeout_s, f"stream {stream_id} is {state}", claim=claim)
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.stream(stream_id)}; log: {self.log()[-2000:]}") from None
 

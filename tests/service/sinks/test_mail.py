@@ -146,7 +146,7 @@ def test_server_that_says_nothing_holds_nobody_up(limit: str, monkeypatch: pytes
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
         outcome = send(config(port=silent.getsockname()[1]))
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8
     assert isinstance(outcome, Retry)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("asyncio")]
 
@@ -162,7 +162,7 @@ def test_cancelled_letter_leaves_no_thread():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
         asyncio.run(cancel(silent.getsockname()[1]))  # joins the threads that are left
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8
 
 
 def test_templates_of_the_operator_are_filled_and_unknown_names_refused():

@@ -225,7 +225,7 @@ async def test_a_sink_that_is_removed_leaves_nothing_behind_and_one_that_stops_s
         await opened(one)
         begun = time.monotonic()
         await one.sender.close(removed=False)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5
         held = await asyncio.to_thread(retained, broker.port)
         assert held[f"{ROOT}/available"] == b"offline" and held[f"{ROOT}/{ID}/status"] == b"online"
     async with node(tmp_path / "data", {"port": broker.port}) as one:
@@ -393,7 +393,7 @@ async def test_a_broker_that_is_away_or_silent_ends_quickly_with_the_service(tmp
             assert isinstance(outcome, Retry) and outcome.error
             begun = time.monotonic()
             await one.sender.close(removed=True)
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < 5
     silent.close()
 
 
