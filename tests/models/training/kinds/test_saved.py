@@ -74,5 +74,5 @@ def test_output_that_reads_several_features_is_no_place_to_cut() -> None:
     import keras
 
     clip: Any = keras.Input((4,))
-    joined = keras.layers.Concatenate()([keras.layers.Dense(2)(clip), clip])
-    assert before_output(keras.Model(clip, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(joined)))) == "concatenate"
+    joined = keras.layers.Concatenate(name="joined")([keras.layers.Dense(2)(clip), clip])
+    assert before_output(keras.Model(clip, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(joined)))) == "joined"
