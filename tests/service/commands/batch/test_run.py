@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -126,29 +125,29 @@ def in_epoch(number: int, do: Callable[[], None]) -> Callable[[ProgressBar, str,
     return step
 
 
-def killed(job: Run, output: str, epoch: int) -> int:
-    """→ exit status of an attempt in a process of its own that is killed in the middle of an epoch."""
+def told(job: Run, output: str, epoch: int, word: str) -> subprocess.CompletedProcess[str]:
+    """An attempt in a process of its own that is sent a signal in the middle of an epoch."""
     code = (
         "import os, signal, sys\nfrom service.cli import main\nfrom service.commands.progress import ProgressBar\n"
         "from tests.service.commands.batch.test_run import in_epoch\n"
-        f"ProgressBar.step = in_epoch({epoch}, lambda: os.kill(os.getpid(), signal.SIGKILL))\n"
-        f"main({job.words(output)!r})\n"
+        f"ProgressBar.step = in_epoch({epoch}, lambda: os.kill(os.getpid(), signal.{word}))\n"
+        f"sys.exit(main({job.words(output)!r}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, timeout=300, check=False)
-    return done.returncode
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_fold_told_to_go_then_killed_then_with_a_truncated_checkpoint_ends_like_an_undisturbed_one(
     job: Run, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(ProgressBar, "step", in_epoch(1, lambda: os.kill(os.getpid(), signal.SIGTERM)))
-        assert main(job.words("killed")) == EXIT_AGAIN
-    assert "told to go; the next attempt goes on" in capsys.readouterr().err
+    first = told(job, "killed", 1, "SIGTERM")
+    assert first.returncode == EXIT_AGAIN, first.stderr[-2000:]
+    assert "told to go; the next attempt goes on" in first.stderr
     assert job.newest("killed") == "epoch-0000-000002.ckpt"
     monkeypatch.setenv("AWS_BATCH_JOB_ATTEMPT", "2")
-    assert killed(job, "killed", EPOCHS) == -signal.SIGKILL
+    assert told(job, "killed", EPOCHS, "SIGKILL").returncode == -signal.SIGKILL
     assert job.newest("killed") == "epoch-0002.ckpt"
     content, _ = job.store.read("killed/fold-1/epoch-0002.ckpt")
     job.store.put_bytes("killed/fold-1/epoch-0002.ckpt", content[: len(content) // 2])
