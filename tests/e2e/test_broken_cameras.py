@@ -57,9 +57,7 @@ def test_frozen_server_is_seen_within_eight_seconds(service: Service, camera: Rt
     service.wait_state(stream["id"], "running", 30)
     camera.freeze()
     try:
-        seen = service.wait_state(
-            stream["id"], "reconnecting", 8.0, claim=True
-        )  # T2: noticed ≤ 7 s, told ≤ 1 s later
+        seen = service.wait_state(stream["id"], "reconnecting", 8.0, claim=True)  # T2: noticed ≤ 7 s, told ≤ 1 s later
     finally:
         camera.thaw()
     assert seen["reason"]

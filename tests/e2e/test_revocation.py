@@ -126,7 +126,7 @@ def user_removed(session: Session) -> None:
 def test_end_of_rights_closes_websocket_and_live_pictures_within_a_second(scene: Scene, end: Callable[[Session], None]):
     headers = scene.holder if end.__name__.startswith("token") else scene.user
     live = f"{scene.api.url}/v1/streams/{A.id('str')}/live.mjpeg"
-    with scene.subscribed(headers) as client, httpx.Client(headers=headers, trust_env=False, timeout=5) as http:
+    with scene.subscribed(headers) as client, httpx.Client(headers=headers, trust_env=False, timeout=30) as http:
         with http.stream("GET", live) as pictures:
             chunks = pictures.iter_raw()
             assert pictures.status_code == 200 and A.mark("picture").encode() in next(chunks)

@@ -85,7 +85,7 @@ def give_tokens(secrets: Secrets) -> None:
     assert answer.status_code == 201, answer.text
     token = answer.json()["token"]
     secrets.texts["API token"] = token.removeprefix(f"acto_{answer.json()['id']}_")
-    with httpx.Client(base_url=secrets.service.url, trust_env=False) as other:
+    with httpx.Client(base_url=secrets.service.url, trust_env=False, timeout=60) as other:
         assert other.get("/v1/streams", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         assert other.get("/v1/streams", headers={"Authorization": f"Bearer {token}x"}).status_code == 401
         assert other.get("/v1/streams", params={"token": token}).status_code >= 400

@@ -30,7 +30,7 @@ def test_service_speaks_https_and_takes_a_renewed_certificate(own_service: Servi
     old.configure_trust(trusting)
     new.configure_trust(renewed)
     own_service.url = f"https://127.0.0.1:{own_service.port}"
-    own_service.client = httpx.Client(base_url=own_service.url, verify=trusting, trust_env=False)
+    own_service.client = httpx.Client(base_url=own_service.url, verify=trusting, trust_env=False, timeout=60)
     own_service.start(ready=False)
     answer = own_service.client.get("/healthz")
     assert answer.headers["strict-transport-security"] == "max-age=15552000"
@@ -58,7 +58,7 @@ def test_refused_websockets_leave_no_error_in_the_log(own_service: Service):
 
 
 def _trusts(context: ssl.SSLContext, port: int) -> bool:
-    with httpx.Client(verify=context, trust_env=False) as client:
+    with httpx.Client(verify=context, trust_env=False, timeout=60) as client:
         try:
             return client.get(f"https://127.0.0.1:{port}/healthz").status_code == 200
         except httpx.ConnectError:

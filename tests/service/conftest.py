@@ -75,7 +75,7 @@ class RunningApi:
         self._thread = threading.Thread(
             target=self._server.run, daemon=True
         )  # with the loop that it serves with in earnest
-        self.client = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self._visitors: list[httpx.Client] = []
 
     def start(self) -> RunningApi:
@@ -136,7 +136,7 @@ class RunningApi:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if token := named.pop("token", None):
             named["Authorization"] = f"Bearer {token}"
-        client = httpx.Client(base_url=self.url, timeout=10, trust_env=False, headers=named)
+        client = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers=named)
         self._visitors.append(client)
         return client
 

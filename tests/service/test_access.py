@@ -332,7 +332,7 @@ def test_token_is_shown_once_and_only_as_a_bearer(api: RunningApi, caplog: pytes
     for value in (f"Basic {token}", token, f"Bearer  {token}x", f"Bearer {token[:-1]}", "Bearer", f"Token {token}"):
         problem(api.visitor(Authorization=value).get("/v1/me"), 401)
     twice = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}")]
-    problem(httpx.get(f"{api.url}/v1/me", headers=twice, trust_env=False), 401)
+    problem(httpx.get(f"{api.url}/v1/me", headers=twice, trust_env=False, timeout=60), 401)
     api.log_in("anna")
     (listed,) = api.client.get("/v1/tokens").json()["items"]
     assert listed["used_at"] is not None

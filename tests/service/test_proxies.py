@@ -54,7 +54,7 @@ def published(
     (tmp_path / "proxy").mkdir()
     with (
         proxy(program, examples(program)[bool(path)], api.port, tmp_path / "proxy") as origin,
-        httpx.Client(timeout=10, trust_env=False, headers=credential(api)) as client,
+        httpx.Client(timeout=60, trust_env=False, headers=credential(api)) as client,
     ):
         yield Published(api, origin, root, client, credential(api))
 
@@ -97,7 +97,7 @@ def test_proxy_publishes_everything_the_page_needs(published: Published):
         assert refused.value.response.status_code == status
     problem(client.get(f"{base}/v1/nothing"), 404)
     # Whoever is not known.
-    problem(httpx.get(f"{base}/v1/streams", trust_env=False), 401)
+    problem(httpx.get(f"{base}/v1/streams", trust_env=False, timeout=60), 401)
 
 
 def test_proxy_hands_on_live_pictures_as_they_come(published: Published, monkeypatch: pytest.MonkeyPatch):

@@ -25,7 +25,7 @@ def subscribed(api: RunningApi, query: str = "", **options: Any) -> Iterator[Cli
         yield client
 
 
-def receive(client: ClientConnection, timeout_s: float = 5) -> dict[str, Any]:
+def receive(client: ClientConnection, timeout_s: float = 30) -> dict[str, Any]:
     return json.loads(client.recv(timeout=timeout_s))
 
 

@@ -124,7 +124,7 @@ def _quiet(listener: Listener, settle_s: float) -> bool:
     return len(listener.heard) == count
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

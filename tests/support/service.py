@@ -84,7 +84,7 @@ class Service:
             "ACTOSCOPE_MEDIA_ROOTS": json.dumps([str(SAMPLE.parent), str(folder)]),
             **{f"ACTOSCOPE_{name.upper()}": value for name, value in settings.items()},
         }
-        self.client = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, ready: bool = True) -> Service:
@@ -177,7 +177,7 @@ class Subscriber:
     """A websocket client that keeps all it hears, read by a thread."""
 
     def __init__(self, url: str) -> None:
-        self._manager = connect(url, max_size=None, open_timeout=10, proxy=None)
+        self._manager = connect(url, max_size=None, open_timeout=60, proxy=None)
         self.socket: ClientConnection = self._manager.__enter__()
         self.messages: list[tuple[float, dict[str, Any]]] = []
         self.close_code: int | None = None

@@ -12,6 +12,7 @@ from pipeline.entities import Frame
 from pipeline.errors import SourceError
 from pipeline.sources.url import SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
+from tests.support.service import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class Watcher:
             self.error = error
 
     def wait(self, what: Callable[[Watcher], bool], timeout_s: float = 10.0) -> None:
-        end_s = time.monotonic() + timeout_s
+        end_s = time.monotonic() + PATIENCE * timeout_s
         while not what(self):
-            assert time.monotonic() < end_s, f"not in {timeout_s} s; states: {self.changes}, frames: {len(self.frames)}"
+            assert time.monotonic() < end_s, (
+                f"not in {PATIENCE * timeout_s} s; states: {self.changes}, frames: {len(self.frames)}"
+            )
             time.sleep(0.02)
 
     def wait_code(self, code: str, timeout_s: float = 10.0) -> Change:

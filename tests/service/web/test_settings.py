@@ -104,7 +104,7 @@ def test_token_is_shown_once_works_and_is_revoked(settings_page: Any, api: Runni
     page.get_by_role("button", name="Add token").click()
     token = page.locator("#token-secret code").inner_text()
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{api.url}/v1/streams", headers=headers, trust_env=False).status_code == 200
+    assert httpx.get(f"{api.url}/v1/streams", headers=headers, trust_env=False, timeout=60).status_code == 200
     page.reload()
     row = entry(page, "Home Assistant")
     row.get_by_text("valid").wait_for()
@@ -112,4 +112,4 @@ def test_token_is_shown_once_works_and_is_revoked(settings_page: Any, api: Runni
     page.once("dialog", lambda question: question.accept())
     row.get_by_role("button", name="Revoke").click()
     row.get_by_text("revoked").wait_for()
-    assert httpx.get(f"{api.url}/v1/streams", headers=headers, trust_env=False).status_code == 401
+    assert httpx.get(f"{api.url}/v1/streams", headers=headers, trust_env=False, timeout=60).status_code == 401
