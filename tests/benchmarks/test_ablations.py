@@ -93,6 +93,7 @@ def test_paired_difference_is_unknown_for_other_groups() -> None:
     assert paired_difference(answers([0], [0], ["g1"]), answers([0], [0], ["g2"])) is None
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras 3.15
 def test_rows_run_on_real_clips_and_leave_what_others_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

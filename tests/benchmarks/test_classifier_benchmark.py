@@ -40,6 +40,7 @@ def test_clip_is_cut_to_the_networks_length_and_size(tmp_path: Path) -> None:
     assert abs(float(small[-1].mean()) - float(clip[-1].mean())) < 2  # the last picture stays the last
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_measured_rows_compare_with_anchor_and_own_reference(tiny_folder: Path, tmp_path: Path) -> None:
     keys = [Key("se_i3d", "tensorflow", "f32"), Key("se_i3d", "openvino", "f32"), Key("se_i3d", "nothing", "f32")]

@@ -61,6 +61,7 @@ def test_an_event_without_a_fall_is_false_and_so_is_one_that_comes_too_late() ->
     assert judged(said(0, 0.9, 0), [], SMOOTHER).false == 1
 
 
+@pytest.mark.exhaustive
 def test_calm_video_gives_hours_and_no_event() -> None:
     counts = sum([judged(said(*[0.1] * 7200), [], SMOOTHER)], Counts())
     assert counts.false_per_hour == 0

@@ -95,6 +95,7 @@ def test_shipped_network_stays_above_the_floors(clips: Path, tmp_path: Path) -> 
     assert fighting.precision >= FLOORS["fighting_precision"]
 
 
+@pytest.mark.exhaustive
 def test_grey_clip_is_no_fight() -> None:
     """Nothing in view must not raise an alarm."""
     classifier = ActionClassifier.load(FOLDER)

@@ -65,6 +65,7 @@ def test_encode_vectors_have_unit_length_and_the_known_dimension(encoder: Appear
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_encode_crowd_in_steps_equals_one_by_one(encoder: AppearanceEncoder) -> None:
     image = np.random.default_rng(1).integers(0, 255, (300, 600, 3), np.uint8)
     boxes = np.array([[10 * i, 5 * i, 10 * i + 60, 5 * i + 150] for i in range(20)], np.float32)
@@ -77,6 +78,7 @@ def test_encode_nobody_gives_no_rows(encoder: AppearanceEncoder) -> None:
     assert encoder.encode(np.zeros((50, 50, 3), np.uint8), np.empty((0, 4), np.float32)).shape == (0, encoder.dimension)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("precision", "agreement"), [("f32", 0.9999), ("bf16", 0.95)])
 def test_mobilenet_equals_the_library_embedder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, agreement: float

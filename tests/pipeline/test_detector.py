@@ -186,6 +186,7 @@ def test_load_takes_the_conversion_that_ships(image: Image, tmp_path: Path, monk
     assert (pairwise_iou(PEOPLE_IN_FIRST_FRAME, people.boxes_xyxy[people.confidences > 0.5]).max(axis=1) > 0.5).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_shipped_conversion_answers_as_an_export_does(shipped: PersonDetector, image: Image, tmp_path: Path) -> None:
     """Its weights are float16, so boxes may move by hundredths of a pixel."""
@@ -235,6 +236,7 @@ def test_load_leaves_only_whole_exports_and_its_own_settings(loaded: PersonDetec
     assert sorted(path.suffix for path in exported_folder(cache_dir).iterdir()) == [".bin", ".xml", ".yaml"]
 
 
+@pytest.mark.exhaustive
 def test_detector_process_does_not_carry_torch(loaded: PersonDetector, cache_dir: Path) -> None:
     """The inference process must start fast and stay small: torch lives in the exporting process only."""
     statement = (
@@ -246,6 +248,7 @@ def test_detector_process_does_not_carry_torch(loaded: PersonDetector, cache_dir
     assert done.returncode == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [True, False])
 def test_load_onnx_agrees_with_openvino(loaded: PersonDetector, image: Image, tmp_path: Path, dynamic: bool) -> None:
@@ -269,6 +272,7 @@ def test_load_onnx_agrees_with_openvino(loaded: PersonDetector, image: Image, tm
     assert (pairwise_iou(reference.boxes_xyxy[:3], sure).max(axis=1) > 0.9).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_ultralytics_backend_agrees_with_openvino(loaded: PersonDetector, image: Image, tmp_path: Path) -> None:
     """What a GPU runs (here torch on the CPU), in a process of its own since it imports torch."""

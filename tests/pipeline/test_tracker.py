@@ -343,6 +343,7 @@ def test_update_is_the_same_every_time() -> None:
     assert run() == run()
 
 
+@pytest.mark.exhaustive
 def test_update_hours_of_people_keep_galleries_and_tracks_bounded() -> None:
     """People come and go for 6,000 frames; what is held afterwards must not depend on how many there were."""
     config = TrackerConfig()

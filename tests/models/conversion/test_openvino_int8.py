@@ -34,6 +34,7 @@ def clips() -> NDArray[np.uint8]:
     return np.stack([quarters[n % 4][16 * (n // 4) :][:16] for n in range(12)])
 
 
+@pytest.mark.exhaustive
 @needs_nncf
 def test_quantize_gives_an_int8_graph_that_answers_as_the_network_does(
     tiny_folder: Path, tmp_path: Path, clips: NDArray[np.uint8]

@@ -101,6 +101,7 @@ def test_export_that_disagrees_is_kept_but_never_a_default(
     assert again.folder == record.folder and len(list((tmp_path / "elsewhere").iterdir())) == 1
 
 
+@pytest.mark.exhaustive
 def test_export_that_fails_leaves_the_earlier_one_alone(
     folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ print(json.dumps([ranks, names, sorted({o.type for o in operations})]))
 """
 
 
+@pytest.mark.exhaustive
 @needs_coreml
 def test_coreml_package_keeps_convolutions_in_three_dimensions(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _COREML, str(folder), str(tmp_path / "model.mlpackage")]

@@ -37,6 +37,7 @@ def job(folder: Path, clips: ParityClips, format: ExportFormat = ExportFormat.OP
     return ExportJob(read_card(folder), format, clips)
 
 
+@pytest.mark.exhaustive
 def test_shipped_graph_is_what_auto_loads_without_converting_or_measuring(
     folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +59,7 @@ def test_shipped_graph_is_what_auto_loads_without_converting_or_measuring(
     assert not (folder / "converted").exists()
 
 
+@pytest.mark.exhaustive
 def test_graph_that_is_not_close_is_not_kept(folder: Path, clips: ParityClips, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (folder / CARD_FILE).read_bytes()
 

@@ -45,6 +45,7 @@ def expected_parameters(classes: int) -> int:
     return int(trunk) + location + reduction + heads + 2 * units * classes + classes
 
 
+@pytest.mark.exhaustive
 def test_action_transformer_passes_the_check_of_networks() -> None:
     check_network(
         partial(build, "action_transformer", 8, CLIP, dropout=0.0, **SMALL),
@@ -85,6 +86,7 @@ def test_action_transformer_judges_several_people_of_one_clip_as_if_alone(small:
     assert np.ptp(together, axis=0).max() > 1e-4, "the box makes no difference"
 
 
+@pytest.mark.exhaustive
 def test_openvino_judges_several_people_of_one_scene_as_keras_does(small: Any, tmp_path: Path) -> None:
     model, (scenes, boxes) = small, inputs()
     folder = write_folder(tmp_path / "scene", model, ("a", "b", "c"), CLIP[:3], "scene")

@@ -141,6 +141,7 @@ def test_cnn_gru_of_inception_has_2048_features_a_frame_and_the_published_parame
     assert np.isfinite(numpy(model(real_clips((2, 75, 75, 3))[:1] / np.float32(127.5) - 1))).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_cnn_lstm_of_efficientnet_b7_has_2560_features_a_frame() -> None:
     model = registry.build("cnn_lstm", 10, (9, 32, 32, 3))

@@ -41,6 +41,7 @@ def _numbers(model: Any) -> list[Any]:
     return [weight for weight in model.weights if "seed_generator" not in weight.path]
 
 
+@pytest.mark.exhaustive
 def test_movinet_stream_gives_the_logits_of_the_clip_so_far_at_every_frame(
     stream: tuple[Any, MoviNetStream], clips: NDArray[np.float32]
 ) -> None:
@@ -93,6 +94,7 @@ def test_movinet_stream_state_is_as_large_after_any_number_of_frames(
     assert not any(array.any() for array in start.values())
 
 
+@pytest.mark.exhaustive
 def test_movinet_stream_compiled_and_with_own_frame_gates_follows_the_training_of_its_model(
     clips: NDArray[np.float32],
 ) -> None:

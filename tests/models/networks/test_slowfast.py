@@ -44,6 +44,7 @@ def test_slowfast_feature_sizes_are_those_of_table_1() -> None:
     assert "joined_res5" not in {layer.name for layer in model.layers}
 
 
+@pytest.mark.exhaustive
 def test_slowfast_passes_the_check_of_networks() -> None:
     check_network(
         partial(make_slowfast, 8, CLIP, dropout=0.0),

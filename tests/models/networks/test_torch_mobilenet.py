@@ -29,6 +29,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.exhaustive
 def test_features_of_real_pictures_are_those_of_the_original(tmp_path: Path) -> None:
     pictures = real_clips((2, *SHAPE)).reshape(-1, *SHAPE)[:4]  # uint8
     np.save(tmp_path / "pictures.npy", pictures)

@@ -72,6 +72,7 @@ def test_two_stream_costs_both_streams(network: Any) -> None:
     assert both.multiply_adds == 2 * rgb - stem
 
 
+@pytest.mark.exhaustive
 def test_either_stream_takes_the_weights_of_an_i3d_folder(network: Any, tiny_folder: Path) -> None:
     """The folder's network is SE-I3D for colours and five classes; the flow network has two."""
     published = keras.saving.load_model(tiny_folder / "model.keras", compile=False)
@@ -129,6 +130,7 @@ def _without_flow(inputs: Any) -> Any:
     return {**inputs, "flow": inputs["flow"] * 0} if isinstance(inputs, dict) else inputs * 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("mode", "runtime"), [(Mode.FLOW, "tensorflow"), (Mode.FUSE, "openvino")])
 def test_networks_trained_on_flow_are_served(
     mode: Mode, runtime: str, trained: Mapping[Mode, Any], street: NDArray[np.uint8], tmp_path: Path

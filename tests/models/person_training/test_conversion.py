@@ -23,6 +23,7 @@ def test_conversion_of_a_folder_without_card_is_refused(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["person.pt"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_conversion_is_made_from_the_network_alone_and_named_in_the_card(tmp_path: Path) -> None:
     shutil.copyfile(SHIPPED / "person.pt", tmp_path / "person.pt")

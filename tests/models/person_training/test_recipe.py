@@ -49,6 +49,7 @@ def shared(tmp_path: Path) -> Path:
     return shared
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_make_from_videos_to_a_folder_that_the_service_loads(shared: Path, tmp_path: Path) -> None:

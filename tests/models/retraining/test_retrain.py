@@ -172,6 +172,7 @@ def test_retraining_without_corrections_says_why(champion: Path, tmp_path: Path)
     assert [card.name for card in list_models(order.weights)] == [ALIAS]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("few", "judged_by_keras")
 def test_version_of_two_networks_is_made_and_judged_with_both(champion: Path, tmp_path: Path) -> None:
     make_network(tmp_path / "weights" / "other", light="other-light")
@@ -253,6 +254,7 @@ STEPS = (
 )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("judged_by_keras")
 @pytest.mark.parametrize("step", STEPS)
 def test_retraining_killed_at_a_step_leaves_nothing_half_and_goes_on(champion: Path, tmp_path: Path, step: str) -> None:

@@ -103,6 +103,7 @@ def test_runtime_takes_the_export_and_gives_tensorflows_logits(
         load_runner(card, runtime)
 
 
+@pytest.mark.exhaustive
 @needs_litert
 def test_litert_converts_at_the_first_start_and_keeps_the_result(
     folder: Path,

@@ -43,6 +43,7 @@ def openvino(tiny_folder: Path) -> Runner:
     return load_runner(read_card(tiny_folder), "openvino", replace(F32, threads=1))
 
 
+@pytest.mark.exhaustive
 def test_runtimes_agree_on_random_weights_with_open_gates(
     tensorflow: Runner, openvino: Runner, clips: NDArray[np.uint8]
 ) -> None:
@@ -95,6 +96,7 @@ def test_tensorflow_pads_and_splits_batches_without_a_trace(
     np.testing.assert_allclose(batched(many), alone, atol=2e-4 * np.abs(alone).max())
 
 
+@pytest.mark.exhaustive
 def test_tensorflow_in_mixed_bf16_stays_close_and_keeps_its_head_in_float32(
     tiny_folder: Path, tensorflow: Runner, clips: NDArray[np.uint8]
 ) -> None:

@@ -95,6 +95,7 @@ def test_cached_features_follow_weights_clip_and_augmentation(dataset: Dataset, 
     assert compute(model, dataset, tmp_path) == (first, 0)
 
 
+@pytest.mark.exhaustive
 def test_networks_with_untrained_gates_share_features_with_plain_ones(dataset: Dataset, tmp_path: Path) -> None:
     plain = network()
     gated = network(GateAxes.CHANNEL)

@@ -19,6 +19,7 @@ def small() -> keras.Model:
     return model
 
 
+@pytest.mark.exhaustive
 def test_halved_network_loads_as_before_and_rounds_kernels_only(tmp_path: Path) -> None:
     model = build_i3d(I3DConfig(3, size_hw=(32, 32)))
     randomise(model)

@@ -99,6 +99,7 @@ def leftovers(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir()) if root.exists() else []
 
 
+@pytest.mark.exhaustive
 def test_pull_twice_then_damaged_fetches_leaves_alone_and_repairs(
     archive: Path, checkpoint: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_pull_without_network_says_so(
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.exhaustive
 def test_pull_onto_a_file_says_what_is_in_the_way(
     archive: Path, checkpoint: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

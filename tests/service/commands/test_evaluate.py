@@ -133,6 +133,7 @@ def test_evaluate_says_in_one_line_what_is_wrong(model: Path, tmp_path: Path, ca
         assert part in error and error.count("\n") == 1
 
 
+@pytest.mark.exhaustive
 def test_class_without_clips_is_told_and_is_no_part_of_the_figures(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -120,6 +120,7 @@ def test_export_used_wrongly_is_a_usage_error(arguments: list[str]) -> None:
     assert stop.value.code == 2
 
 
+@pytest.mark.exhaustive
 def test_export_on_a_full_disk_says_so_and_leaves_nothing(
     model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

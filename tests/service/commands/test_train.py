@@ -76,6 +76,7 @@ CONFIG = TrainConfig(
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_start_weights_and_output_lie_where_the_setting_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

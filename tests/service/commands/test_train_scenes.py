@@ -118,6 +118,7 @@ def test_training_on_scenes_that_was_stopped_goes_on_along_the_same_curve(
         assert resumed == pytest.approx(straight, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_scene_network_trains_end_to_end_from_its_own_weights_folder(folder: Path, trained: Path) -> None:
     """… on pictures, from a layer of the trunk on; what lies before it stays."""

@@ -221,6 +221,7 @@ def test_config_lists_everything_that_is_wrong() -> None:
         InputConfig(num_classes=0, size=4, batch=0)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_batches_serve_other_backends(records: list[ClipRecord], backend: str) -> None:
     pytest.importorskip(backend)

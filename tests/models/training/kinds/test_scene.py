@@ -39,6 +39,7 @@ def scene(**changed: Any) -> Scene:
     return found
 
 
+@pytest.mark.exhaustive
 def test_a_scene_network_takes_the_trunk_of_an_i3d_with_its_gates(start: Start) -> None:
     model = scene().build(Mode.RGB, LABELS, start)
     assert [tensor.shape for tensor in model.inputs] == [(None, 9, 32, 48, 3), (None, 4)]

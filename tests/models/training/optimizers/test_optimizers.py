@@ -25,6 +25,7 @@ def test_optimizer_follows_the_papers_rule(name: str) -> None:
     np.testing.assert_allclose(by_keras(optimizers()[name]), by_rule(rules()[name]), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_optimizers_on_another_backend_follow_the_same_rules(backend: str, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_train_writes_a_weights_folder_that_scores_as_the_training_said(
     assert found["loss"] == pytest.approx(trained["val_loss"], rel=0.02)
 
 
+@pytest.mark.exhaustive
 def test_train_learns_bright_from_dark(folder: Path, dataset: Dataset) -> None:
     metrics = train(configs()["learns"], dataset, places(folder, "learns"), quiet())
     rows = curve(folder, "learns")
@@ -102,6 +103,7 @@ def test_train_leaves_logs_and_curves(folder: Path, trained: dict[str, float]) -
     assert losses == pytest.approx({int(row["epoch"]): row["val_loss"] for row in rows}, rel=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_training_killed_in_an_epoch_and_resumed_gives_the_same_curve(
     folder: Path, dataset: Dataset, trained: dict[str, float]
 ) -> None:
@@ -256,6 +258,7 @@ def test_train_on_another_backend(backend: str, tmp_path: Path) -> None:
         assert model.output_shape == (None, 2)
 
 
+@pytest.mark.exhaustive
 def test_clip_that_becomes_unreadable_in_mid_training_is_named_and_the_training_goes_on_when_it_is_back(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -276,6 +279,7 @@ def test_clip_that_becomes_unreadable_in_mid_training_is_named_and_the_training_
         assert [row["epoch"] for row in csv.DictReader(stream)] == ["1", "2"]
 
 
+@pytest.mark.exhaustive
 def test_full_disk_in_mid_training_is_told_and_the_training_goes_on_as_if_nothing_had_been(
     folder: Path, dataset: Dataset, trained: dict[str, float], tmp_path: Path
 ) -> None:

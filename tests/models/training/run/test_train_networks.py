@@ -125,6 +125,7 @@ def test_recurrent_network_learns_from_cached_features_of_pictures(
     assert found["loss"] == pytest.approx(trained["val_loss"], rel=0.05)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_short_clips_may_be_masked(folder: Path, dataset: Dataset) -> None:
     config = replace(recurrent(folder, units=(6,), attention=True, heads=1), epochs=1, mixup=0.2)
@@ -172,6 +173,7 @@ def test_end_to_end_from_a_weights_folder_changes_what_is_named(
     assert changed == {"conv_pw_13", "Norm", "Recurrent_1", "Logits"}  # normalisation of the backbone stays
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_3d_network_learns_from_features_cached_at_one_of_its_layers(folder: Path, dataset: Dataset) -> None:
     network = NetworkConfig(kind="mobilenet_v3_3d", init="", options={"size": "small", "width": 0.25})
@@ -183,6 +185,7 @@ def test_a_3d_network_learns_from_features_cached_at_one_of_its_layers(folder: P
     assert len(list((folder / "features").glob("mobilenet_v3_3d-bneck_11-*/*.npy"))) == 12
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_networks_from_random_weights_share_the_augmented_clips_that_are_kept(folder: Path, dataset: Dataset) -> None:
     """``cache_at="clip"``: what is kept is what goes in, so that a second network computes nothing anew."""
