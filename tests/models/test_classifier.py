@@ -36,7 +36,7 @@ def reference_logits(
     return {label: reference.logits(kinetics_clips[label][None])[0] for label in COMPARED}
 
 
-@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("runtime", ["tensorflow", pytest.param("openvino", marks=pytest.mark.exhaustive)])
 def test_cricket_gif_of_79_frames_is_cricket(
     runtime: str, kinetics_card: ModelCard, cricket: NDArray[np.uint8]
 ) -> None:
@@ -62,7 +62,11 @@ def test_kinetics_clips_get_their_own_label(
 
 
 @pytest.mark.parametrize(
-    ("precision", "tolerance"), [(Precision.F32, F32_LOGIT_TOLERANCE), (Precision.BF16, BF16_LOGIT_TOLERANCE)]
+    ("precision", "tolerance"),
+    [
+        (Precision.F32, F32_LOGIT_TOLERANCE),
+        pytest.param(Precision.BF16, BF16_LOGIT_TOLERANCE, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_openvino_gives_tensorflows_logits(
     precision: Precision,

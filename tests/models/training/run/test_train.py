@@ -151,7 +151,7 @@ def test_training_resumed_with_another_configuration_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["flow", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("fuse", "fuse-clips")), "half"]
+    "name", ["flow", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("fuse", "fuse-clips", "half"))]
 )
 def test_train_in_every_mode_writes_a_network_of_that_mode(name: str, folder: Path, dataset: Dataset) -> None:
     config = configs()[name]
