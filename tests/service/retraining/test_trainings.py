@@ -31,7 +31,7 @@ from tests.service.scripted import SINCE
 from tests.support.service import wait_for
 
 GATE = {"passed": False, "checks": [{"name": "audit", "passed": False, "words": "too few"}], "missing": ["9 more"]}
-OUTCOME = {"version": f"{MODEL}@2", "gate": GATE, "learnt": 12, "audit": 3, "left_out": {"nobody could tell": 2}}
+OUTCOME = {"version": f"{MODEL}@2", "gate": GATE, "learnt": 12, "audit": 3, "left_out": {"its clip is gone": 2}}
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_training_tells_how_far_it_is_and_what_the_gate_said(api: RunningApi, sc
     file.with_name("order.json.on").touch()
     done = until(api, made, state="done")
     assert (done["version"], done["gate"], done["progress"], done["eta_s"]) == (f"{MODEL}@2", GATE, 1.0, None)
-    assert done["reason"] == ("learnt from 12 corrections, judged on 3 audit labels; 2 left out: nobody could tell")
+    assert done["reason"] == ("learnt from 12 corrections, judged on 3 audit labels; 2 left out: its clip is gone")
     assert not file.parent.exists()
     assert api.client.get("/v1/trainings").json()["items"] == [done]
     rows = api.client.get("/v1/audit").json()["items"]
