@@ -37,7 +37,7 @@ def test_retrain_says_what_was_made_and_why_it_was_refused(place: Path, capsys: 
     assert "Falling is used by Night and is no label any more" in told.out
     assert "guard@2 is kept, and guard stays as it was: the gate refused it" in told.out
     assert "1: a later verdict took its place" in told.err
-    assert sorted(path.name for path in (place / "weights").iterdir()) == [ALIAS, "guard@2"]
+    assert sorted(path.name for path in (place / "weights").glob("[!.]*")) == [ALIAS, "guard@2"]
     card = json.loads((place / "weights" / "guard@2" / "card.json").read_text())
     assert card["command"] == "actoscope retrain guard --config quick"
 

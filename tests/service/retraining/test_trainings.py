@@ -148,7 +148,9 @@ def test_trainings_run_one_after_the_other_and_waiting_ones_are_few(
     assert api.client.delete(f"/v1/trainings/{first['id']}").status_code == 409
 
 
-def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable[[str], None]) -> None:
+def test_training_waits_while_labels_come_late(
+    api: RunningApi, script: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     script("""
         step("learning", 0.3)
         assert heard() == "pause"
@@ -162,6 +164,10 @@ def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable
     api.supervisor.statuses[stream] = fresh
     desk = api.context.trainings
     api.call(_look_again(desk))
+    with monkeypatch.context() as patch:  # an error of ours does not end that labels are looked at
+        asked: list[str] = []
+        patch.setattr(api.supervisor, "status", lambda stream_id: asked.append(stream_id) or 1 / 0)
+        wait_for(lambda: len(asked) > 1, 10, "it is looked at again")
     made = order(api)
     until(api, made, state="running", progress=0.3)
     api.supervisor.statuses[stream] = replace(fresh, label_age_ms=3000)
@@ -175,9 +181,7 @@ def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable
 
 async def _look_again(desk: Any) -> None:
     """The stream is new: the desk has to ask which there are."""
-    for task in desk._tasks[1:]:
-        task.cancel()
-    desk._tasks[1:] = [asyncio.create_task(desk._watch())]
+    desk._asked_s = -desks.STREAMS_S
 
 
 async def _forget(desk: Any) -> None:
