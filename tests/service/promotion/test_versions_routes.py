@@ -201,7 +201,7 @@ def test_version_is_tried_and_its_trial_told_to_those_who_see_the_streams(api: R
     assert post(api, "shadow", version=MODEL).status_code == 409, "it serves"
     begun = post(api, "shadow", version=NEXT)
     assert begun.status_code == 200 and begun.json()["why"] == "it takes 200 more clips and 24.0 more hours"
-    assert api.supervisor.models.calls == [("make_way",), ("follow", MODEL)]
+    assert api.supervisor.models.calls == [("follow", MODEL)]
     assert versions(api)[NEXT] == "shadow"
     tally = ShadowTally(NEXT, 3600.0, 300, 240, {}, {"squat": (0,) * 9 + (2,)}, {}, ())
     for each in (stream, other):
