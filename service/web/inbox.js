@@ -10,9 +10,11 @@ const PAGE = 50;
 const LATE_S = 3600; // beside an empty list nothing is new that began so long before it was read
 
 export class Inbox {
-  /** `around`: {clock, palette, names (id → camera)}; `opened(event)` is told which one is current. */
-  constructor(around, opened) {
-    Object.assign(this, { around, opened });
+  /** `around`: {clock, palette, names (id → camera)}; `opened(event)` is told which one is current, `first(event)` which
+   * one stands at the top of what was read, before it is drawn.
+   */
+  constructor(around, opened, first) {
+    Object.assign(this, { around, opened, first });
     this.items = []; // events as the API shows them
     this.rows = new Map(); // event id → its element
     this.selected = new Set();
@@ -32,6 +34,7 @@ export class Inbox {
     if (turn !== this.loads) return; // other filters were chosen meanwhile
     this.cursor = page.next_cursor;
     this.items = first ? [first, ...page.items.filter(({ id }) => id !== first.id)] : page.items;
+    if (this.items.length) this.first(this.items[0]);
     this.selected.clear();
     this.rows.clear();
     $("inbox-new").hidden = true;
