@@ -9,6 +9,17 @@ import { percent } from "./words.js";
 const PAGE = 50;
 const LATE_S = 3600; // beside an empty list nothing is new that began so long before it was read
 
+/** → where a page of the list is. `since`: nothing older, so that the service need not look through all that is reviewed
+ * each time.
+ */
+export function pagePath(query, cursor = null, since = "") {
+  const params = new URLSearchParams(query);
+  params.set("limit", PAGE);
+  if (cursor) params.set("cursor", cursor);
+  if (since && !(unixOf(params.get("since") ?? "") > unixOf(since))) params.set("since", since);
+  return `v1/events?${params}`;
+}
+
 export class Inbox {
   /** `around`: {clock, palette, names (id → camera)}; `opened(event)` is told which one is current, `first(event)` which
    * one stands at the top of what was read, before it is drawn.
@@ -53,13 +64,8 @@ export class Inbox {
     $("inbox-new").textContent = `${fresh === PAGE ? "Many" : fresh} new: show`;
   }
 
-  /** `since`: nothing older, so that the service need not look through all that is reviewed each time. */
   ask(cursor, since = "") {
-    const params = new URLSearchParams(this.query);
-    params.set("limit", PAGE);
-    if (cursor) params.set("cursor", cursor);
-    if (since && !(unixOf(params.get("since") ?? "") > unixOf(since))) params.set("since", since);
-    return ask("GET", `v1/events?${params}`);
+    return ask("GET", pagePath(this.query, cursor, since));
   }
 
   /** One page more. */

@@ -5,7 +5,7 @@ import { $, make, show } from "./dom.js";
 import { lengthText, placeText, spanOf } from "./event_words.js";
 import { exportAround, openExport } from "./export.js";
 import { EVENT_FIELDS, Filters, asked, filtersOf, focusSearch, readChoices, searchField } from "./filters.js";
-import { Inbox } from "./inbox.js";
+import { Inbox, pagePath } from "./inbox.js";
 import { incidentsOf, keep, snooze } from "./incident_desk.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { Lanes } from "./lanes.js";
@@ -358,6 +358,7 @@ function makeParts() {
 
 async function begin() {
   ahead("v1/me", firstPage("v1/streams"), "v1/models");
+  if (!query().has("time_of_day")) ahead(pagePath(wanted())); // else it has to be known by whose clock
   const who = await showShell("review");
   around.clock = new ZoneClock(who.timezone ?? null);
   around.permissions = who.permissions;
