@@ -103,7 +103,8 @@ class InferenceRunner(ManagedChild):
             problem = f"not within {LOAD_TIMEOUT_S:.0f} s"
             self._end_load(f"{wanted[0]} was not loaded within {LOAD_TIMEOUT_S:.0f} s")
         except asyncio.CancelledError:
-            self._left.add(request)
+            if waiting.cancelled() or not waiting.done():  # else its answer came in the same moment
+                self._left.add(request)
             raise
         finally:
             del self._loading[request]
