@@ -103,9 +103,9 @@ def measure(url: str, events: int, frames: int, repeats: int) -> Row:
     steps, pictures = zip(*visits, strict=True)
     took = list(itertools.chain.from_iterable(pictures))
     cuts = statistics.quantiles(took, n=20, method="inclusive")
-    until_ms = (round(statistics.median(values), 1) for values in zip(*steps, strict=True))
+    paint, scripts, answer, shown = (round(statistics.median(values), 1) for values in zip(*steps, strict=True))
     p50_ms, p95_ms, max_ms = (round(value, 1) for value in (cuts[9], cuts[18], max(took)))
-    return Row(events, *until_ms, len(took), p50_ms, p95_ms, max_ms)
+    return Row(events, paint, scripts, answer, shown, len(took), p50_ms, p95_ms, max_ms)
 
 
 def visit(browser: Any, url: str, events: int, frames: int) -> tuple[list[float], list[float]]:

@@ -166,7 +166,12 @@ def test_training_waits_while_labels_come_late(
     api.call(_look_again(desk))
     with monkeypatch.context() as patch:  # an error of ours does not end that labels are looked at
         asked: list[str] = []
-        patch.setattr(api.supervisor, "status", lambda stream_id: asked.append(stream_id) or 1 / 0)
+
+        def fails(stream_id: str) -> StreamStatus:
+            asked.append(stream_id)
+            raise KeyError(stream_id)
+
+        patch.setattr(api.supervisor, "status", fails)
         wait_for(lambda: len(asked) > 1, 10, "it is looked at again")
     made = order(api)
     until(api, made, state="running", progress=0.3)
