@@ -29,8 +29,9 @@ from models.data.tracks.people import PeopleSource, pipeline_people  # noqa: E40
 from pipeline.sources.url import SourceUrl  # noqa: E402
 from pipeline.sources.video_source import SourceOptions, VideoSource  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
-from service.engine import InferenceEngine, LocalInference, load_detector, load_encoder  # noqa: E402
+from service.engine import InferenceEngine, load_detector, load_encoder  # noqa: E402
 from service.offline.annotate import AnnotateJob, FileSink  # noqa: E402
+from service.offline.local_inference import LocalInference  # noqa: E402
 from service.settings import load_settings  # noqa: E402
 from service.stages import build_stages  # noqa: E402
 from service.stream import run_stream  # noqa: E402

@@ -37,7 +37,8 @@ from pipeline.sources.url import SourceUrl  # noqa: E402
 from pipeline.sources.video_source import SourceOptions, VideoSource  # noqa: E402
 from service.configuration import EngineConfig, StagesConfig  # noqa: E402
 from service.counters import Measures  # noqa: E402
-from service.engine import InferenceEngine, LocalInference  # noqa: E402
+from service.engine import InferenceEngine  # noqa: E402
+from service.offline.local_inference import LocalInference  # noqa: E402
 from service.stages import build_stages  # noqa: E402
 from service.stream import process_frame  # noqa: E402
 from tests.support.rtsp import RtspServer  # noqa: E402

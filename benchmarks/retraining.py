@@ -24,6 +24,7 @@ from typing import Any
 
 from models.classifier import ActionClassifier
 from models.configs.surveillance_light import CONFIG
+from models.data.imports.corrections import CLIP_FILE, CorrectionFacts, find_corrections, write_facts
 from models.data.manifest import ClipRecord, Dataset, Split, read_dataset, write_dataset
 from models.evaluation.compare import paired_difference
 from models.evaluation.figures.predictions import Predictions, predict
@@ -142,16 +143,32 @@ def write_verdict(folder: Path, each: ClipRecord, camera: str, audit: bool, hour
         return
     part = own.with_name(f".{own.name}")
     part.mkdir(parents=True, exist_ok=True)
-    clip = part / f"clip{each.path.suffix}"
+    clip = part / CLIP_FILE
     if not clip.exists():
         os.link(each.path.resolve(), clip)
     at = datetime.fromtimestamp(1_700_000_000 + 3600 * hour, timezone.utc).isoformat()
-    form = {
-        **{"id": own.name, "stream_id": f"camera-{camera}", "stream_name": f"camera {camera}", "started_at": at},
-        **{"track_id": each.track_id, "group": f"camera-{camera}/{each.video}", "label": each.label},
-        **{"verdict": "wrong", "split": "audit" if audit else "train", "sha256": file_sha256(clip)},
-    }
-    (part / "label.json").write_text(json.dumps({**form, "track_id": hour * 1000 + each.track_id}))
+    facts = CorrectionFacts(
+        id=own.name,
+        event_id=own.name,
+        stream_id=f"camera-{camera}",
+        stream_name=f"camera {camera}",
+        track_id=hour * 1000 + each.track_id,
+        group=f"camera-{camera}/{each.video}",
+        start_s=each.start_s,
+        end_s=each.end_s,
+        started_at=at,
+        label=each.label,
+        said="",
+        verdict="wrong",
+        by="the labels of the data set",
+        at=at,
+        model=None,
+        model_version=None,
+        split="audit" if audit else "train",
+        near_threshold=False,
+        sha256=file_sha256(clip),
+    )
+    write_facts(part, facts)
     part.rename(own)
 
 
@@ -170,7 +187,9 @@ def version(work: Path, name: str, base: Path | None) -> Outcome:
 
 def rows(whole: Dataset, cameras: Sequence[str], work: Path, retrained: str) -> list[Row]:
     """The halves that were not corrected, each video and together, then val."""
-    verdicts = {path.name for path in (work / "verdicts").iterdir() if '"audit"' in (path / "label.json").read_text()}
+    verdicts = {
+        each.facts.id for each in find_corrections(work / "verdicts").corrections if each.facts.split == "audit"
+    }
     of_cameras = [each for each in whole.of(Split.TRAIN) if each.group in cameras]
     rest = [each for each in of_cameras if each.path.stem.replace(".", "-") in verdicts]
     parts = {f"rest of camera {camera}": [each for each in rest if each.group == camera] for camera in cameras}

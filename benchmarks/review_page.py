@@ -3,13 +3,14 @@
     python benchmarks/review_page.py [--events 10000] [--cameras 4] [--frames 90] [--repeats 3]
 
 The page is opened for a day of no events and for one of so many. *Paint* is the browser's own first contentful paint
-after the navigation; *shown* is when the lanes are drawn with all of the day's events and the list has its first page.
+after the navigation; *scripts* is when all of them are loaded and begin, *answer* when the day's events have come, and
+*shown* when the lanes are drawn with all of them and the list has its first page.
 Then the lanes are dragged by the pointer, over the whole day and over an hour of it: a *frame* is the time between two
 pictures of the screen while they are. Each is the median of the repeats (frames: of all), beside the same of the empty
 page, for the machine's own speed is in both.
 
-Prints a table and writes ``benchmarks/results/review_page.json``. Goals: paint within 1 s, 95 of 100 frames within
-50 ms.
+Prints a table and writes ``benchmarks/results/review_page.json``. Goals: paint and shown within 1 s, 95 of 100 frames
+within 50 ms.
 """
 
 from __future__ import annotations
@@ -38,23 +39,36 @@ from pipeline.files import write_atomically  # noqa: E402
 from service.settings import Settings  # noqa: E402
 from tests.service.conftest import MODEL, RunningApi, write_model  # noqa: E402
 from tests.support.many_events import LABELS, many_events  # noqa: E402
-from tests.support.service import wait_for  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "review_page.json"
 DAY, SINCE, SPAN_S = "2026-05-04", 1_777_852_800.0, 86_000.0
 BATCH = 2000
 PATIENCE_S = 60.0
-GOAL_PAINT_MS, GOAL_FRAME_MS = 1000.0, 50.0
+GOAL_MS, GOAL_FRAME_MS = 1000.0, 50.0
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-proxy-server"]
 
+# Looked at before each picture of the screen: asked from outside it would be known a tenth of a second later.
 SHOWN = """
-(count) => {
-  const told = document.getElementById("lanes-note").textContent.startsWith(`${count} events`);
-  const drawn = document.getElementById("lanes").dataset.from !== undefined;
-  return told && drawn ? performance.now() : 0;
+([count, patience]) => new Promise((tell) => {
+  const look = () => {
+    const told = document.getElementById("lanes-note").textContent.startsWith(`${count} events`);
+    const drawn = document.getElementById("lanes").dataset.from !== undefined;
+    if ((told && drawn) || performance.now() > patience) tell(told && drawn ? performance.now() : 0);
+    else requestAnimationFrame(look);
+  };
+  look();
+})
+"""
+STEPS = """
+() => {
+  const day = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/v1/timeline?")).pop();
+  return [
+    performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
+    performance.getEntriesByType("navigation")[0].domContentLoadedEventStart,
+    day?.responseEnd ?? 0,
+  ];
 }
 """
-PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 WATCH = """
 () => {
   const times = (window.pictures = []);
@@ -71,6 +85,8 @@ class Row:
 
     events: int
     paint_ms: float
+    scripts_ms: float
+    answer_ms: float
     shown_ms: float
     frames: int
     frame_p50_ms: float
@@ -84,30 +100,32 @@ def measure(url: str, events: int, frames: int, repeats: int) -> Row:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         visits = [visit(browser, url, events, frames) for _ in range(repeats)]
         browser.close()
-    paints, shown, pictures = zip(*visits, strict=True)
+    steps, pictures = zip(*visits, strict=True)
     took = list(itertools.chain.from_iterable(pictures))
     cuts = statistics.quantiles(took, n=20, method="inclusive")
-    paint_ms, shown_ms = (round(statistics.median(values), 1) for values in (paints, shown))
+    paint, scripts, answer, shown = (round(statistics.median(values), 1) for values in zip(*steps, strict=True))
     p50_ms, p95_ms, max_ms = (round(value, 1) for value in (cuts[9], cuts[18], max(took)))
-    return Row(events, paint_ms, shown_ms, len(took), p50_ms, p95_ms, max_ms)
+    return Row(events, paint, scripts, answer, shown, len(took), p50_ms, p95_ms, max_ms)
 
 
-def visit(browser: Any, url: str, events: int, frames: int) -> tuple[float, float, list[float]]:
-    """→ paint, shown, and each frame while the lanes are dragged, in milliseconds."""
+def visit(browser: Any, url: str, events: int, frames: int) -> tuple[list[float], list[float]]:
+    """→ paint, scripts, answer and shown, and each frame while the lanes are dragged, in milliseconds."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000}, timezone_id="UTC")
     page = context.new_page()
     page.goto(f"{url}/review?all=1")
     if not events:
         page.locator("#day").fill(DAY)
-    shown = wait_for(lambda: page.evaluate(SHOWN, events), PATIENCE_S, f"{events} events are drawn")
-    paint = page.evaluate(PAINT)
+    shown = page.evaluate(SHOWN, [events, 1000 * PATIENCE_S])
+    if not shown:
+        raise RuntimeError(f"{events} events were not drawn within {PATIENCE_S:g} s")
+    steps = page.evaluate(STEPS)
     page.keyboard.press("0")
     whole = dragged(page, frames)
     for _ in range(7):
         page.keyboard.press("+")
     hour = dragged(page, frames)
     context.close()
-    return paint, shown, whole + hour
+    return [*steps, shown], whole + hour
 
 
 def dragged(page: Any, frames: int) -> list[float]:
@@ -140,7 +158,7 @@ def run(folder: Path, events: int, cameras: int, plan: tuple[int, int]) -> list[
 
 
 def table(rows: list[Row]) -> str:
-    times = ("paint ms", "shown ms", "frame p50 ms", "frame p95 ms", "frame max ms")
+    times = ("paint ms", "scripts ms", "answer ms", "shown ms", "frame p50 ms", "frame p95 ms", "frame max ms")
     titles = ("events", *times, "shown × empty", "frame p95 × empty")
     return "\n".join(
         f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *map(_cells(rows[0]), rows)]
@@ -149,7 +167,8 @@ def table(rows: list[Row]) -> str:
 
 def _cells(empty: Row) -> Callable[[Row], list[str]]:
     def cells(row: Row) -> list[str]:
-        values = (row.events, row.paint_ms, row.shown_ms, row.frame_p50_ms, row.frame_p95_ms, row.frame_max_ms)
+        until = (row.events, row.paint_ms, row.scripts_ms, row.answer_ms, row.shown_ms)
+        values = (*until, row.frame_p50_ms, row.frame_p95_ms, row.frame_max_ms)
         ratios = (row.shown_ms / empty.shown_ms, row.frame_p95_ms / empty.frame_p95_ms)
         return [*map(str, values), *(f"{ratio:.1f}" for ratio in ratios)]
 
@@ -177,8 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows))
     content = {"host": describe_host(), "cameras": options.cameras, "rows": [asdict(each) for each in rows]}
     write_atomically(options.results, json.dumps(content, indent=2) + "\n")
-    met = rows[-1].paint_ms <= GOAL_PAINT_MS and rows[-1].frame_p95_ms <= GOAL_FRAME_MS
-    print(f"paint within {GOAL_PAINT_MS:g} ms and frames within {GOAL_FRAME_MS:g} ms: {'yes' if met else 'NO'}")
+    met = max(rows[-1].paint_ms, rows[-1].shown_ms) <= GOAL_MS and rows[-1].frame_p95_ms <= GOAL_FRAME_MS
+    print(f"paint and shown within {GOAL_MS:g} ms, frames within {GOAL_FRAME_MS:g} ms: {'yes' if met else 'NO'}")
     return 0 if met else 1
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
@@ -62,6 +63,7 @@ from service.storage.database import Database
 from service.storage.review.exports import ExportStore
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
+from service.storage.totals import SharedTotals, Totals
 from service.supervisor import ProcessSupervisor
 from service.supervisor_protocol import Supervisor
 from service.wire_messages import rfc3339
@@ -133,12 +135,7 @@ async def _open(
     settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, measured: Sequence[Source]
 ) -> Context:
     """Opens every part in order; ``stack`` closes them in the reverse one, also when a later part fails."""
-    lock = DataDirLock(settings.data_dir)
-    stack.callback(lock.release)
-    box = SecretBox.open(settings.data_dir)
-    database = Database(settings.sqlalchemy_url())
-    store = Store(database, box, settings.recordings_dir, settings.messages_keep, settings.audit_share)
-    await _opened(stack, store)
+    box, database, store = await _storage(settings, stack)
     links = await Links.open(database, box)
     changes, audit_log = Changes(), AuditLog(database)
     stack.push_async_callback(audit_log.close)
@@ -150,30 +147,43 @@ async def _open(
     alerts = Alerts.over(settings.incidents_dir, store, database, hub, media_of, settings.public_url)
     await _alerting(stack, alerts, desk, audit_log)
     cases = await _opened(stack, _export_desk(settings, kept, store, database, audit_log))
-    kept.also_needed.append(cases.exports.needed)
+    catalogue = Catalogue.of(settings)
+    review = Review.over(settings, store, database, catalogue, kept)
+    kept.also_needed += [cases.exports.needed, review.keeper.needed]
     kept.begin_retention(alerts.runner.caught_up)
     promotions = PromotionDesk(settings, store, database, hub, supervisor, audit_log)
     await _opened(stack, promotions)
-    catalogue = Catalogue.of(settings)
-    review = await _opened(stack, Review.over(settings, store, database, catalogue, kept))
+    await _opened(stack, review)
     registry = StreamRegistry(settings, store, hub, supervisor, catalogue)
     registry.on_rights.append(changes.notify)
     stack.push_async_callback(registry.close)
     await registry.resume()
     learning = TrainingParts(settings, database, store, supervisor, audit_log, promotions.pointers.serving)
     lessons = await _opened(stack, TrainingDesk(learning))
-    sources = (
-        *measured,
-        *(source("", part.measures) for part in (review.keeper, kept, cases)),
-        source("audit_", audit_log.measures),
-        source("login_", access.logins.limits.measures),
-        source("training_", lessons.measures),
-        source("model_", promotions.measures),
-        source("", lambda: disk_measures(settings.data_dir)),
-    )
     parts = (settings, store, hub, supervisor, catalogue, registry, kept)
-    desks = (cases, review, lessons, promotions)
-    return Context(*parts, changes, database, access, audit_log, links, alerts, desk, *desks, sources)
+    desks = (cases, review, lessons, promotions, SharedTotals(Totals(database)))
+    context = Context(*parts, changes, database, access, audit_log, links, alerts, desk, *desks)
+    return replace(context, measured=(*measured, source("audit_", audit_log.measures), *_sources(context)))
+
+
+def _sources(context: Context) -> Iterator[Source]:
+    """→ what the parts count, for ``/metrics``."""
+    for part in (context.review.keeper, context.recordings, context.exports):
+        yield source("", part.measures)
+    yield source("login_", context.access.logins.limits.measures)
+    yield source("training_", context.trainings.measures)
+    yield source("model_", context.promotions.measures)
+    yield source("", lambda: disk_measures(context.settings.data_dir))
+
+
+async def _storage(settings: Settings, stack: AsyncExitStack) -> tuple[SecretBox, Database, Store]:
+    """→ what the data folder holds, which is this process's alone from now on."""
+    lock = DataDirLock(settings.data_dir)
+    stack.callback(lock.release)
+    box = SecretBox.open(settings.data_dir)
+    database = Database(settings.sqlalchemy_url())
+    store = Store(database, box, settings.recordings_dir, settings.messages_keep, settings.audit_share)
+    return box, database, await _opened(stack, store)
 
 
 class _Part(Protocol):

@@ -1,7 +1,8 @@
 """The inference worker's inside: one owner of detector, appearance encoder and classifiers.
 
 Used by the inference process for all streams (``inference_process.py``) and by ``actoscope annotate`` in one process
-(``LocalInference``). Detection and classification run on one thread each, so a long clip never holds up detection.
+(``offline/local_inference.py``). Detection and classification run on one thread each, so a long clip never holds up
+detection.
 """
 
 from __future__ import annotations
@@ -21,14 +22,12 @@ from models.runtimes.overlap import Place, StemReuse
 from models.weights.cards import light_card, read_card
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, with_features
 from pipeline.detector import DetectorConfig, PersonDetector
-from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame, Image, Poses
+from pipeline.entities import Clip, Detections, Floats, Frame, Image, Poses
 from pipeline.errors import DetectorError
-from pipeline.form.watch import TimedPoses
 from pipeline.memory import give_memory_back
 from pipeline.pose import PoseConfig, PoseNetwork, find_pose_weights
 from service.budget.budget import FEATURE_WORK, POSE_WORK, clip_work, detect_work
 from service.budget.costs import Costs
-from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig
 from service.counters import BATCH_BUCKETS, Measures
 from service.errors_base import ServiceError
@@ -356,45 +355,3 @@ class PeopleFinder:
 
 def load_people_finder(config: EngineConfig) -> PeopleFinder:
     return PeopleFinder(load_detector(config), load_encoder(config))
-
-
-class LocalInference:
-    """Inference in the caller's own process for ``actoscope annotate``: waits where a live stream would drop."""
-
-    def __init__(self, engine: InferenceEngine, model: str, plan: Plan = EVERYTHING) -> None:
-        self._engine = engine
-        self._model = model
-        self._plan = plan
-        self._waiting: list[Clip] = []
-        self._poses: list[TimedPoses] = []
-
-    def detect(self, frame: Frame, expected_xyxy: Floats) -> Detections | None:
-        return self._engine.detect([frame.image], [expected_xyxy], self._plan.image_size)[0]
-
-    def plan(self) -> Plan:
-        return self._plan
-
-    def submit(self, clip: Clip, gain: float = 1.0) -> None:
-        self._waiting.append(clip)
-
-    def ask_poses(self, frame: Frame) -> None:
-        self._poses.append(TimedPoses(frame.time_s, self._engine.find_poses(frame.image)))
-
-    def take_poses(self) -> list[TimedPoses]:
-        poses, self._poses = self._poses, []
-        return poses
-
-    def finish(self) -> None:
-        """Nothing is ever out: ``take`` classifies what waits."""
-
-    def take(self) -> list[ActionScores]:
-        clips, self._waiting = self._waiting, []
-        limit = max(self._engine.batch_limit(self._model), self._engine.scene_limit(self._model))
-        labels = self._engine.classifier(self._model).labels
-        scores: list[ActionScores] = []
-        for begin in range(0, len(clips), limit):
-            batch = clips[begin : begin + limit]
-            keys = [(0, clip.track_id) for clip in batch]
-            found = self._engine.classify(self._model, [Pictures.of(clip) for clip in batch], keys)
-            scores += [ActionScores.of(clip, labels, row) for clip, row in zip(batch, found, strict=True)]
-        return scores

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import json
 import os
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from models.errors import StoreError
-from models.runtimes.runner import parse_runtime
-from models.store.address import parse_place
 from pipeline.clips import ClipConfig
+from service.environment.values import (
+    BaseUrl,
+    Folders,
+    FoundNetwork,
+    Header,
+    LogLevel,
+    Networks,
+    Origins,
+    Page,
+    RoleMap,
+    RootPath,
+    Runtime,
+    StorePlace,
+    Texts,
+    ZoneName,
+    is_loopback,
+    loopback_among,
+    node_name,
+)
 from service.errors_base import ServiceError
-from service.local_time.zones import zone_named
-from service.rights import Role
 
 PREFIX = "ACTOSCOPE_"
 TEST_PREFIX = "ACTOSCOPE_TEST_"  # read by the test suite, in whose environment commands run too
-# Not where our own paths begin: a proxy may take the root path off or leave it.
-_ROOT_PATH = re.compile(r"(?!/(?:v1|web)(?:/|$))(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-_\[\]:]+")
-_BASE = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 AUTO = ("detector", "appearance", "pose_weights")  # networks that are found where none is named
 _EXTRAS_FLOOR = 3  # times what recordings leave free
-_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-def node_name(host: str) -> str:
-    """→ a host's name as it can stand in a topic: ``cam.lan`` → ``cam-lan``."""
-    return re.sub(r"[^a-zA-Z0-9_-]+", "-", host).strip("-")[:60] or "actoscope"
 
 
 class SettingsError(ServiceError, ValueError):
@@ -61,30 +62,30 @@ class Settings(BaseSettings):
         None, description="Certificate chain (PEM) to serve https with; exchanged under way when the file changes"
     )
     tls_key: Path | None = Field(None, description="The certificate's key (PEM, without a password)")
-    root_path: str = Field(
+    root_path: RootPath = Field(
         "", description="Path below which a reverse proxy publishes the service, such as `/cameras` (docs/proxy.md)"
     )
-    public_url: str = Field(
+    public_url: BaseUrl = Field(
         "", description="Where people reach the service, such as `https://cameras.example`: links in messages begin so"
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Networks = Field(
         ("127.0.0.1", "::1"),
         description="Addresses or networks of reverse proxies whose `X-Forwarded-Host`, `-Proto`, `-For` are believed",
     )
-    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    hosts: Texts = Field(
         (),
         description="Values of `Host` that requests may have, others are answered 421; default: any. This machine may "
         "always call itself by its loopback names",
     )
-    origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    origins: Origins = Field(
         (), description="Web pages besides our own that may change things, where a proxy hides the host: `https://name`"
     )
-    proxy_user_header: str = Field(
+    proxy_user_header: Header = Field(
         "", description="Header in which an authenticating proxy names the user: `Remote-User` (docs/proxy.md)"
     )
-    proxy_groups_header: str = Field("Remote-Groups", description="Header in which it names the user's groups")
+    proxy_groups_header: Header = Field("Remote-Groups", description="Header in which it names the user's groups")
     proxy_separator: str = Field(",", min_length=1, max_length=4, description="What stands between groups there")
-    proxy_role_map: Annotated[dict[Role, tuple[str, ...]], NoDecode] = Field(
+    proxy_role_map: RoleMap = Field(
         default_factory=dict,
         description='Groups of each role as JSON: `{"admin": ["sysadmins"], "viewer": ["*"]}`; `*` is everyone',
     )
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
         min_length=16,
         description="What the proxy has to send as `X-Proxy-Secret`; must be set for one on this machine",
     )
-    logout_url: str = Field("", description="Where somebody goes who logs out, such as the proxy's own page")
+    logout_url: Page = Field("", description="Where somebody goes who logs out, such as the proxy's own page")
     audit_media: bool = Field(False, description="Whether the audit says who looked at pictures and recordings")
     data_dir: Path = Field(Path("data"), description="All state: database, recordings, caches, the key for source URLs")
     weights_dir: Path = Field(
@@ -102,14 +103,12 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="`postgresql+psycopg://user:password@host/name`; default: SQLite in the data folder"
     )
-    store: str = Field(
+    store: StorePlace = Field(
         "", description="`s3://bucket/prefix`, or a folder, where commands keep data sets and models (docs/batch.md)"
     )
-    s3_endpoint: str = Field("", description="URL of a service that is compatible with S3; default: AWS's own")
-    media_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="Folders whose files may be used as sources; none by default"
-    )
-    hls_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    s3_endpoint: BaseUrl = Field("", description="URL of a service that is compatible with S3; default: AWS's own")
+    media_roots: Folders = Field((), description="Folders whose files may be used as sources; none by default")
+    hls_hosts: Texts = Field(
         (), description="Hosts trusted to serve HLS playlists; none by default, since a playlist can name any host"
     )
     camera_ca: Path | None = Field(
@@ -129,13 +128,13 @@ class Settings(BaseSettings):
         gt=0,
         description="A training pauses while one label in twenty is older, and older than before (docs/retraining.md)",
     )
-    runtime: str = Field(
+    runtime: Runtime = Field(
         "auto",
         description="How networks are run: `tensorflow`, `tensorflow-xla`, `openvino`, `onnx`, `litert`, `savedmodel`, "
         "with a precision if need be (`openvino:int8`); `auto`: what the network's card says, else the fastest here, "
         "measured at the first start",
     )
-    detector: Path | None = Field(
+    detector: FoundNetwork = Field(
         None, description="Person detector: `.pt`, `.onnx`, `.engine` or an OpenVINO folder; default: what is shipped"
     )
     detector_image_size: int = Field(640, ge=160, le=1920, multiple_of=32, description="Detector input side in pixels")
@@ -148,10 +147,10 @@ class Settings(BaseSettings):
         le=1,
         description="Detections from it on start a track; lower finds more half hidden people, and more that are none",
     )
-    appearance: Path | None = Field(
+    appearance: FoundNetwork = Field(
         None, description="network (ONNX, OpenVINO) for appearance features; auto: weights/appearance, else MobileNetV2"
     )
-    pose_weights: Path | None = Field(
+    pose_weights: FoundNetwork = Field(
         None,
         description="YOLO pose network for exercises: `.pt`, `.onnx` or OpenVINO folder; auto: weights/pose, if any",
     )
@@ -178,7 +177,7 @@ class Settings(BaseSettings):
     )
     incidents_max_age_days: float = Field(30, gt=0, description="Older incidents go, and what is recorded of them")
     incidents_max_gb: float = Field(5, gt=0, description="Above this total of pictures and clips the oldest go")
-    timezone: str | None = Field(
+    timezone: ZoneName | None = Field(
         None, description="Zone of times of day, as `Europe/Berlin` (IANA); none: each browser's own, UTC in the API"
     )
     audit_share: float = Field(
@@ -212,22 +211,12 @@ class Settings(BaseSettings):
     stream_memory_mb: int = Field(
         4096, ge=0, description="Memory limit of one stream's process against hostile media; 0: none"
     )
-    sink_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    sink_hosts: Texts = Field(
         (),
         description="Hosts on this machine (`localhost`, `127.0.0.1`) that webhooks and e-mail may go to",
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line shown")
-
-    @field_validator("root_path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        path = value.rstrip("/")
-        if path and not _ROOT_PATH.fullmatch(path):
-            raise ValueError(
-                "expected a path such as /cameras: letters, digits and -._~ between slashes, not /v1 or /web"
-            )
-        return path
+    log_level: LogLevel = Field("info", description="Least severe log line shown")
 
     @model_validator(mode="after")
     def _pair(self) -> Settings:
@@ -235,105 +224,19 @@ class Settings(BaseSettings):
             raise ValueError("TLS_CERT and TLS_KEY are given together, or neither")
         return self
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            try:
-                ipaddress.ip_network(each, strict=False)
-            except ValueError:
-                raise ValueError(f"expected addresses or networks such as 10.0.0.0/8, got {each}") from None
-        return value
-
-    @field_validator("origins")
-    @classmethod
-    def _pages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            if not _ORIGIN.fullmatch(each):
-                raise ValueError(f"expected origins such as https://cameras.example, got {each}")
-        return value
-
-    @field_validator("proxy_role_map", mode="before")
-    @classmethod
-    def _json(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
-
-    @field_validator("proxy_user_header", "proxy_groups_header")
-    @classmethod
-    def _header(cls, value: str) -> str:
-        if value and not _HEADER.fullmatch(value):
-            raise ValueError("expected the name of a header, such as Remote-User")
-        return value
-
-    @field_validator("store")
-    @classmethod
-    def _store(cls, value: str) -> str:
-        try:
-            parse_place(value)
-        except StoreError as error:  # its message shows no credential
-            raise ValueError(str(error)) from error
-        return value
-
-    @field_validator("public_url", "s3_endpoint")
-    @classmethod
-    def _base(cls, value: str) -> str:
-        if value and not _BASE.fullmatch(value):
-            raise ValueError("expected an http or https URL without a query, such as https://cameras.example")
-        return value.rstrip("/")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        return None if value is None else zone_named(value).key
-
-    @field_validator("logout_url")
-    @classmethod
-    def _web_page(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://", "/")):
-            raise ValueError("expected an http or https URL, or a path")
-        return value
-
     @model_validator(mode="after")
     def _proxy_is_safe(self) -> Settings:
         if not self.proxy_user_header:
             return self
         if not any(self.proxy_role_map.values()):
             raise ValueError("PROXY_USER_HEADER needs PROXY_ROLE_MAP: nobody would have a role")
-        here = [each for each in map(_network, self.trusted_proxies) if _holds_loopback(each)]
+        here = loopback_among(self.trusted_proxies)
         if here and self.proxy_secret is None:
             raise ValueError(
                 f"PROXY_USER_HEADER needs PROXY_SECRET, or TRUSTED_PROXIES without {here[0]}: "
                 "any program on this machine could name itself a user"
             )
         return self
-
-    @field_validator("media_roots", "hls_hosts", "trusted_proxies", "hosts", "origins", "sink_hosts", mode="before")
-    @classmethod
-    def _split_list(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            return json.loads(value)  # a JSONDecodeError is a ValueError, which pydantic reports
-        return [part.strip() for part in value.split(",") if part.strip()]
-
-    @field_validator(*AUTO, mode="before")
-    @classmethod
-    def _default_words(cls, value: Any) -> Any:
-        return None if value in ("auto", "mobilenet", "") else value
-
-    @field_validator("runtime")
-    @classmethod
-    def _known_runtime(cls, value: str) -> str:
-        try:
-            parse_runtime(value)
-        except RuntimeError as error:  # its message says what there is
-            raise ValueError(str(error)) from error
-        return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -361,10 +264,7 @@ class Settings(BaseSettings):
     @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
-        except ValueError:
-            return self.host.lower() == "localhost"
+        return is_loopback(self.host)
 
     @property
     def extras_min_free_bytes(self) -> int:
@@ -415,15 +315,6 @@ def check_names(environment: Mapping[str, str]) -> None:
             close = difflib.get_close_matches(upper, known, n=3, cutoff=0.6)
             hint = f"; did you mean {' or '.join(close)}?" if close else "; `actoscope settings` lists them"
             raise SettingsError(f"unknown setting {name}{hint}")
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text, strict=False)
-
-
-def _holds_loopback(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    loopback = "127.0.0.0/8" if network.version == 4 else "::1/128"
-    return network.overlaps(_network(loopback))
 
 
 def _explain(item: Any) -> str:

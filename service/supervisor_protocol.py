@@ -67,6 +67,9 @@ class Models(Protocol):
     async def load(self, alias: str, version: str) -> None:
         """Loads a version beside the one that serves. Raises Unavailable, CardError."""
 
+    async def make_way(self) -> None:
+        """Returns, within seconds, once a load whose caller was cancelled is over; what loads for ever is ended."""
+
     async def follow(self, alias: str) -> float:
         """Streams of this alias go on with what its pointer says now → how long the last one took, seconds."""
 

@@ -20,7 +20,8 @@ from models.weights.cards import MODEL_FILE, ModelCard, read_card
 from pipeline.entities import ActionScores, Clip, Detections, Floats, Frame
 from service.budget.plan import Plan
 from service.configuration import EngineConfig, StagesConfig
-from service.engine import InferenceEngine, LocalInference
+from service.engine import InferenceEngine
+from service.offline.local_inference import LocalInference
 from service.offline.video_evaluation import record_video
 from service.settings import Settings
 from service.stages import build_stages

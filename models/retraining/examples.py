@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from models.data.clip_file import read_clip
 from models.data.near_duplicates import HashConfig, Hashes, alike, hash_clip
@@ -87,8 +86,6 @@ def _usable(corrections: Iterable[Correction], known: Known) -> Iterable[tuple[C
     for each in corrections:
         if each.superseded:
             yield each, "a later verdict took its place"
-        elif each.verdict == "unsure" or not each.label:
-            yield each, "nobody could tell"
         elif each.model not in ("", *known.aliases):
             yield each, "of another network"
         elif each.label not in known.labels:
@@ -98,11 +95,9 @@ def _usable(corrections: Iterable[Correction], known: Known) -> Iterable[tuple[C
 
 
 def _damage(each: Correction) -> str:
-    if each.clip is None:
-        return "no clip was stored"
-    if each.clip.is_file() and file_sha256(each.clip) != each.sha256:
-        return "the clip is damaged"
-    return ""
+    if not each.clip.is_file():
+        return "its clip is gone"
+    return "the clip is damaged" if file_sha256(each.clip) != each.sha256 else ""
 
 
 def _readable(
@@ -111,7 +106,7 @@ def _readable(
     """Fills ``hashes``: of a clip that shows next to nothing, such as a dark night, there are none."""
     for number, each in enumerate(usable, 1):
         try:
-            hashes[each.id] = hash_clip(read_clip(each.clip or Path()), limits.like.pictures)
+            hashes[each.id] = hash_clip(read_clip(each.clip), limits.like.pictures)
         except UnreadableFileError:
             yield each, "the clip cannot be read"
         else:

@@ -81,13 +81,9 @@ def read_mixture(folder: Path) -> Mixture | None:
 
 def _linked(each: Correction, folder: Path) -> ClipRecord:
     """→ the row of a correction, whose clip is linked, or copied where the disk is another."""
-    if each.clip is None:
-        raise DatasetError(f"{each.id} has no clip")
     path = folder / CORRECTIONS / f"{each.id}{each.clip.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if each.clip.is_dir():
-        shutil.copytree(each.clip, path, dirs_exist_ok=True)
-    elif not path.exists():
+    if not path.exists():
         try:
             os.link(each.clip, path)
         except OSError:

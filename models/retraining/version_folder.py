@@ -2,7 +2,9 @@
 
 What is to be published was made elsewhere and is copied beside the versions that there are, under a hidden name, then
 renamed: the lighter network first, then the version's own, by which a version exists. A kill leaves at most a lighter
-network that belongs to none, or a hidden folder; the next publication takes both away and no number twice.
+network that belongs to none, or a hidden folder; the next publication takes both away and no number twice. Nor is the
+number of a version taken again whose folder somebody deleted: events, audit and cards name it. ``.<alias>.number``
+holds the last one that was taken.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.errors import CardError
 from models.retraining.gate import GATE_FILE, Gate, read_gate
 from models.weights.cards import CARD_FILE, MODEL_FILE, ModelCard, parsed
 from models.weights.version_names import version_name, versions_in
@@ -40,8 +43,7 @@ def publish(draft: Draft, gate: Gate, root: Path) -> str:
         _sweep(aliases, root)
         if (published := _published(draft, gate, root)) is not None:
             return published
-        taken = [number for alias in aliases for number in versions_in(root, alias)]
-        number = 1 + max(taken, default=1)
+        number = _take_number(aliases, root)
         name, light = version_name(draft.alias, number), ""
         if draft.light:
             light = version_name(draft.light[0], number)
@@ -50,6 +52,30 @@ def publish(draft: Draft, gate: Gate, root: Path) -> str:
         _put(draft.folder, root, name, gate, {**draft.facts, "light": light})
         _marker(root, draft.alias).unlink(missing_ok=True)
     return name
+
+
+def _take_number(aliases: Sequence[str], root: Path) -> int:
+    """→ one that no version of these had before. Written down first: whatever dies now, nobody gets it again."""
+    taken = [number for alias in aliases for number in (*versions_in(root, alias), _last_number(root, alias))]
+    number = 1 + max(taken, default=1)
+    for alias in aliases:
+        write_atomically(_number_file(root, alias), f"{number}\n")
+    return number
+
+
+def _last_number(root: Path, alias: str) -> int:
+    """→ 1 before any was taken. Raises CardError for a file that holds something else."""
+    path = _number_file(root, alias)
+    if not path.is_file():
+        return 1
+    text = path.read_text("utf-8").strip()
+    if not text.isdecimal():
+        raise CardError(f"{path}: expected the last number of a version of {alias}, such as 2, got {text[:20]!r}")
+    return int(text)
+
+
+def _number_file(root: Path, alias: str) -> Path:
+    return root / f".{alias}.number"
 
 
 def _published(draft: Draft, gate: Gate, root: Path) -> str | None:

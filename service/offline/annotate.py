@@ -21,8 +21,9 @@ from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState, VideoSource
 from service.budget.plan import EVERYTHING, Plan
 from service.configuration import EngineConfig, StagesConfig
-from service.engine import InferenceEngine, LocalInference
+from service.engine import InferenceEngine
 from service.errors_base import ServiceError
+from service.offline.local_inference import LocalInference
 from service.offline.overlay_writer import OverlayWriter
 from service.stages import build_stages
 from service.stream import run_stream, why_no_labels

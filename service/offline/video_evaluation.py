@@ -27,7 +27,8 @@ from pipeline.sources.url import SourceUrl
 from pipeline.sources.video_source import SourceOptions, VideoSource
 from pipeline.tracker import TrackerConfig
 from service.configuration import EngineConfig, StagesConfig
-from service.engine import InferenceEngine, LocalInference
+from service.engine import InferenceEngine
+from service.offline.local_inference import LocalInference
 from service.offline.run_recorder import RecordingInference, RunRecorder
 from service.stages import build_stages
 from service.stream import Inference, Stages, run_stream

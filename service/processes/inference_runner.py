@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = 8.0
 LOAD_TIMEOUT_S = 900.0  # a network that is converted first takes minutes
+GIVE_UP_S = 5.0  # so long a load that nobody waits for any more may go on; then its process is ended
+POLL_S = 0.02
 
 
 class NetworksUnavailable(Unavailable, RuntimeError):
@@ -44,10 +46,14 @@ class InferenceRunner(ManagedChild):
         self._setup = setup
         self._loading: dict[int, asyncio.Future[str]] = {}
         self._request = 0
+        self._left: set[int] = set()  # loads that nobody waits for any more, and that go on all the same
+        self.loads_ended = 0  # processes that were ended since they went on loading
+        self._what, self._since_s = "", time.monotonic()  # what a process that is not ready loads, and since when
         self.on_shadow_failed: Callable[[str, str], None] = lambda network, reason: None
         self.on_failed: Callable[[str], None] = lambda reason: None
         self.on_ready: Callable[[str], None] = lambda model: None
         self.on_early_end: Callable[[str, str], None] = lambda model, reason: None
+        self.on_stuck: Callable[[str, str, str], bool] = lambda model, what, reason: False
         self.model = ""  # the first that the process loads, or the last one did
         self._settled = False  # whether this process became ready, or said why it cannot
         self._untold: Mapping[str, str] | None = None  # what is tried by now, if it began with something else
@@ -64,14 +70,17 @@ class InferenceRunner(ManagedChild):
 
     def started(self) -> None:
         self._settled = False
+        self._what, self._since_s = "", time.monotonic()
 
     def start_anew(self) -> None:
         """Ends the process that loads now: it is to begin with another model."""
         if self._child is not None:
+            self.ready.clear()  # it hears nothing any more
             self._child.kill()
 
     def ended(self) -> None:
         self.ready.clear()
+        self._left.clear()
         for waiting in self._loading.values():
             if not waiting.done():
                 waiting.set_result("the inference process ended while it loaded them")
@@ -79,7 +88,8 @@ class InferenceRunner(ManagedChild):
     async def load(self, serving: tuple[str, str], wanted: tuple[str, str]) -> None:
         """Full and lighter network ("": none) of what serves and of what is to: these are loaded beside those.
 
-        Raises NetworksUnavailable.
+        Raises NetworksUnavailable. A load that is not over within LOAD_TIMEOUT_S may never be, and would keep every
+        other one waiting: its process is ended. Whoever gives up waiting goes on with ``make_way``.
         """
         if not self.ready.is_set():
             raise NetworksUnavailable(f"the inference process is not ready: {self.reason}")
@@ -91,10 +101,29 @@ class InferenceRunner(ManagedChild):
             problem = await asyncio.wait_for(waiting, LOAD_TIMEOUT_S)
         except asyncio.TimeoutError:
             problem = f"not within {LOAD_TIMEOUT_S:.0f} s"
+            self._end_load(f"{wanted[0]} was not loaded within {LOAD_TIMEOUT_S:.0f} s")
+        except asyncio.CancelledError:
+            if waiting.cancelled() or not waiting.done():  # else its answer came in the same moment
+                self._left.add(request)
+            raise
         finally:
             del self._loading[request]
         if problem:
             raise NetworksUnavailable(f"{wanted[0]} cannot be loaded: {problem}")
+
+    async def make_way(self) -> None:
+        """Returns once no load goes on that nobody waits for: within GIVE_UP_S by itself, else its process is ended."""
+        deadline_s = time.monotonic() + GIVE_UP_S
+        while self._left and time.monotonic() < deadline_s:
+            await asyncio.sleep(POLL_S)
+        if self._left:
+            self._end_load("a version that is not wanted any more was still loaded")
+
+    def _end_load(self, why: str) -> None:
+        log.error("the inference process is ended: %s", why)
+        self.loads_ended += 1
+        self.reason = f"{why}; loading what serves"
+        self.start_anew()
 
     def try_beside(self, pairs: Mapping[str, str]) -> None:
         """Which networks are tried, by the name of the one whose clips they see as well; a new process knows it."""
@@ -114,16 +143,32 @@ class InferenceRunner(ManagedChild):
             self.on_early_end(self.model, f"the inference process {end} while it loaded")
 
     def hang(self, child: ChildProcess) -> str | None:
-        """Only once it is ready: loading and exporting models may take minutes the first time."""
-        if not self.ready.is_set() or time.monotonic() - child.heard_s < SILENCE_S:
+        """Silence counts once it is ready: loading and exporting models may take minutes the first time."""
+        if not self.ready.is_set():
+            return self._stuck()
+        if time.monotonic() - child.heard_s < SILENCE_S:
             return None
         self.reason = "hung and was killed"
         return "is silent"
+
+    def _stuck(self) -> str | None:
+        """A load that takes for ever ends only where another version takes its place: what served always may have to
+        be converted by a slow machine, and nothing else could answer.
+        """
+        if self._settled or time.monotonic() - self._since_s < LOAD_TIMEOUT_S:
+            return None
+        why = f"the inference process went on loading {self._what} for {LOAD_TIMEOUT_S:.0f} s"
+        if not self.on_stuck(self.model, self._what, why):
+            return None
+        self.loads_ended += 1
+        self.reason, self._settled = why, True
+        return "does not end loading"
 
     async def handle(self, report: Any) -> None:
         match report:
             case InferenceLoading():
                 self.reason = f"loading {report.what}"
+                self._what, self._since_s = report.what, time.monotonic()
             case InferenceReady():
                 self.parts, self.reason = report.parts, "ready"
                 self.ready.set()
@@ -137,6 +182,7 @@ class InferenceRunner(ManagedChild):
                 self.reason, self._settled = report.reason, True
                 self.on_failed(report.reason)
             case NetworksLoaded():
+                self._left.discard(report.request)
                 waiting = self._loading.get(report.request)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(report.problem)

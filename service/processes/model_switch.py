@@ -54,11 +54,16 @@ class ModelSwitch:
         inference.on_failed = self._failed
         inference.on_ready = self._ready
         inference.on_early_end = self._died
+        inference.on_stuck = self._stuck
 
     async def load(self, alias: str, version: str) -> None:
         """Loads a version's networks beside those that serve. Raises NetworksUnavailable, CardError."""
         serving, wanted = await asyncio.to_thread(self._networks, alias, version)
         await self._inference.load(serving, wanted)
+
+    async def make_way(self) -> None:
+        """Nothing is loaded any more that nobody waits for; see ``InferenceRunner.make_way``."""
+        await self._inference.make_way()
 
     async def follow(self, alias: str) -> float:
         """Streams of this model go on with what serves now → how long the last one took, seconds."""
@@ -124,13 +129,26 @@ class ModelSwitch:
         """A process that was killed, or ended otherwise, says nothing. One that was promoted and never came up is to
         blame; what served before is not: the machine is more likely then.
         """
-        change = self._pointers.read(self._default).newest()
-        if version == self._proven or change is None or (change.what, change.version) != ("promoted", version):
+        if not self._is_new(version):
             return
         before, count = self._deaths
         self._deaths = version, 1 + (count if before == version else 0)
         if self._deaths[1] >= DEATHS:
             self.on_broken(version, f"{reason}, {self._deaths[1]} times in a row")
+
+    def _stuck(self, version: str, what: str, reason: str) -> bool:
+        """→ whether a version is to blame that a process goes on loading ``what``, and another one takes its place."""
+        replaced = self._is_new(version) and self._pointers.read(self._default).before() is not None
+        blamed = replaced and what in [f"model {name}" for name in self._names(version) if name]
+        if blamed:
+            self.on_broken(version, reason)
+        return blamed
+
+    def _is_new(self, version: str) -> bool:
+        """Whether it was promoted and no process became ready with it yet."""
+        change = self._pointers.read(self._default).newest()
+        promoted = change is not None and (change.what, change.version) == ("promoted", version)
+        return promoted and version != self._proven
 
     def _shadow_failed(self, network: str, reason: str) -> None:
         for alias, version in self._pointers.shadows().items():

@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from models.errors import CardError
-from models.weights.cards import light_card, read_card, verify
+from models.weights.cards import light_card, verify
 from service.access.audit_protocol import Audit
 from service.errors_base import Conflict, Unavailable, invalid, not_found
 from service.hub import Hub
 from service.promotion.checks import objections
-from service.promotion.forecast import DAY_S, alerts_among
+from service.promotion.excess import HOUR_S, ITSELF, Excess
 from service.promotion.trial import Readiness, ShadowTrial, trial_of
 from service.rights import ALL, Principal, Visible
 from service.settings import Settings
@@ -38,21 +38,6 @@ from service.versions.tally import ShadowTally
 from service.wire_messages import to_stream_message
 
 log = logging.getLogger(__name__)
-
-HOUR_S = 3600.0
-ITSELF = "actoscope"  # by whom a roll-back was that nobody asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a version that was promoted is rolled back by itself: within ``watch_s`` it told more than ``least`` alerts
-    and more than ``times`` as many as were foretold for the time that passed.
-    """
-
-    times: float = 3.0
-    least: int = 10
-    watch_s: float = DAY_S
-    check_every_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +78,10 @@ class PromotionDesk:
         self._audit = audit
         self._clock = clock
         self.readiness = Readiness()
-        self.limits = Limits()
+        self._excess = Excess(settings.weights_dir, store, self._rules, self.trials)
         self._turn = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None  # of a version that is to be promoted
+        self._roll_backs = 0  # that wait for their turn or have it
         self._tasks: set[asyncio.Task[None]] = set()
         self._counters = dict.fromkeys(COUNTERS, 0)
         supervisor.models.on_tally = self._keep
@@ -165,10 +152,26 @@ class PromotionDesk:
             self._counters["promotions_total"] += 1
 
     async def roll_back(self, alias: str, asked: Asked) -> None:
-        """To the version that served before. Raises NotFound, Conflict where there is none, Unavailable."""
-        async with self._turn:
+        """To the version that served before. Raises NotFound, Conflict where there is none, Unavailable.
+
+        A promotion that loads meanwhile is given up: what is wrong now must not go on for as long as a load may take.
+        """
+        async with self._at_once():
             await self.versions(alias)
             await self._roll_back(self._pointer(alias), "rolled_back", asked)
+
+    @contextlib.asynccontextmanager
+    async def _at_once(self) -> AsyncIterator[None]:
+        """The turn of a roll-back, which waits for no load."""
+        self._roll_backs += 1
+        try:
+            if self._loading is not None:
+                self._loading.cancel()
+            async with self._turn:
+                await self._supervisor.models.make_way()
+                yield
+        finally:
+            self._roll_backs -= 1
 
     async def shadow(self, alias: str, version: str | None, asked: Asked) -> None:
         """Tries a version beside the one that serves, from now on; None: none. Raises NotFound, Conflict."""
@@ -221,8 +224,30 @@ class PromotionDesk:
         light = light_card(facts.card)
         for card in [facts.card] if light is None else [facts.card, light]:
             await asyncio.to_thread(verify, card)
-        if self._supervisor.ready or change.what == "promoted":
+        if change.what == "promoted":
+            await self._load_unless_rolled_back(alias, change.version)
+        elif self._supervisor.ready:
             await self._supervisor.models.load(alias, change.version)
+
+    async def _load_unless_rolled_back(self, alias: str, version: str) -> None:
+        """Raises Unavailable where a roll-back comes first."""
+        given_up = Unavailable(f"{version} is not loaded any further: a roll-back came first", retry_after_s=60)
+        if self._is_in_the_way():
+            raise given_up
+        self._loading = asyncio.create_task(self._supervisor.models.load(alias, version), name=f"loading {version}")
+        try:
+            await self._loading
+        except asyncio.CancelledError:
+            if not self._is_in_the_way():  # the service ends
+                raise
+            self._counters["promotions_given_up_total"] += 1
+            raise given_up from None
+        finally:
+            self._loading = None
+
+    def _is_in_the_way(self) -> bool:
+        """Whether a roll-back waits for the turn."""
+        return self._roll_backs > 0
 
     async def _roll_back(self, pointer: Pointer, what: str, asked: Asked) -> None:
         target = pointer.before()
@@ -266,43 +291,14 @@ class PromotionDesk:
     async def check(self) -> None:
         """Rolls back versions that tell far more alerts than their trial foretold. Raises StoreError."""
         for alias in await asyncio.to_thread(self.pointers.aliases):
-            async with self._turn:
+            if await self._excess.too_many(self._pointer(alias), self._clock()) is None:
+                continue
+            async with self._at_once():
                 pointer = self._pointer(alias)
-                why = await self._too_many(pointer)
-                if why is not None:
+                why = await self._excess.too_many(pointer, self._clock())
+                if why is not None:  # it still is what serves
                     log.error("%s is rolled back: %s", pointer.serving, why)
                     await self._roll_back(pointer, "automatic", Asked(None, why))
-
-    async def _too_many(self, pointer: Pointer) -> str | None:
-        """→ why the version that serves is to be rolled back; None where it is not."""
-        promoted = pointer.newest()
-        if promoted is None or promoted.what != "promoted" or promoted.forecast is None:
-            return None
-        passed_s = self._clock() - promoted.at
-        tried = any(each.what == "failed" and each.by == ITSELF and each.at > promoted.at for each in pointer.history)
-        if tried or not 0 < passed_s <= self.limits.watch_s:  # what could not be gone back to is not tried each minute
-            return None
-        names = await asyncio.to_thread(self._networks, promoted.version)
-        told = await self._alerts_since(names, promoted.at)
-        foretold = promoted.forecast * passed_s / DAY_S
-        if told <= max(self.limits.least, self.limits.times * foretold):
-            return None
-        return f"{told} alerts in {passed_s / HOUR_S:.1f} hours, its trial foretold {foretold:.1f}"
-
-    async def _alerts_since(self, networks: list[str], since: float) -> int:
-        """By the rules and on the streams of then: of others nothing was foretold."""
-        streams = {stream.id for stream in await self._store.all_streams(ALL) if stream.created_at <= since}
-        rules = [rule for rule in await self._rules.all() if rule.created_at <= since]
-        events = await self.trials.events_since(networks, since)
-        return alerts_among((event for event in events if event[0] in streams), rules)
-
-    def _networks(self, version: str) -> list[str]:
-        """→ the names that its events may carry."""
-        try:
-            light = light_card(read_card(self._weights_dir / version))
-        except CardError:
-            light = None
-        return [version] if light is None else [version, light.folder.name]
 
     async def _keep(self, stream_id: str, tally: ShadowTally) -> None:
         """What a stream's process counted of a trial."""
@@ -324,7 +320,7 @@ class PromotionDesk:
 
     async def _watch_forever(self) -> None:
         while True:
-            await asyncio.sleep(self.limits.check_every_s)
+            await asyncio.sleep(self._excess.limits.check_every_s)
             try:
                 await self.check()
             except (StoreError, Unavailable, Conflict) as error:
@@ -369,6 +365,7 @@ class PromotionDesk:
 
 COUNTERS = (
     "promotions_total",
+    "promotions_given_up_total",
     "rollbacks_total:asked",
     "rollbacks_total:alerts",
     "rollbacks_total:load",

@@ -71,6 +71,8 @@ class TrainingDesk:
         self._ages = LabelAges(parts.settings.training_label_age_s)
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._streams: Sequence[str] = ()
+        self._asked_s = -STREAMS_S  # when it was asked last which streams there are
         self._now: TrainingView | None = None  # the one that runs
         self._process: TrainingProcess | None = None
         self._cancelled: set[str] = set()  # that ran, and whose end is not stored yet
@@ -312,19 +314,24 @@ class TrainingDesk:
 
     async def _watch(self) -> None:
         """Pauses what runs while labels come late."""
-        ids: Sequence[str] = ()
-        asked_s = -STREAMS_S
         while True:
-            if self._clock() - asked_s >= STREAMS_S:
-                asked_s = self._clock()
-                with contextlib.suppress(StoreError):
-                    ids = sorted(await self._parts.store.stream_ids())
-            self._ages.add(self._clock(), self._label_ages(ids))
-            await self._make_room()
+            try:
+                await self._look()
+            except Exception:  # the task's outermost frame: without it no training would ever make room again
+                log.exception("it is not known whether labels come late")
+                await asyncio.sleep(LEFT_S)
             await asyncio.sleep(LOOK_S)
 
-    def _label_ages(self, ids: Sequence[str]) -> Iterator[float]:
-        for stream_id in ids:
+    async def _look(self) -> None:
+        if self._clock() - self._asked_s >= STREAMS_S:
+            self._asked_s = self._clock()
+            with contextlib.suppress(StoreError):
+                self._streams = sorted(await self._parts.store.stream_ids())
+        self._ages.add(self._clock(), self._label_ages())
+        await self._make_room()
+
+    def _label_ages(self) -> Iterator[float]:
+        for stream_id in self._streams:
             status = self._parts.supervisor.status(stream_id)
             if status.state is StreamState.RUNNING and status.label_age_ms is not None:
                 yield status.label_age_ms / 1000

@@ -12,7 +12,7 @@ from service.ids import new_id
 from service.recording.reconcile import Recordings
 from service.review.folder import CorrectionFolder
 from service.review.footage import FootageFinder
-from service.review.keeper import ClipKeeper, Sources
+from service.review.keeper import MOST_WAITING, ClipKeeper, Sources
 from service.review.networks import labels_of
 from service.rights import ALL, Principal
 from service.settings import Settings
@@ -25,7 +25,6 @@ from service.storage.review.timeline import TimelineStore
 from service.storage.review.verdicts import MISSING, PENDING, VerdictStore
 from service.storage.store import Store
 
-MOST_WAITING = 2000  # verdicts without their clip yet
 _BESIDE_S = 60.0  # how far a start or end may be moved beyond the event's
 
 

@@ -11,6 +11,7 @@ from service.review.cutting import Footage, NoClip, Window
 from service.rights import ALL
 from service.storage.records import RecordingFilter, RecordingRecord
 from service.storage.review.records import VerdictRecord
+from service.storage.segment import Needed
 from service.storage.store import Store
 
 SLACK_S = 90.0  # between the event's time of day and its media time: a camera's delay, an adjusted start
@@ -29,9 +30,9 @@ class FootageFinder:
 
     async def find(self, verdict: VerdictRecord, window: Window) -> tuple[Footage, ...] | None:
         """→ files in order; None while the end may still come to the disk. Raises NoClip where nothing will come."""
-        middle = verdict.started_at + window.middle_s - verdict.start_s
-        half = (window.end_s - window.begin_s) / 2 + SLACK_S
-        wanted = RecordingFilter((verdict.stream_id,), middle - half, middle + half)
+        needed = needed_by(verdict, window)
+        middle = (needed.begin + needed.end) / 2
+        wanted = RecordingFilter((verdict.stream_id,), needed.begin, needed.end)
         page = await self.store.list_recordings(wanted, ALL, None, 500)
         shown = [each for each in reversed(page.items) if _shows(each, window)]
         ends_s = max((each.start_s + each.duration_s for each in shown), default=0.0)
@@ -56,6 +57,13 @@ class FootageFinder:
         if not clean:
             raise NoClip("the recording does not say where people are")
         return clean
+
+
+def needed_by(verdict: VerdictRecord, window: Window) -> Needed:
+    """→ in which time the files of a verdict's clip were recorded."""
+    middle = verdict.started_at + window.middle_s - verdict.start_s
+    half = (window.end_s - window.begin_s) / 2 + SLACK_S
+    return Needed(verdict.stream_id, middle - half, middle + half)
 
 
 def _shows(record: RecordingRecord, window: Window) -> bool:

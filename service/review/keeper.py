@@ -21,22 +21,24 @@ from pipeline.clips import ClipConfig
 from service.catalogue import Catalogue
 from service.review.cutting import NoClip, Window, cut_crops
 from service.review.folder import CorrectionFolder
-from service.review.footage import FootageFinder
+from service.review.footage import FootageFinder, needed_by
 from service.review.networks import card_of
 from service.storage.database import StoreError
 from service.storage.review.records import VerdictRecord
 from service.storage.review.verdicts import MISSING, PENDING, STORED, VerdictStore
+from service.storage.segment import Needed
 from service.subscription import rung
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
 AT_ONCE = 50  # that are looked at in one round
+MOST_WAITING = 2000  # verdicts without their clip yet
 MOST_CLIPS = 20_000  # some 1 MB each
 NICENESS = 15
 
 T = TypeVar("T")
-COUNTERS = ("corrections_stored_total", "corrections_missing_total")
+COUNTERS = ("corrections_stored_total", "corrections_missing_total", "corrections_lost_total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,18 @@ class ClipKeeper:
         return True
 
     async def _none(self, verdict: VerdictRecord, reason: str) -> None:
+        if verdict.clip_reason:  # it waited for room, as _say wrote down, until there was nothing left to cut
+            reason = f"{reason}; before that: {verdict.clip_reason}"
+            log.error("the clip of correction %s is lost: %s", verdict.id, reason)
+            self._counters["corrections_lost_total"] += 1
         await self._verdicts.clip_known(verdict.id, MISSING, reason)
         self._counters["corrections_missing_total"] += 1
+
+    async def needed(self) -> tuple[Needed, ...]:
+        """→ what the clips that wait need of recordings: retention leaves it as it leaves what incidents show."""
+        waiting = await self._verdicts.pending(MOST_WAITING)
+        cards = await self._sources.catalogue.cards() if waiting else {}
+        return tuple(needed for each in waiting if (needed := _needed(each, cards)) is not None)
 
     async def _cut(self, verdict: VerdictRecord) -> str | None:
         """→ the checksum; None where the end is still to come."""
@@ -185,6 +197,14 @@ class ClipKeeper:
     def measures(self) -> dict[str, Any]:
         """→ a snapshot like ``Measures.snapshot``, for the metrics."""
         return {"counters": dict(self._counters), "gauges": {}, "histograms": {}}
+
+
+def _needed(verdict: VerdictRecord, cards: Mapping[str, ModelCard]) -> Needed | None:
+    """→ None where no clip will be cut."""
+    try:
+        return needed_by(verdict, Window.around(verdict.start_s, verdict.end_s, _config(verdict, cards)))
+    except NoClip:
+        return None
 
 
 def _config(verdict: VerdictRecord, cards: Mapping[str, ModelCard]) -> ClipConfig:

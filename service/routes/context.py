@@ -30,6 +30,7 @@ from service.settings import Settings
 from service.sinks.desk import SinkDesk
 from service.storage.database import Database
 from service.storage.store import Store
+from service.storage.totals import SharedTotals
 from service.supervisor_protocol import Supervisor
 
 
@@ -53,6 +54,7 @@ class Context:
     review: Review
     trainings: TrainingDesk
     promotions: PromotionDesk
+    totals: SharedTotals
     measured: Sequence[Source] = ()  # for /metrics, besides what the supervisor knows
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.errors_base import NotFound
 from service.rights import OPEN, needs
+from service.routes.console.page_scripts import preloads
 from service.routes.files import file_answer
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +43,8 @@ _HEADERS = {
 
 
 def _file(request: Request, name: str, media_type: str) -> Response:
-    return file_answer(request, _WEB / name, media_type, headers=_HEADERS)
+    page = {"Link": preloads(_WEB / name)} if media_type == "text/html" else {}
+    return file_answer(request, _WEB / name, media_type, headers={**_HEADERS, **page})
 
 
 @router.get("/")

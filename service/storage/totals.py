@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +16,9 @@ from service.storage.alert_tables import IncidentRow
 from service.storage.database import Database
 from service.storage.tables import RecordingRow
 from service.storage.visibility import seen
+
+HELD_S = 5.0  # so long a count serves whoever asks
+MOST_HELD = 64  # counts, one for each set of streams that somebody may see
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,15 @@ class IncidentTotals:
 class DatabaseSize:
     kind: Literal["sqlite", "postgresql"]
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All of it, as far as it may be seen."""
+
+    recorded: tuple[Recorded, ...]
+    incidents: IncidentTotals
+    database: DatabaseSize
 
 
 class Totals:
@@ -72,6 +87,44 @@ class Totals:
 
     async def database(self) -> DatabaseSize:
         return await self._database.read(_size)
+
+    async def all(self, visible: Visible) -> Stored:
+        return Stored(await self.recorded(visible), await self.incidents(visible), await self.database())
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    began_s: float
+    task: asyncio.Task[Stored]
+
+    def holds(self, now_s: float) -> bool:
+        """One under way does; one that failed does not."""
+        if not self.task.done():
+            return True
+        return now_s - self.began_s < HELD_S and not self.task.cancelled() and self.task.exception() is None
+
+
+class SharedTotals:
+    """Counted once for all who may see the same, at most every HELD_S: each open page asks every two seconds.
+
+    ``clock``: monotonic seconds. On one event loop.
+    """
+
+    def __init__(self, totals: Totals, clock: Callable[[], float] = time.monotonic) -> None:
+        self._totals = totals
+        self._clock = clock
+        self._counts: dict[frozenset[tuple[str, float | None]] | None, _Count] = {}
+
+    async def of(self, visible: Visible) -> Stored:
+        key = None if visible.streams is None else frozenset(visible.streams.items())
+        now_s = self._clock()
+        count = self._counts.pop(key, None)
+        if count is None or not count.holds(now_s):
+            count = _Count(now_s, asyncio.create_task(self._totals.all(visible), name="totals"))
+        self._counts[key] = count
+        while len(self._counts) > MOST_HELD:
+            del self._counts[next(iter(self._counts))]  # the one that was asked for longest ago
+        return await asyncio.shield(count.task)  # whoever leaves does not end it for the others
 
 
 def _size(session: Session) -> DatabaseSize:

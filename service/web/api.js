@@ -21,22 +21,34 @@ export async function request(method, path, body, headers = {}) {
   throw Object.assign(error, { status: answer.status, fields: content?.errors ?? [] });
 }
 
+const begun = new Map(); // path → its answer, or null where there was none
+
+/** Asks already now for what `ask("GET", path)` will want soon: it gets this answer, once; what failed is asked again. */
+export function ahead(...paths) {
+  for (const path of paths) begun.set(path, request("GET", path).catch(() => null));
+}
+
 /** → the content of the answer. A 401 leads to the log-in page. */
 export async function ask(method, path, body) {
+  const early = method === "GET" ? begun.get(path) : undefined;
+  if (early) begun.delete(path);
   try {
-    return (await request(method, path, body)).content;
+    return ((await early) ?? (await request(method, path, body))).content;
   } catch (error) {
     if (error.status === 401) toLogin();
     throw error;
   }
 }
 
+/** → the path of the first page that `askAll` asks for. */
+export const firstPage = (path) => `${path}${path.includes("?") ? "&" : "?"}limit=200`;
+
 /** → all items of a list, page after page. */
 export async function askAll(path) {
   const items = [];
   let cursor = "";
   do {
-    const page = await ask("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${cursor}`);
+    const page = await ask("GET", `${firstPage(path)}${cursor}`);
     items.push(...page.items);
     cursor = page.next_cursor ? `&cursor=${encodeURIComponent(page.next_cursor)}` : "";
   } while (cursor);

@@ -1,6 +1,6 @@
 // Events: all of them, as far as the filters in the address leave them in; each leads to the review of it.
 
-import { ask, askAll, at } from "./api.js";
+import { ahead, ask, askAll, at, firstPage } from "./api.js";
 import { $, make, show } from "./dom.js";
 import { lengthText, verdictChip } from "./event_words.js";
 import { EVENT_FIELDS, Filters, ORDER_FIELD, asked, filtersOf, focusSearch, readChoices, searchField } from "./filters.js";
@@ -44,6 +44,7 @@ function rowOf(event) {
 }
 
 async function open() {
+  ahead("v1/me", firstPage("v1/streams"), "v1/models");
   const who = await showShell("events");
   const [streams, { items: models }] = await Promise.all([askAll("v1/streams"), ask("GET", "v1/models")]);
   around = { clock: new ZoneClock(who.timezone ?? null), palette: Palette.of(models), names: new Map(streams.map(({ id, name }) => [id, name])) };

@@ -9,10 +9,23 @@ import { percent } from "./words.js";
 const PAGE = 50;
 const LATE_S = 3600; // beside an empty list nothing is new that began so long before it was read
 
+/** → where a page of the list is. `since`: nothing older, so that the service need not look through all that is reviewed
+ * each time.
+ */
+export function pagePath(query, cursor = null, since = "") {
+  const params = new URLSearchParams(query);
+  params.set("limit", PAGE);
+  if (cursor) params.set("cursor", cursor);
+  if (since && !(unixOf(params.get("since") ?? "") > unixOf(since))) params.set("since", since);
+  return `v1/events?${params}`;
+}
+
 export class Inbox {
-  /** `around`: {clock, palette, names (id → camera)}; `opened(event)` is told which one is current. */
-  constructor(around, opened) {
-    Object.assign(this, { around, opened });
+  /** `around`: {clock, palette, names (id → camera)}; `opened(event)` is told which one is current, `first(event)` which
+   * one stands at the top of what was read, before it is drawn.
+   */
+  constructor(around, opened, first) {
+    Object.assign(this, { around, opened, first });
     this.items = []; // events as the API shows them
     this.rows = new Map(); // event id → its element
     this.selected = new Set();
@@ -32,6 +45,7 @@ export class Inbox {
     if (turn !== this.loads) return; // other filters were chosen meanwhile
     this.cursor = page.next_cursor;
     this.items = first ? [first, ...page.items.filter(({ id }) => id !== first.id)] : page.items;
+    if (this.items.length) this.first(this.items[0]);
     this.selected.clear();
     this.rows.clear();
     $("inbox-new").hidden = true;
@@ -50,13 +64,8 @@ export class Inbox {
     $("inbox-new").textContent = `${fresh === PAGE ? "Many" : fresh} new: show`;
   }
 
-  /** `since`: nothing older, so that the service need not look through all that is reviewed each time. */
   ask(cursor, since = "") {
-    const params = new URLSearchParams(this.query);
-    params.set("limit", PAGE);
-    if (cursor) params.set("cursor", cursor);
-    if (since && !(unixOf(params.get("since") ?? "") > unixOf(since))) params.set("since", since);
-    return ask("GET", `v1/events?${params}`);
+    return ask("GET", pagePath(this.query, cursor, since));
   }
 
   /** One page more. */

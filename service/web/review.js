@@ -1,11 +1,11 @@
 // Review: what waits to be looked at, the recording that shows it, what people say of it, and the day around it.
 
-import { ask, askAll, at, may } from "./api.js";
+import { ahead, ask, askAll, at, firstPage, may } from "./api.js";
 import { $, make, show } from "./dom.js";
 import { lengthText, placeText, spanOf } from "./event_words.js";
 import { exportAround, openExport } from "./export.js";
 import { EVENT_FIELDS, Filters, asked, filtersOf, focusSearch, readChoices, searchField } from "./filters.js";
-import { Inbox } from "./inbox.js";
+import { Inbox, pagePath } from "./inbox.js";
 import { incidentsOf, keep, snooze } from "./incident_desk.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { Lanes } from "./lanes.js";
@@ -27,7 +27,7 @@ const LOOK_MS = 15_000; // how often it is asked what came meanwhile
 
 const around = { clock: null, palette: null, models: [], streams: [], names: new Map(), may: {} };
 let parts = {}; // inbox, player, lanes, strip, verdicts, filters
-let shown = { day: null, timeline: null, camera: null, incidents: [] };
+let shown = { day: null, loading: null, timeline: null, camera: null, incidents: [] };
 
 /** For what somebody started by a key or a button: what goes wrong is shown. */
 const tried = (work) => async (...given) => {
@@ -122,21 +122,35 @@ async function showDay(day) {
   if (shown.day === day) return;
   shown.day = day;
   $("day").value = day;
+  shown.loading = loadDay();
   try {
-    await loadDay();
+    await shown.loading;
   } catch (error) {
     shown.day = null; // so that it is asked for again
     throw error;
   }
 }
 
-async function loadDay() {
-  const { day } = shown;
-  const [since, until] = [around.clock.startOf(day), around.clock.startOf(day, 1)];
+const spanOfDay = (day) => [around.clock.startOf(day), around.clock.startOf(day, 1)];
+
+function pathOfDay(day) {
+  const [since, until] = spanOfDay(day);
   const params = new URLSearchParams([...filtersOf(location.search)].filter(([name]) => name === "stream"));
   params.set("since", rfc3339(since));
   params.set("until", rfc3339(until));
-  const timeline = await ask("GET", `v1/timeline?${params}`);
+  return `v1/timeline?${params}`;
+}
+
+/** The day of the event that will be opened is the largest answer: it is asked for before the list is drawn. */
+function foresee(event) {
+  const day = around.clock.day(spanOf(event)[0]);
+  if (shown.day !== day) ahead(pathOfDay(day));
+}
+
+async function loadDay() {
+  const { day } = shown;
+  const [since, until] = spanOfDay(day);
+  const timeline = await ask("GET", pathOfDay(day));
   if (shown.day !== day) return;
   shown.timeline = { ...timeline, since, until };
   drawDay();
@@ -335,7 +349,7 @@ function makeParts() {
   };
   const player = new Player($("stage"), $("stage-note"), clock, { moved, changed });
   const verdicts = new Verdicts(around, player, onSaid);
-  const inbox = new Inbox(around, openEvent);
+  const inbox = new Inbox(around, openEvent, foresee);
   const strip = new Strip($("strip"), palette, clock, (from, to) => parts.lanes.look(from, to));
   const pick = (id) => openById(id);
   const lanes = new Lanes($("lanes"), palette, clock, { seek: seekTo, pick, view: (from, to) => strip.mark(from, to) });
@@ -343,6 +357,8 @@ function makeParts() {
 }
 
 async function begin() {
+  ahead("v1/me", firstPage("v1/streams"), "v1/models");
+  if (!query().has("time_of_day")) ahead(pagePath(wanted())); // else it has to be known by whose clock
   const who = await showShell("review");
   around.clock = new ZoneClock(who.timezone ?? null);
   around.permissions = who.permissions;
@@ -360,6 +376,7 @@ async function begin() {
   $("boxes").setAttribute("aria-pressed", "true");
   listen();
   await firstLook();
+  await tried(() => shown.loading)(); // what the filters offer comes after what is to be seen
   await offerFilters();
   forever(() => parts.inbox.look(), LOOK_MS);
 }

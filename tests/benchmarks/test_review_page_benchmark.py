@@ -19,6 +19,7 @@ def test_few_events_are_measured_beside_an_empty_page(tmp_path: Path, capsys: py
     assert [row["events"] for row in written["rows"]] == [0, 200]
     for row in written["rows"]:
         assert 0 < row["paint_ms"] <= row["shown_ms"]
+        assert 0 < row["scripts_ms"] < row["answer_ms"] <= row["shown_ms"]
         assert 0 < row["frame_p50_ms"] <= row["frame_p95_ms"] <= row["frame_max_ms"]
     assert "| 200 |" in capsys.readouterr().out
 

@@ -287,8 +287,9 @@ def order(service: Service) -> Training:
 
 
 def weights_of(service: Service) -> set[str]:
-    """Whatever lies there, hidden or not."""
-    return {path.name for path in (service.folder / "weights").iterdir()} - {"person", FIRST}
+    """Whatever lies there, hidden or not, but for the numbers of versions that were taken."""
+    names = {path.name for path in (service.folder / "weights").iterdir() if path.suffix != ".number"}
+    return names - {"person", FIRST}
 
 
 def states(service: Service) -> dict[str, str]:

@@ -26,6 +26,7 @@ class ScriptedModels:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
         self.problem: str | None = None
+        self.loads_for_ever = False
         self.on_shadow_failed: Callable[[str, str], None] = lambda alias, reason: None
         self.on_broken: Callable[[str, str], None] = lambda version, reason: None
         self.on_tally: OnTally
@@ -34,6 +35,11 @@ class ScriptedModels:
         self.calls.append(("load", alias, version))
         if self.problem is not None:
             raise Unavailable(self.problem)
+        if self.loads_for_ever:
+            await asyncio.Event().wait()
+
+    async def make_way(self) -> None:
+        self.calls.append(("make_way",))
 
     async def follow(self, alias: str) -> float:
         self.calls.append(("follow", alias))

@@ -27,9 +27,9 @@ from service.commands.dataset.people import people_source
 from service.commands.options import model_folder
 from service.configuration import EngineConfig, StagesConfig, read_form
 from service.processes.messages import pack, unpack
+from service.processes.setups import inference_setup, stream_setup
 from service.settings import PREFIX, load_settings
 from service.storage.records import StreamRecord
-from service.supervisor import inference_setup, stream_setup
 from tests.pipeline.motion_heads import speed_head
 from tests.service.commands.command_line import typed
 

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from pipeline.form.exercises import Exercise
 from service.bodies import StreamCreate
+from service.processes.setups import form_config
 from service.rights import ALL
 from service.storage.records import StreamRecord
 from service.stream_state import StreamState
-from service.supervisor import form_config
 from service.supervisor_protocol import StreamStatus
 from service.wire_messages import to_stream_message
 from tests.service.conftest import MODEL, URL, RunningApi, write_model

@@ -11,7 +11,8 @@ from pipeline.entities import Clip, Frame, Track, TrackState
 from service.budget.tiered_clips import TieredClips
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, LocalInference, Pictures
+from service.engine import InferenceEngine, Pictures
+from service.offline.local_inference import LocalInference
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer

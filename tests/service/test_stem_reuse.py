@@ -9,7 +9,8 @@ from models.weights.cards import LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.entities import Clip
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, LocalInference, Pictures
+from service.engine import InferenceEngine, Pictures
+from service.offline.local_inference import LocalInference
 from service.processes.inference_client import InferenceClient
 from service.processes.inference_messages import Hello
 from service.processes.inference_process import InferenceServer

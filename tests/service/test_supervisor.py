@@ -13,13 +13,14 @@ from pipeline.clips import ClipConfig
 from pipeline.scene_clips import SceneClipBuffer, clip_buffer
 from service.hub import Hub
 from service.processes.messages import SegmentReport, pack, unpack
+from service.processes.setups import stages_config, stream_setup
 from service.processes.stream_process import source_options
 from service.settings import Settings
 from service.storage.records import StreamRecord
 from service.storage.segment import Segment
 from service.storage.store import Store, StoreError
 from service.stream_state import StreamState
-from service.supervisor import ProcessSupervisor, stages_config, stream_setup, stream_snapshot
+from service.supervisor import ProcessSupervisor, stream_snapshot
 
 
 class FailingStore:

@@ -4,22 +4,36 @@
     FOLDER/<id>/label.json   ``CorrectionFacts``
 
 A folder is written under another name and renamed when both files are there, so one that exists is whole; of
-``label.json`` only ``superseded_by`` changes later.
+``label.json`` only ``superseded_by`` changes later. Whoever writes such folders himself, such as a benchmark, writes
+all fields too: there is one reader, and no second form of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from models.errors import DatasetError
 from pipeline.files import write_atomically
 
 CLIP_FILE, LABEL_FILE = "clip.mp4", "label.json"
+_MOMENT = TypeAdapter[datetime](AwareDatetime)
+
+
+def _moment(text: str) -> str:
+    """Kept as it was written: a file that is written anew stays the same but for what changed."""
+    try:
+        _MOMENT.validate_python(text)
+    except ValidationError:
+        raise ValueError(f"expected a time with its offset, such as 2026-05-04T03:02:01Z, got {text}") from None
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
 
 
 class CorrectionFacts(BaseModel):
@@ -29,9 +43,9 @@ class CorrectionFacts(BaseModel):
     may be torn apart. ``model_version``: the network as events name it; ``model``: which of its versions whatever.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")  # becomes a file's name
     event_id: str
     stream_id: str
     stream_name: str
@@ -39,18 +53,23 @@ class CorrectionFacts(BaseModel):
     group: str
     start_s: float
     end_s: float
-    started_at: str
+    started_at: Moment
     label: str = Field(pattern=r"\S")
     said: str
     verdict: Literal["right", "wrong"]
     by: str
-    at: str
+    at: Moment
     model: str | None
     model_version: str | None
     split: Literal["train", "audit"]
     near_threshold: bool
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")  # of the clip
     superseded_by: str | None = None
+
+    @property
+    def began(self) -> float:
+        """When the event began, Unix seconds."""
+        return _MOMENT.validate_python(self.started_at).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +90,33 @@ def write_facts(folder: Path, facts: CorrectionFacts) -> None:
 
 
 def read_facts(folder: Path) -> CorrectionFacts:
-    """Raises DatasetError naming the file."""
+    """Raises DatasetError naming the file, and the first field that is not as expected."""
     path = folder / LABEL_FILE
     try:
         return CorrectionFacts.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise DatasetError(f"{path} cannot be read: {field}{': ' if field else ''}{first['msg']}") from error
 
 
-def read_corrections(root: Path) -> Iterator[StoredCorrection]:
-    """Every finished folder, in the order of their names. Raises DatasetError for one that is damaged, or no folder."""
-    if not root.is_dir():
-        raise DatasetError(f"{root} is no folder of corrections")
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        yield StoredCorrection(folder, read_facts(folder))
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``corrections`` in the order of their folders' names; ``unreadable``: a line for every folder that is none."""
+
+    corrections: tuple[StoredCorrection, ...]
+    unreadable: tuple[str, ...] = ()
+
+
+def find_corrections(root: Path) -> Found:
+    """Every finished folder of ``root``; none where there is no such folder. Hidden ones are half written."""
+    folders = [path for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    found, unreadable = [], []
+    for folder in sorted(path for path in folders if path.is_dir()):
+        try:
+            found.append(StoredCorrection(folder, read_facts(folder)))
+        except DatasetError as error:
+            unreadable.append(str(error))
+    return Found(tuple(found), tuple(unreadable))

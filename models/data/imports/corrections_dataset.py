@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.data.clip_file import read_clip
-from models.data.imports.corrections import StoredCorrection, read_corrections
+from models.data.imports.corrections import StoredCorrection, find_corrections
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, class2label, write_dataset
 from models.errors import DatasetError
 from models.weights.cards import ModelInput
@@ -34,7 +34,7 @@ def make_dataset(root: Path, target: Path, classes: Sequence[str] = (), descript
     """
     if target.exists():
         raise DatasetError(f"{target} exists: expected the folder of a data set that is to be made")
-    found = tuple(read_corrections(root))
+    found = _all_of(root)
     left_out: Counter[str] = Counter()
     audited = {each.facts.group for each in found if each.facts.split == "audit"}
     kept = [each for each in found if _stays(each, audited, classes, left_out)]
@@ -43,6 +43,15 @@ def make_dataset(root: Path, target: Path, classes: Sequence[str] = (), descript
     labels = classes or sorted({each.facts.label for each in kept})
     info = DatasetInfo(class2label=class2label(labels), input=_input_of(kept[0]), description=description)
     return MadeOfCorrections(_copied(target, info, kept), left_out)
+
+
+def _all_of(root: Path) -> tuple[StoredCorrection, ...]:
+    if not root.is_dir():
+        raise DatasetError(f"{root} is no folder of corrections")
+    found = find_corrections(root)
+    if found.unreadable:
+        raise DatasetError("; ".join(found.unreadable[:3]))
+    return found.corrections
 
 
 def _stays(each: StoredCorrection, audited: set[str], classes: Sequence[str], left_out: Counter[str]) -> bool:

@@ -24,7 +24,7 @@ from service.routes.console.system_bodies import (
     to_recorded,
 )
 from service.routes.context import Context, Here, Who
-from service.storage.totals import Totals
+from service.storage.totals import DatabaseSize
 from service.wire_messages import rfc3339
 
 router = APIRouter(prefix="/v1/system", tags=["operation"])
@@ -34,22 +34,21 @@ router = APIRouter(prefix="/v1/system", tags=["operation"])
 @needs("system:read")
 async def get_system(here: Here, who: Who) -> System:
     """How everything does now: each stream that may be seen, what is recorded of it, and the machine below."""
-    totals, visible = Totals(here.database), who.visible
-    incidents = await totals.incidents(visible)
+    visible = who.visible
+    stored = await here.totals.of(visible)
     return System(
         version=service_version(),
         started_at=rfc3339(psutil.Process().create_time()),
         streams=[here.registry.describe(record, who) for record in await here.store.all_streams(visible)],
-        recorded=[to_recorded(each) for each in await totals.recorded(visible)],
-        incidents=incidents.incidents,
-        incidents_kept=incidents.kept,
-        machine=await _machine(here, totals) if visible.streams is None else None,
+        recorded=[to_recorded(each) for each in stored.recorded],
+        incidents=stored.incidents.incidents,
+        incidents_kept=stored.incidents.kept,
+        machine=await _machine(here, stored.database) if visible.streams is None else None,
     )
 
 
-async def _machine(here: Context, totals: Totals) -> Machine:
+async def _machine(here: Context, size: DatabaseSize) -> Machine:
     budget, status = here.supervisor.budget(), here.supervisor.inference_status()
-    size = await totals.database()
     return Machine(
         python=platform.python_version(),
         subscribers=here.hub.subscribers,

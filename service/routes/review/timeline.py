@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic_core import to_json
 
 from service.bodies import Request, Text
 from service.errors import problems
@@ -85,7 +85,7 @@ async def timeline(query: Annotated[TimelineQuery, Query()], here: Here, who: Wh
         "bucket_s": span.bucket_s,
     }
     # Checking ten thousand rows that were made here would take longer than reading them.
-    return Response(json.dumps(body, ensure_ascii=False, separators=(",", ":")), media_type="application/json")
+    return Response(to_json(body), media_type="application/json")
 
 
 def _event(row: Row) -> Row:

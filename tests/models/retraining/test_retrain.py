@@ -166,8 +166,8 @@ def test_version_without_audit_labels_is_refused_and_says_how_many_are_missing(c
 
 def test_retraining_without_corrections_says_why(champion: Path, tmp_path: Path) -> None:
     order = order_of(champion, tmp_path)
-    Verdicts(order.corrections).add(YARD, None, verdict="unsure")
-    with pytest.raises(DatasetError, match=r"has no correction to learn from \(1 nobody could tell\)"):
+    Verdicts(order.corrections).add(YARD, "Walking", superseded_by="ver_1")
+    with pytest.raises(DatasetError, match=r"has no correction to learn from \(1 a later verdict took its place\)"):
         run(order)
     assert [card.name for card in list_models(order.weights)] == [ALIAS]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
+from models.errors import CardError
 from models.retraining import version_folder
 from models.retraining.gate import GATE_FILE, Gate
 from models.retraining.version_folder import Draft, publish
@@ -32,6 +34,11 @@ def draft_of(folder: Path, content: str, light: bool = True) -> Draft:
     return Draft("guard", folder / content / "own", other, {"parent": "guard", "corrections": 12})
 
 
+def shown(root: Path) -> list[str]:
+    """What is there for whoever looks for versions."""
+    return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+
+
 def test_versions_are_named_by_alias_and_number() -> None:
     assert version_name("guard", 1) == "guard"
     assert version_name("guard", 7) == "guard@7"
@@ -51,7 +58,7 @@ def test_published_version_names_itself_its_light_network_and_its_gate(tmp_path:
     )
     assert cards["guard-light@3"].light == ""
     assert json.loads((tmp_path / "weights" / "guard@2" / GATE_FILE).read_text())["passed"] is True
-    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == list(cards)
+    assert shown(tmp_path / "weights") == list(cards)
 
 
 def test_draft_that_was_published_before_a_kill_is_not_published_twice(tmp_path: Path) -> None:
@@ -105,10 +112,22 @@ def test_publication_killed_at_any_step_leaves_no_half_version(
     for card in list_models(root):
         assert (card.folder / GATE_FILE).is_file() and (card.folder / "model.keras").is_file()
     after = publish(draft_of(tmp_path, "c"), GATE, root)
-    names = sorted(path.name for path in root.iterdir())
-    assert names == sorted(
-        name for n in range(2, split_version(after)[1] + 1) for name in (f"guard@{n}", f"guard-light@{n}")
-    )
+    names, last = shown(root), split_version(after)[1]
+    assert names[-1] == f"guard@{last}" and f"guard-light@{last}" in names
+    versions = {name.removeprefix("guard") for name in names if not name.startswith("guard-light")}
+    assert names == sorted(name for n in versions for name in (f"guard{n}", f"guard-light{n}"))
+    assert not list(root.glob(".*.part")) and not list(root.glob(".*publishing"))
+
+
+def test_number_of_a_version_that_was_deleted_is_not_given_to_another(tmp_path: Path) -> None:
+    root = tmp_path / "weights"
+    publish(draft_of(tmp_path, "a"), GATE, root)
+    for name in ("guard@2", "guard-light@2"):
+        shutil.rmtree(root / name)
+    assert publish(draft_of(tmp_path, "b"), GATE, root) == "guard@3"
+    (root / ".guard.number").write_text("three")
+    with pytest.raises(CardError, match=r"guard.number: expected the last number .* got 'three'"):
+        publish(draft_of(tmp_path, "c"), GATE, root)
 
 
 def test_version_of_a_light_network_by_itself_is_left_alone(tmp_path: Path) -> None:

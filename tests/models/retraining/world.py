@@ -86,6 +86,11 @@ def write_network(folder: Path, model: Any, light: str = "") -> Path:
     return folder
 
 
+def began(after_s: float) -> str:
+    """→ RFC 3339, so long after START."""
+    return datetime.fromtimestamp(START + after_s, timezone.utc).isoformat()
+
+
 class Verdicts:
     """Writes corrections as the service does, one an hour."""
 
@@ -96,7 +101,7 @@ class Verdicts:
     def add(
         self,
         camera: Camera,
-        label: str | None,
+        label: str,
         *,
         truth: str = "",
         audit: bool = False,
@@ -113,15 +118,15 @@ class Verdicts:
         clip = folder / "clip.mp4"
         write_clip(
             clip,
-            shown(camera, truth or label or LABELS[0], self.count if noise is None else noise),
+            shown(camera, truth or label, self.count if noise is None else noise),
             25.0,
             ClipFormat.H264,
         )
-        at = START + self.count * HOUR
+        at = began(self.count * HOUR)
         form = {
             **{"id": own, "event_id": f"evt_{self.count:016x}", "stream_id": camera.id, "stream_name": camera.name},
             **{"track_id": self.count, "group": f"{camera.id}/evt_{self.count:016x}", "start_s": 0.0, "end_s": 0.4},
-            **{"started_at": datetime.fromtimestamp(at, timezone.utc).isoformat(), "label": label, "said": LABELS[0]},
+            **{"started_at": at, "label": label, "said": LABELS[0]},
             **{"verdict": "wrong", "by": "anna", "at": at, "model": None, "model_version": None},
             **{"split": "audit" if audit else "train", "near_threshold": False, "sha256": file_sha256(clip)},
             "superseded_by": None,

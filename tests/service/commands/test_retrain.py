@@ -28,7 +28,7 @@ def test_retrain_says_what_was_made_and_why_it_was_refused(place: Path, capsys: 
     make_network(place / "weights" / ALIAS)
     verdicts = Verdicts(place / "data" / "corrections")
     verdicts.many(YARD, 2)
-    verdicts.add(YARD, None, verdict="unsure")
+    verdicts.add(YARD, "Walking", superseded_by="ver_1")
     (place / "rules.json").write_text(json.dumps({"items": [{"name": "Night", "actions": {"Falling": 0.5}}]}))
     assert main(["retrain", ALIAS, "--rules", "rules.json", "--quiet"]) == EXIT_REFUSED
     told = capsys.readouterr()
@@ -36,8 +36,8 @@ def test_retrain_says_what_was_made_and_why_it_was_refused(place: Path, capsys: 
     assert "audit        refused  too few labels of the audit sample to tell: 40 more from Yard" in told.out
     assert "Falling is used by Night and is no label any more" in told.out
     assert "guard@2 is kept, and guard stays as it was: the gate refused it" in told.out
-    assert "1: nobody could tell" in told.err
-    assert sorted(path.name for path in (place / "weights").iterdir()) == [ALIAS, "guard@2"]
+    assert "1: a later verdict took its place" in told.err
+    assert sorted(path.name for path in (place / "weights").glob("[!.]*")) == [ALIAS, "guard@2"]
     card = json.loads((place / "weights" / "guard@2" / "card.json").read_text())
     assert card["command"] == "actoscope retrain guard --config quick"
 

@@ -86,6 +86,21 @@ def test_ends_that_are_no_fault_of_the_version_are_not_blamed_on_it(bench: Any, 
     assert bench.broken == []
 
 
+@pytest.mark.parametrize(
+    ("version", "what", "blamed"),
+    [
+        (NEXT, f"model {NEXT}", True),
+        (NEXT, "the person detector", False),  # another version would wait for it as well
+        (MODEL, f"model {MODEL}", False),  # nothing else could answer, and a slow machine may need so long
+    ],
+)
+def test_version_that_loads_for_ever_gives_way_where_another_can_serve(
+    bench: Any, version: str, what: str, blamed: bool
+):
+    assert bench.inference.on_stuck(version, what, "not within 900 s") is blamed
+    assert bench.broken == ([NEXT] if blamed else [])
+
+
 @pytest.mark.parametrize(("ready", "loads", "did"), [(False, MODEL, ["anew"]), (False, NEXT, []), (True, MODEL, [])])
 def test_process_that_still_loads_what_serves_no_more_begins_anew(bench: Any, ready: bool, loads: str, did: list[str]):
     bench.inference.model = loads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -301,9 +302,26 @@ def test_roll_back_while_nothing_can_be_loaded_is_written_down_for_the_next_proc
     api.supervisor.is_ready, api.supervisor.models.problem = False, "the inference process is not ready"
     api.supervisor.models.calls.clear()
     assert post(api, "rollback", reason="it crashes").status_code == 200
-    assert api.supervisor.models.calls == [("follow", MODEL)]
+    assert api.supervisor.models.calls == [("make_way",), ("follow", MODEL)]
     assert Pointers.of(api.settings).serving(MODEL) == MODEL
     assert post(api, "promote", version=NEXT).status_code == 503, "a promotion loads first"
+
+
+def test_roll_back_waits_for_no_version_that_is_loaded(api: RunningApi):
+    add_version(api.settings, 3, parent=NEXT)
+    post(api, "promote", version=NEXT)
+    models = api.supervisor.models
+    models.loads_for_ever = True
+    with ThreadPoolExecutor(1) as pool:
+        promotion = pool.submit(post, api, "promote", version=f"{MODEL}@3")
+        wait_for(lambda: models.calls[-1] == ("load", MODEL, f"{MODEL}@3"), 10, "it is loaded")
+        models.loads_for_ever = False
+        assert post(api, "rollback", reason="alarms all night").status_code == 200
+        given_up = promotion.result(10)
+    assert given_up.status_code == 503 and "a roll-back came first" in given_up.json()["detail"]
+    assert models.calls[-3:] == [("make_way",), ("load", MODEL, MODEL), ("follow", MODEL)]
+    assert versions(api) == {f"{MODEL}@3": "passed", NEXT: "former", MODEL: "serving"}
+    assert "actoscope_model_promotions_given_up_total 1.0" in api.client.get("/metrics").text
 
 
 def test_roll_back_by_itself_that_fails_is_not_tried_each_minute(api: RunningApi):

@@ -31,7 +31,7 @@ from tests.service.scripted import SINCE
 from tests.support.service import wait_for
 
 GATE = {"passed": False, "checks": [{"name": "audit", "passed": False, "words": "too few"}], "missing": ["9 more"]}
-OUTCOME = {"version": f"{MODEL}@2", "gate": GATE, "learnt": 12, "audit": 3, "left_out": {"nobody could tell": 2}}
+OUTCOME = {"version": f"{MODEL}@2", "gate": GATE, "learnt": 12, "audit": 3, "left_out": {"its clip is gone": 2}}
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_training_tells_how_far_it_is_and_what_the_gate_said(api: RunningApi, sc
     file.with_name("order.json.on").touch()
     done = until(api, made, state="done")
     assert (done["version"], done["gate"], done["progress"], done["eta_s"]) == (f"{MODEL}@2", GATE, 1.0, None)
-    assert done["reason"] == ("learnt from 12 corrections, judged on 3 audit labels; 2 left out: nobody could tell")
+    assert done["reason"] == ("learnt from 12 corrections, judged on 3 audit labels; 2 left out: its clip is gone")
     assert not file.parent.exists()
     assert api.client.get("/v1/trainings").json()["items"] == [done]
     rows = api.client.get("/v1/audit").json()["items"]
@@ -148,7 +148,9 @@ def test_trainings_run_one_after_the_other_and_waiting_ones_are_few(
     assert api.client.delete(f"/v1/trainings/{first['id']}").status_code == 409
 
 
-def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable[[str], None]) -> None:
+def test_training_waits_while_labels_come_late(
+    api: RunningApi, script: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     script("""
         step("learning", 0.3)
         assert heard() == "pause"
@@ -162,6 +164,15 @@ def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable
     api.supervisor.statuses[stream] = fresh
     desk = api.context.trainings
     api.call(_look_again(desk))
+    with monkeypatch.context() as patch:  # an error of ours does not end that labels are looked at
+        asked: list[str] = []
+
+        def fails(stream_id: str) -> StreamStatus:
+            asked.append(stream_id)
+            raise KeyError(stream_id)
+
+        patch.setattr(api.supervisor, "status", fails)
+        wait_for(lambda: len(asked) > 1, 10, "it is looked at again")
     made = order(api)
     until(api, made, state="running", progress=0.3)
     api.supervisor.statuses[stream] = replace(fresh, label_age_ms=3000)
@@ -175,9 +186,7 @@ def test_training_waits_while_labels_come_late(api: RunningApi, script: Callable
 
 async def _look_again(desk: Any) -> None:
     """The stream is new: the desk has to ask which there are."""
-    for task in desk._tasks[1:]:
-        task.cancel()
-    desk._tasks[1:] = [asyncio.create_task(desk._watch())]
+    desk._asked_s = -desks.STREAMS_S
 
 
 async def _forget(desk: Any) -> None:

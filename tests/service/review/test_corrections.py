@@ -203,9 +203,28 @@ def test_clip_that_finds_no_room_waits_says_so_and_is_stored_once_there_is(
         said = judge(api, event_of(api, stream), verdict="wrong", label="squat")
         waiting = wait_for(lambda: [each for each in corrections(api) if each["clip_reason"]], 10, "a reason")
         assert [(each["clip"], each["clip_reason"]) for each in waiting] == [("pending", words)]
+        ((needed,),) = [api.call(ask()) for ask in api.context.recordings.also_needed[1:]]
+        assert needed.stream_id == stream and needed.begin < BEGIN + 3 < BEGIN + 4 < needed.end
     api.loop.call_soon_threadsafe(api.context.review.keeper.ring)
     assert (settled(api, said["id"])["clip"], corrections(api)[0]["clip_reason"]) == ("stored", "")
     assert "actoscope_corrections_missing_total 0.0" in api.client.get("/metrics").text
+
+
+def test_clip_whose_recording_goes_while_it_waits_for_room_is_told_as_lost(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+):
+    stream = api.add(record=True)["id"]
+    video = recorded(api, stream)
+    with monkeypatch.context() as patch:
+        patch.setattr(CorrectionFolder, "count", lambda _: 20_000)
+        said = judge(api, event_of(api, stream), verdict="wrong", label="squat")
+        wait_for(lambda: [each for each in corrections(api) if each["clip_reason"]], 10, "a reason")
+        video.unlink()
+    api.loop.call_soon_threadsafe(api.context.review.keeper.ring)
+    lost = settled(api, said["id"])
+    assert lost["clip"] == "none"
+    assert lost["clip_reason"].endswith("; before that: 20000 clips are kept, which is the limit")
+    assert "actoscope_corrections_lost_total 1.0" in api.client.get("/metrics").text
 
 
 def test_clip_that_cannot_be_written_holds_up_nobody_behind_it(api: RunningApi, monkeypatch: pytest.MonkeyPatch):

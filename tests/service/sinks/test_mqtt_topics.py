@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.settings import Settings, node_name
+from service.environment.values import node_name
+from service.settings import Settings
 from service.sinks.mqtt_topics import ID, Topics, slugs
 
 NASTY = ["a/b", "a+b", "a#b", "a\0b", "😀", "", " ", "../..", "$SYS", "x" * 100_000, "Fighting", "fighting", "\ud800"]

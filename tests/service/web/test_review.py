@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +32,7 @@ def playing(page: Any) -> dict[str, Any]:
     return dict(page.evaluate(PLAYING))
 
 
-def test_a_wrong_label_is_found_watched_and_corrected_by_keys_alone(visit: Visit, api: RunningApi):
+def test_a_wrong_label_is_found_watched_corrected_and_its_case_exported_by_keys_alone(visit: Visit, api: RunningApi):
     gate(api, FIRST, SECOND, THIRD)
     page = visit("/review")
     shown_event(page, "person 9")
@@ -47,6 +50,47 @@ def test_a_wrong_label_is_found_watched_and_corrected_by_keys_alone(visit: Visit
     assert (verdict["verdict"], verdict["label"], verdict["version"]) == ("wrong", "playing cricket", 1)
     wait_for(lambda: stored(api, "evt_1")["reviewed"], 10, "whoever judged it has reviewed it")
     assert stored(api, "evt_2")["verdict"] is None
+    exported_by_keys(page, api)
+
+
+def exported_by_keys(page: Any, api: RunningApi) -> None:
+    """The case of the first event, from the dialog to the file and to its end."""
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog", name="Export")
+    dialog.get_by_label("Gate").wait_for()
+    assert dialog.get_by_label("Gate").is_checked()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "push up, Gate, 2026-05-04"
+    page.keyboard.type("Case 12")
+    page.keyboard.press("Enter")
+    entry = dialog.locator("li", has_text="Case 12")
+    entry.get_by_text("done", exact=True).wait_for(timeout=60_000)
+    (item,) = api.client.get("/v1/exports").json()["items"]
+    assert item["name"] == "Case 12" and item["since"] < "2026-05-04T03:00:03" < "2026-05-04T03:00:05" < item["until"]
+    go_to(page, "Download")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    with zipfile.ZipFile(download.value.path()) as case:
+        assert case.testzip() is None
+        (row,) = [row for row in rows_of(case, "events.csv") if row["event"] == "evt_1"]
+        assert (row["verdict"], row["verdict_label"]) == ("wrong", "playing cricket")
+    go_to(page, "Delete Case 12")
+    page.keyboard.press("Enter")
+    entry.wait_for(state="detached")
+    assert api.client.get("/v1/exports").json()["items"] == []
+
+
+def go_to(page: Any, name: str) -> None:
+    """By the Tab key, to a button or link."""
+    for _ in range(40):
+        if page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent").strip() == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the Tab key does not lead to {name}")
+
+
+def rows_of(case: zipfile.ZipFile, file: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(case.read(file).decode("utf-8-sig"))))
 
 
 def test_edges_are_set_at_the_picture_shown_and_go_with_the_verdict(visit: Visit, api: RunningApi):

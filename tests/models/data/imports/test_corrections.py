@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.data.clip_file import read_clip, write_clip
-from models.data.imports.corrections import CLIP_FILE, CorrectionFacts, read_corrections, write_facts
+from models.data.imports.corrections import CLIP_FILE, CorrectionFacts, read_facts, write_facts
 from models.data.imports.corrections_dataset import make_dataset
 from models.data.manifest import read_dataset
 from models.errors import DatasetError
@@ -67,8 +67,16 @@ def test_damage_is_told_and_leaves_no_half_data_set(tmp_path: Path):
         make_dataset(root, tmp_path / "set")
     assert not (tmp_path / "set").exists()
     (folder / "label.json").write_text("{}")
-    with pytest.raises(DatasetError, match=r"ver_2/label.json cannot be read"):
-        list(read_corrections(root))
+    with pytest.raises(DatasetError, match=r"ver_2/label.json cannot be read: id: Field required"):
+        make_dataset(root, tmp_path / "set")
+
+
+def test_file_written_anew_says_its_times_as_before(tmp_path: Path):
+    folder = correction(tmp_path, 1)
+    before = (folder / "label.json").read_text()
+    write_facts(folder, read_facts(folder))
+    assert (folder / "label.json").read_text() == before
+    assert read_facts(folder).began == 1_777_863_721.0
 
 
 def test_nothing_to_train_on_and_targets_that_exist_are_refused(tmp_path: Path):
