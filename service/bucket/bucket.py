@@ -35,7 +35,6 @@ COMPARE_S = 86_400.0
 COMPARE_AGAIN_S = 600.0  # where the bucket could not be listed
 READERS = 4
 NICENESS = 15
-TRIES = 2  # to read a part; each has several of boto3's behind it
 FIRST_BLOCK, BLOCK = 1 << 18, 1 << 21
 HOUR_S = 3600.0
 
@@ -99,18 +98,15 @@ class Bucket:
 
     async def read(self, record: ObjectRecord, first: int, last: int) -> bytes:
         """→ these bytes, both ends included. Raises NotFound, and Unavailable where the bucket does not give them."""
-        for further in reversed(range(TRIES)):
-            try:
-                return await self._readers.do(lambda: self._read(record, first, last))
-            except NotStoredError as error:
-                log.error("%s is not in the bucket any more", record.key)
-                raise NotFound("the file is gone, also from the bucket that it was in") from error
-            except StoreError as error:
-                self.standing.count("bucket_read_failures_total")
-                if not further:
-                    log.warning("%s cannot be read from the bucket: %s", record.key, error)
-                    raise Unavailable("the bucket that this is in does not answer now", 10) from error
-        raise AssertionError  # pragma: no cover - the last try returns or raises
+        try:
+            return await self._readers.do(lambda: self._read(record, first, last))
+        except NotStoredError as error:
+            log.error("%s is not in the bucket any more", record.key)
+            raise NotFound("the file is gone, also from the bucket that it was in") from error
+        except StoreError as error:
+            self.standing.count("bucket_read_failures_total")
+            log.warning("%s cannot be read from the bucket: %s", record.key, error)
+            raise Unavailable("the bucket that this is in does not answer now", 10) from error
 
     async def blocks(self, record: ObjectRecord, first: int, last: int) -> AsyncIterator[bytes]:
         """→ the same, block by block: nothing waits in the bucket's connection for a client that is slow."""
@@ -121,10 +117,20 @@ class Bucket:
             first, size = first + len(block), BLOCK
 
     def _read(self, record: ObjectRecord, first: int, last: int) -> bytes:
-        content = b"".join(self._parts.store.stream(record.key, first, last, record.tag))
+        """What breaks off in the middle goes on there, once."""
+        content = bytearray()
+        try:
+            for block in self._parts.store.stream(record.key, first, last, record.tag):
+                content += block
+        except StoreUnavailableError:
+            if not content:
+                raise
+        if len(content) <= last - first:
+            for block in self._parts.store.stream(record.key, first + len(content), last, record.tag):
+                content += block
         if len(content) != last - first + 1:
             raise StoreUnavailableError(f"expected {last - first + 1} bytes, got {len(content)}")
-        return content
+        return bytes(content)
 
     def at_hand(self, owners: Sequence[str]) -> AbstractAsyncContextManager[None]:
         """All files of these recordings are on the disk meanwhile. Raises Unavailable."""

@@ -71,15 +71,25 @@ class Comparison:
             if record is None:
                 if found.key != OWNER_KEY and len(seen.strays) < MOST_STRAYS:
                     seen.strays.append(found)
-            elif (found.size, found.tag) == (record.bytes, record.tag):
+            elif (found.size, found.tag) == (record.bytes, record.tag) or await self._is_a_copy(found, record):
                 seen.keys.add(hash(found.key))
+
+    async def _is_a_copy(self, found: Stored, record: ObjectRecord) -> bool:
+        """The same content under another tag: somebody has moved the bucket. → whether its row says so now."""
+        if found.size != record.bytes or record.state not in (STORED, MISSING):
+            return False
+        there = await self._parts.hands.do(lambda: self._parts.store.head(found.key))
+        same = there is not None and there.sha256 == record.sha256 != ""
+        if there is not None and same:
+            await self._parts.objects.retag(found.key, there.tag)
+        return same
 
     async def _find_missing(self, seen: set[int], began: float) -> None:
         gone: list[str] = []
         after = ""
-        while page := await self._parts.objects.in_bucket(after, BATCH):
+        while page := await self._parts.objects.all_after(after, BATCH):
             after = page[-1].key
-            for record in page:
+            for record in (each for each in page if each.state in (STORED, MISSING)):
                 if hash(record.key) in seen:
                     await self._is_there(record)
                 elif (record.stored_at or 0.0) < began and await self._is_gone(record):

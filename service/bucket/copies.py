@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from models.errors import NotStoredError, StoreError
+from models.errors import NotStoredError, StoreDamagedError, StoreError
 from service.bucket.hands import Hands
 from service.bucket.parts import Parts
 from service.errors_base import Unavailable
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500  # copies that are looked at in one round
 OWNERS_AT_ONCE = 500
+ASK_AGAIN_S = 30  # where files could not be fetched
 _MB = 1_000_000
 
 
@@ -51,14 +52,21 @@ class LocalCopies:
             self._pins = +self._pins
 
     async def _have(self, record: ObjectRecord) -> None:
+        if await self._is_here(record):
+            return
         async with self._fetching:  # one at a time, and none twice
-            if record.state == STORED and not await asyncio.to_thread(self._parts.path(record).is_file):
-                try:
+            try:
+                if not await self._is_here(record):
                     await self.fetch(record)
-                except NotStoredError as error:
-                    log.error("%s cannot be fetched: %s", record.path, error)
-                except StoreError as error:
-                    raise Unavailable(f"a recording cannot be fetched from the bucket now: {error}", 30) from error
+            except (NotStoredError, StoreDamagedError) as error:
+                log.error("%s cannot be fetched: %s", record.path, error)
+            except StoreError as error:
+                log.warning("%s cannot be fetched now: %s", record.path, error)
+                raise Unavailable("the bucket that recordings are in does not answer now", ASK_AGAIN_S) from error
+
+    async def _is_here(self, record: ObjectRecord) -> bool:
+        """Or is in no bucket either."""
+        return record.state != STORED or await asyncio.to_thread(self._parts.path(record).is_file)
 
     async def fetch(self, record: ObjectRecord) -> None:
         """Raises StoreError (NotStoredError, StoreDamagedError), and Unavailable where the disk has no room."""
@@ -68,7 +76,7 @@ class LocalCopies:
             raise Unavailable(
                 f"the disk has no room for a recording from the bucket: {free // _MB} MB are free, "
                 f"{(parts.floor_bytes + record.bytes) // _MB} MB are needed",
-                60,
+                ASK_AGAIN_S,
             )
         await self._hands.do(lambda: parts.store.fetch(record.key, path, record.sha256))
         await parts.objects.fetched(record.key, parts.clock())

@@ -60,7 +60,7 @@ class Standing:
             waits = f"{self.waiting.files} files ({self.waiting.bytes / _MB:.0f} MB) wait, the oldest for"
             told.append(f"not reached since {rfc3339(self.failing_since)}: {waits} {self.oldest_s:.0f} s")
         if self.waiting.missing:
-            told.append(f"{self.waiting.missing} files are missing in it")
+            told.append(f"files that are missing in it: {self.waiting.missing}")
         return "; ".join(told) or "ok"
 
     @property

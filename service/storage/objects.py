@@ -164,6 +164,10 @@ class ObjectStore:
         """It is there again."""
         await self._run(_of_state(key, MISSING).values(state=STORED))
 
+    async def retag(self, key: str, tag: str) -> None:
+        """The same content, under a tag of its own."""
+        await self._run(_of_state(key, STORED, MISSING).values(tag=tag))
+
     async def adopt(self, records: Sequence[ObjectRecord]) -> None:
         """What was in the bucket without a row, all of one owner."""
 
@@ -176,15 +180,14 @@ class ObjectStore:
 
         await self._database.write(work)
 
-    async def in_bucket(self, after: str, limit: int) -> tuple[ObjectRecord, ...]:
-        """→ those that should be there, by key from the one behind ``after``."""
-        statement = select(ObjectRow).where(ObjectRow.state.in_((STORED, MISSING)), ObjectRow.key > after)
-        return await self._all(statement.order_by(ObjectRow.key).limit(limit))
+    async def all_after(self, key: str, limit: int) -> tuple[ObjectRecord, ...]:
+        """→ the next ones by key, of whatever state: choosing among them in the query would sort all of them."""
+        return await self._all(select(ObjectRow).where(ObjectRow.key > key).order_by(ObjectRow.key).limit(limit))
 
     async def waiting(self) -> Waiting:
         row = ObjectRow
         sums = select(row.state, func.count(), func.sum(row.bytes), func.min(row.since))
-        statement = sums.where(row.state != STORED).group_by(row.state)
+        statement = sums.where(row.state.in_((WAITING, MISSING, DELETING))).group_by(row.state)
 
         def work(session: Session) -> Waiting:
             found = {each[0]: each for each in session.execute(statement)}

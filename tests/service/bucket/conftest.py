@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -86,7 +86,8 @@ class World:
         return await self.store.all_recordings()
 
 
-Run = Callable[[Callable[[World], Awaitable[Any]]], Any]
+class Run(Protocol):
+    def __call__(self, work: Callable[[World], Awaitable[Any]], folder: str = ...) -> Any: ...
 
 
 @pytest.fixture

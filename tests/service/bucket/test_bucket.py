@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from models.store.multipart import upload_in_parts
 from service.errors_base import NotFound, Unavailable
 from service.storage.objects import DELETING, MISSING, STORED, WAITING
 from tests.service.bucket.conftest import STREAM, Run, World
@@ -161,12 +165,31 @@ def test_lost_object_is_sent_again_or_told_and_counts_again_once_it_is_back(run:
         world.now += 90_000
         await world.work(3)
         assert sorted(await world.states()) == sorted([MISSING, STORED])
-        assert "1 files are missing" in world.bucket.standing.problem
+        assert "missing in it: 1" in world.bucket.standing.problem
         assert world.recordings.is_kept(row), "the row stays: the object may come back"
         world.s3.put_bytes(VIDEO, content)
         world.now += 90_000
         await world.work(3)
         assert await world.states() == [STORED, STORED]
+
+    run(work)
+
+
+def test_bucket_that_was_moved_is_known_again_by_what_is_in_it(run: Run, tmp_path: Path):
+    async def work(world: World) -> None:
+        content = await sent(world)
+        (row,) = await world.rows()
+        (tmp_path / "copy").write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        s3: Any = world.s3
+        tag = upload_in_parts(s3._client, s3._at(VIDEO), tmp_path / "copy", sha256, lambda done: None)
+        assert tag.endswith('-1"'), "another tag of the same content"
+        with pytest.raises(Unavailable):
+            await read(world, f"recordings/{row.path}")
+        world.now += 90_000
+        await world.work(3)
+        assert await world.states() == [STORED, STORED]
+        assert await read(world, f"recordings/{row.path}") == content
 
     run(work)
 
