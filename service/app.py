@@ -17,6 +17,7 @@ from service.access.links import Links
 from service.access.route_audit import RouteAudit
 from service.alerts.alerts import Alerts
 from service.alerts.media import MediaLimits
+from service.bucket.bucket import open_bucket
 from service.catalogue import Catalogue
 from service.errors_base import ServiceError
 from service.exports.contents import Archive
@@ -140,7 +141,8 @@ async def _open(
     changes, audit_log = Changes(), AuditLog(database)
     stack.push_async_callback(audit_log.close)
     access = await open_access(settings, database, changes, audit_log, stack)
-    kept = await _opened(stack, Recordings(settings.recordings_dir, store, retention_of(settings)))
+    bucket = open_bucket(settings, database)
+    kept = await _opened(stack, Recordings(settings.recordings_dir, store, retention_of(settings), bucket))
     hub, supervisor = await _running(settings, factory, stack, store, kept)
     desk = await _opened(stack, SinkDesk.over(SenderContext(settings, store, database, hub, supervisor), box))
     media_of = (kept, supervisor, links, media_limits(settings))

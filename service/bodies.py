@@ -262,6 +262,7 @@ class Recording(BaseModel):
     overlay: bool = Field(description="whether boxes and labels are drawn into its pictures")
     video: str = Field(description="path of the MP4", examples=["/v1/recordings/rec_0123456789abcdef/video.mp4"])
     events: str | None = Field(description="path of the JSON lines; null where there are none")
+    place: Literal["local", "s3"] = Field(description="s3: all of it is in the bucket, a copy may still be here")
 
 
 class Items(BaseModel, Generic[T]):
@@ -279,6 +280,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
     inference: dict[str, Any] = Field(examples=[{"detector": "yolo26n OpenVINO bf16 640 on CPU"}])
+    bucket: str | None = Field(None, description="ok, or what waits for it; null: recordings go to none")
 
 
 def to_stream(record: StreamRecord, status: StreamStatus, who: Principal) -> Stream:
@@ -334,6 +336,7 @@ def to_recording(record: RecordingRecord, root_path: str = "") -> Recording:
         overlay=record.overlay,
         video=f"{path}/video.mp4",
         events=None if record.events_path is None else f"{path}/events.jsonl",
+        place="local" if record.place == "local" else "s3",
     )
 
 

@@ -35,6 +35,12 @@ GAUGE_HELP = {
     "sinks_disabled": "Sinks that were given up: nothing arrived there",
     "training_running": "1 while a training runs",
     "training_paused": "1 while it waits because people's labels come late",
+    "bucket_uploads_pending": "Files that are to go to the bucket",
+    "bucket_uploads_pending_bytes": "Bytes of the files that are to go to the bucket",
+    "bucket_uploads_oldest_seconds": "How long the file that waits longest for the bucket does",
+    "bucket_deletions_pending": "Objects that are to be deleted in the bucket",
+    "bucket_missing": "Files that were in the bucket, are not, and are nowhere else",
+    "bucket_failing": "1 while the bucket does not take files",
     "outbox_pending": "Messages that wait for their sinks",
     "outbox_oldest_seconds": "Age of the oldest message that waits for an enabled sink",
 }

@@ -104,7 +104,8 @@ class Settings(BaseSettings):
         None, description="`postgresql+psycopg://user:password@host/name`; default: SQLite in the data folder"
     )
     store: StorePlace = Field(
-        "", description="`s3://bucket/prefix`, or a folder, where commands keep data sets and models (docs/batch.md)"
+        "",
+        description="`s3://bucket/prefix` (recordings go there too: docs/s3.md), or a folder: what commands push",
     )
     s3_endpoint: BaseUrl = Field("", description="URL of a service that is compatible with S3; default: AWS's own")
     media_roots: Folders = Field((), description="Folders whose files may be used as sources; none by default")
@@ -172,6 +173,9 @@ class Settings(BaseSettings):
     segment_s: float = Field(60, ge=2, le=3600, description="Length of one recorded file in seconds")
     recordings_max_age_days: float = Field(14, gt=0, description="Older recordings are deleted")
     recordings_max_gb: float = Field(20, gt=0, description="The oldest recordings are deleted above this total")
+    recordings_local_hours: float = Field(
+        24, ge=0, description="Hours that recordings stay on this disk once they are in the bucket (docs/s3.md)"
+    )
     recordings_min_free_mb: int = Field(
         500, ge=0, description="Recording pauses while the disk has less free space; cases, corrections at 3 times that"
     )

@@ -1,4 +1,4 @@
-"""What docs/batch.md and deploy/aws-batch/README.md show is there: commands that parse, files that they link."""
+"""What docs/batch.md, docs/s3.md and deploy/aws-batch/README.md show is there: commands that parse, files they link."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import pytest
 from service.cli import build_parser
 from tests.support.places import REPOSITORY
 
-PAGES = [REPOSITORY / "docs" / "batch.md", REPOSITORY / "deploy" / "aws-batch" / "README.md"]
-TEXT = PAGES[0].read_text("utf-8")
+PAGES = [
+    REPOSITORY / "docs" / "batch.md",
+    REPOSITORY / "docs" / "s3.md",
+    REPOSITORY / "deploy" / "aws-batch" / "README.md",
+]
+TEXT = "".join(page.read_text("utf-8") for page in PAGES[:2])
 LINES = [
     line.removeprefix("actoscope ")
     for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)

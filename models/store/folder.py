@@ -52,8 +52,10 @@ class FolderStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, lambda file: _copy(self._path(key), file, sha256, step))
 
-    def stream(self, key: str, first: int, last: int) -> Iterator[bytes]:
-        self._there(key)
+    def stream(self, key: str, first: int, last: int, tag: str = "") -> Iterator[bytes]:
+        there = self._there(key)
+        if tag and there.tag != tag:
+            raise StoreConflictError(f"{self._path(key)} is not what was meant: somebody else wrote it")
         with _telling(key), self._path(key).open("rb") as file:
             file.seek(first)
             left = last - first + 1

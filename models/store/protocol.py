@@ -51,8 +51,11 @@ class Store(Protocol):
         Raises NotStoredError, and StoreDamagedError where what is there has another hash.
         """
 
-    def stream(self, key: str, first: int, last: int) -> Iterator[bytes]:
-        """Bytes ``first`` to ``last``, both included, in blocks. Raises NotStoredError before the first."""
+    def stream(self, key: str, first: int, last: int, tag: str = "") -> Iterator[bytes]:
+        """Bytes ``first`` to ``last``, both included, in blocks. ``tag``: of what they must be of, where one is given.
+
+        Raises NotStoredError before the first, and StoreConflictError where something else is there.
+        """
 
     def head(self, key: str) -> Stored | None:
         """None where there is nothing."""

@@ -90,9 +90,13 @@ class S3Store:
     def fetch(self, key: str, target: Path, sha256: str, step: Step = nobody) -> None:
         Download(self, self._name(key), key, target, sha256).run(step)
 
-    def stream(self, key: str, first: int, last: int) -> Iterator[bytes]:
+    def stream(self, key: str, first: int, last: int, tag: str = "") -> Iterator[bytes]:
+        condition = {"IfMatch": tag} if tag else {}
         with in_words(self._name(key)):
-            answer = self._client.get_object(**self._at(key), Range=f"bytes={first}-{last}")
+            answer = self._client.get_object(**self._at(key), Range=f"bytes={first}-{last}", **condition)
+        if tag and answer["ETag"] != tag:  # not every service knows the condition
+            answer["Body"].close()
+            raise StoreConflictError(f"{self._name(key)} is not what was meant: somebody else wrote it")
         return self._blocks(key, answer)
 
     def head(self, key: str) -> Stored | None:

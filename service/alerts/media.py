@@ -11,6 +11,7 @@ import contextlib
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from pipeline.files import write_atomically
 from service.alerts.changes import Change
 from service.alerts.runner import AlertRunner
+from service.errors_base import Unavailable
 from service.recording.age_clock import AgeClock
 from service.recording.clip_file import Source, cut_clip
 from service.recording.reconcile import Recordings
@@ -136,7 +138,7 @@ class IncidentMedia:
             try:
                 for record in await self._incidents.without_clip(CLIPS_AT_ONCE):
                     await self.clip(record)
-            except (StoreError, OSError) as error:
+            except (StoreError, OSError, Unavailable) as error:
                 log.error("clips wait: %s", error)
             except Exception:  # the task's outermost frame: clips must not end silently
                 log.exception("clips failed, trying again")
@@ -175,7 +177,8 @@ class IncidentMedia:
         relative = f"{record.id}/{_CLIP}"
         sources = [Source(self._recordings.path(each.path), each.started_at) for each in found]
         try:
-            await asyncio.to_thread(cut_clip, sources, span.begin, span.end, self.path(relative))
+            async with self._recordings.at_hand([each.id for each in found]):
+                await asyncio.to_thread(cut_clip, sources, span.begin, span.end, self.path(relative))
         except (OSError, ValueError) as error:
             log.error("incident %s has no clip: %s", record.id, error)
             return f"it could not be cut: {getattr(error, 'strerror', None) or error}"
@@ -200,14 +203,15 @@ class IncidentMedia:
     async def retain(self, now: float) -> int:
         """Deletes what is too old, too many or too much at Unix time ``now``. → how many."""
         ages = await self._incidents.removable()
-        sizes = await asyncio.to_thread(_sizes, self._folder)
+        sizes = Counter(await asyncio.to_thread(_sizes, self._folder))
+        sizes.update(await self._incidents.only_in_bucket())
         doomed = [incident_id for incident_id, at in ages if now - at > self._limits.max_age_s]
         left = [incident_id for incident_id, _ in ages if incident_id not in set(doomed)]
-        excess = sum(sizes.get(incident_id, 0) for incident_id in left) - self._limits.max_bytes
+        excess = sum(sizes[incident_id] for incident_id in left) - self._limits.max_bytes
         for place, incident_id in enumerate(left):
             if excess <= 0 and len(left) - place <= MAX_INCIDENTS:
                 break
-            excess -= sizes.get(incident_id, 0)
+            excess -= sizes[incident_id]
             doomed.append(incident_id)
         return sum([await self._delete(incident_id) for incident_id in doomed])
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from service.ids import service_version
 from service.recording.reconcile import Recordings
 from service.rights import ALL
 from service.storage.incidents import IncidentRecord
+from service.storage.objects import LOCAL
 from service.storage.records import MAX_PAGE, Cursor, EventRecord, RecordingFilter, RecordingRecord
 from service.storage.review.exports import ExportCamera, ExportRecord, ExportStore
 from service.storage.review.records import VerdictRecord
@@ -40,7 +44,21 @@ class Archive:
         """→ bytes that making the case may take on the disk at once."""
         sizes = [_bytes_of(await self._recorded(camera, record), record) for camera in record.cameras]
         encodes = ENCODED_GROWTH if record.overlay or record.pixelate_others else 1.0
-        return LEAST_BYTES + math.ceil(encodes * (sum(sizes) + max(sizes, default=0)))
+        return LEAST_BYTES + math.ceil(encodes * (sum(sizes) + max(sizes, default=0))) + await self._to_fetch(record)
+
+    async def _to_fetch(self, record: ExportRecord) -> int:
+        """→ bytes of recordings that have to come from the bucket first."""
+        found = [each for camera in record.cameras for each in await self._recorded(camera, record)]
+        away = [each for each in found if each.place != LOCAL]
+        path = self.recordings.path
+        return await asyncio.to_thread(lambda: sum(each.bytes for each in away if not path(each.path).is_file()))
+
+    @asynccontextmanager
+    async def at_hand(self, record: ExportRecord) -> AsyncIterator[None]:
+        """All of its recordings are on this disk meanwhile. Raises Unavailable."""
+        found = [each.id for camera in record.cameras for each in await self._recorded(camera, record)]
+        async with self.recordings.at_hand(found):
+            yield
 
     async def still_recorded(self, record: ExportRecord, now: float) -> str:
         """→ why it has to wait; empty where all that will ever be there of its time is there."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from service.access.audit_protocol import Audit
-from service.errors_base import Conflict
+from service.errors_base import Conflict, Unavailable
 from service.exports.case import CASE
 from service.exports.contents import Archive
 from service.exports.downloads import Downloads
@@ -74,6 +74,7 @@ class ExportDesk:
         self.downloads = Downloads()
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._waiting = 0
+        self._not_before: dict[str, float] = {}  # monotonic, of cases that wait for the bucket
 
     async def open(self) -> None:
         """Raises StoreError, OSError."""
@@ -141,7 +142,11 @@ class ExportDesk:
         """→ the oldest one whose recordings are all on the disk."""
         waiting = await self.exports.open_ones()
         self._waiting = len(waiting)
+        now_s = time.monotonic()
+        self._not_before = {key: at for key, at in self._not_before.items() if at > now_s}
         for record in waiting:
+            if record.id in self._not_before:
+                continue
             reason = await self._archive.still_recorded(record, self._clock())
             if not reason:
                 return record
@@ -159,12 +164,17 @@ class ExportDesk:
         await asyncio.to_thread(_make_anew, folder)
         try:
             await self._check_room(await self._archive.estimate(record))
-            job = await self._archive.job(record, folder)
-            self._work = _Work(record, CaseMaker(job), time.monotonic())
-            await self._keep(record, await self._work.maker.run())
+            async with self._archive.at_hand(record):
+                job = await self._archive.job(record, folder)
+                self._work = _Work(record, CaseMaker(job), time.monotonic())
+                await self._keep(record, await self._work.maker.run())
         except asyncio.CancelledError:
             await self._put_back(record)
             raise
+        except Unavailable as error:  # the bucket does not answer: its recordings are nowhere else
+            await self._put_back(record)
+            await self.exports.wait(record.id, str(error))
+            self._not_before[record.id] = time.monotonic() + error.retry_after_s
         except (CaseFailed, Conflict, ValueError) as error:
             await self._fail(record, str(error))
         finally:

@@ -2,6 +2,7 @@
 
 ``segment_files.py`` has the commit order of files; the row comes last. A deletion takes the file first and then the
 row: if the power fails in between, the next start finishes it, where the other order would bring the recording back.
+What is in the bucket is marked before, and goes after the row, whenever the bucket can be reached.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from service.bucket.bucket import Bucket
+from service.recording.adoption import Adoption
 from service.recording.age_clock import AgeClock
 from service.recording.locks import POLL_S, FolderLock, LocksNotKept, remove_unused
 from service.recording.retention import Limits, began, removable
@@ -27,6 +30,7 @@ from service.recording.segment_files import (
     salvage,
 )
 from service.storage.database import StoreError
+from service.storage.objects import LOCAL
 from service.storage.records import RecordingRecord
 from service.storage.segment import Needed, Segment
 from service.storage.store import Store
@@ -51,11 +55,15 @@ class Repair:
 
 
 class Recordings:
-    """The recordings folder, ``<folder>/<stream id>/<time>.mp4``, together with its rows."""
+    """The recordings folder, ``<folder>/<stream id>/<time>.mp4``, together with its rows.
 
-    def __init__(self, folder: Path, store: Store, retention: Limits) -> None:
+    ``bucket``: where files go as well, None where there is none.
+    """
+
+    def __init__(self, folder: Path, store: Store, retention: Limits, bucket: Bucket | None = None) -> None:
         self._folder = folder.resolve()
         self._store = store
+        self.bucket = bucket
         self._retention = retention
         self._task: asyncio.Task[None] | None = None
         self._clock = AgeClock()
@@ -70,12 +78,17 @@ class Recordings:
             log.warning(
                 "recordings: %d files indexed, %d entries without a file removed", repair.adopted, repair.forgotten
             )
+        if self.bucket is not None:
+            self.bucket.take(Adoption(self._store, self._retention))
+            self.bucket.begin()
 
     def begin_retention(self, ready: asyncio.Event) -> None:
         """Keeps the limits from time to time, once ``ready`` is set: before that nobody knows what incidents need."""
         self._task = asyncio.create_task(self._retain_forever(ready), name="retention")
 
     async def close(self) -> None:
+        if self.bucket is not None:
+            await self.bucket.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -92,8 +105,23 @@ class Recordings:
     def path(self, relative: str) -> Path:
         return self._folder / relative
 
+    @asynccontextmanager
+    async def at_hand(self, ids: Sequence[str]) -> AsyncIterator[None]:
+        """Files of these recordings that are in the bucket are on the disk meanwhile. Raises Unavailable."""
+        if self.bucket is None:
+            yield
+            return
+        async with self.bucket.at_hand(ids):
+            yield
+
+    def is_kept(self, record: RecordingRecord) -> bool:
+        """Whether its video is somewhere, as far as is known here."""
+        return record.place != LOCAL or self.path(record.path).is_file()
+
     async def delete(self, record: RecordingRecord) -> None:
         """Raises OSError when the files cannot be removed; the row stays then."""
+        if self.bucket is not None or record.place != LOCAL:
+            await self._store.doom_recording(record.id)
         await asyncio.to_thread(self._discard, self.path(record.path))
         await self._store.delete_recording(record.id)
 
@@ -111,8 +139,11 @@ class Recordings:
         for folder in sorted(path for path in self._folder.glob("*") if path.is_dir()):
             found += await self._without_row(folder, known, deadline_s)
         await self._index(found)
-        gone = [record for record in records if not self.path(record.path).is_file()]
+        doomed = await self._store.doomed_recordings()
+        gone = [record for record in records if record.id in doomed or not self.is_kept(record)]
         for record in gone:
+            if record.id in doomed:
+                await asyncio.to_thread(self._discard, self.path(record.path))
             await self._store.delete_recording(record.id)
         await asyncio.to_thread(remove_unused, self._folder, await self._store.stream_ids())
         return Repair(len(found), len(gone))
@@ -169,7 +200,9 @@ class Recordings:
 
     def measures(self) -> dict[str, Any]:
         """→ a snapshot like ``Measures.snapshot``, for the metrics."""
-        return self._room.measures()
+        own = self._room.measures()
+        of_bucket = {} if self.bucket is None else self.bucket.measures()
+        return {kind: {**values, **of_bucket.get(kind, {})} for kind, values in own.items()}
 
     def _to_segment(self, record: RecordingRecord) -> Segment:
         return Segment(

@@ -27,11 +27,12 @@ class NoClip(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """One recorded file; ``start_s``: media time of its first frame."""
+    """One recorded file; ``start_s``: media time of its first frame; ``recording``: its id."""
 
     video: Path
     sidecar: Path
     start_s: float
+    recording: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from service.recording.reconcile import Recordings
@@ -42,6 +43,10 @@ class FootageFinder:
             raise NoClip("nothing was recorded in that time")
         return self._clean(shown)
 
+    def at_hand(self, footage: Sequence[Footage]) -> AbstractAsyncContextManager[None]:
+        """The files are on this disk meanwhile. Raises Unavailable."""
+        return self.recordings.at_hand([each.recording for each in footage])
+
     async def _may_come(self, verdict: VerdictRecord, middle: float) -> bool:
         if self.clock() > middle + SLACK_S + self.segment_s + PATIENCE_S:
             return False
@@ -51,9 +56,9 @@ class FootageFinder:
     def _clean(self, shown: list[RecordingRecord]) -> tuple[Footage, ...]:
         if any(each.overlay for each in shown):
             raise NoClip("boxes and labels are drawn into the recording")
-        found = [(each, each.events_path) for each in shown if self.recordings.path(each.path).is_file()]
+        found = [(each, each.events_path) for each in shown if self.recordings.is_kept(each)]
         path = self.recordings.path
-        clean = tuple(Footage(path(each.path), path(lines), each.start_s) for each, lines in found if lines)
+        clean = tuple(Footage(path(each.path), path(lines), each.start_s, each.id) for each, lines in found if lines)
         if not clean:
             raise NoClip("the recording does not say where people are")
         return clean

@@ -19,6 +19,7 @@ from models.errors import DatasetError
 from models.weights.cards import ModelCard, ModelInput
 from pipeline.clips import ClipConfig
 from service.catalogue import Catalogue
+from service.errors_base import Unavailable
 from service.review.cutting import NoClip, Window, cut_crops
 from service.review.folder import CorrectionFolder
 from service.review.footage import FootageFinder, needed_by
@@ -168,7 +169,11 @@ class ClipKeeper:
         footage = await self._sources.footage.find(verdict, window)
         if footage is None:
             return None
-        return await self._store(verdict, lambda: cut_crops(footage, verdict.track_id, window, config), config)
+        try:
+            async with self._sources.footage.at_hand(footage):
+                return await self._store(verdict, lambda: cut_crops(footage, verdict.track_id, window, config), config)
+        except Unavailable as error:
+            raise _Waits(str(error)) from error
 
     async def _store(self, verdict: VerdictRecord, crops: Callable[[], Any], config: ClipConfig) -> str:
         try:

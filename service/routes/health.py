@@ -23,14 +23,17 @@ async def healthz() -> Health:
     return Health(version=service_version())
 
 
-@router.get("/readyz", responses=problems(503))
+@router.get("/readyz", responses=problems(503), response_model_exclude_none=True)
 @needs(OPEN)
 async def readyz(here: Here) -> Readiness:
-    """200 once the models are loaded and the database answers; streams may be posted before."""
+    """200 once the models are loaded and the database answers; streams may be posted before. A bucket that is away is
+    told and keeps nothing from going on."""
     await here.store.ping()
     if not here.supervisor.ready:
         raise Unavailable(f"models are loading: {here.supervisor.inference_status().get('reason', '')}")
-    return Readiness(inference=here.supervisor.inference_status())
+    bucket = here.recordings.bucket
+    told = None if bucket is None else bucket.standing.detail
+    return Readiness(inference=here.supervisor.inference_status(), bucket=told)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

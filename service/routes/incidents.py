@@ -13,7 +13,7 @@ from service.errors_base import Conflict, NotFound, not_found
 from service.rights import ALL, needs
 from service.routes.alert_bodies import Incident, IncidentPatch, IncidentQuery, to_incident
 from service.routes.context import Context, Here, Who, root_path
-from service.routes.files import file_answer
+from service.routes.files import kept_answer
 from service.routes.objects import FoundIncident
 from service.routes.streams import parse_cursor
 from service.routes.times import unix
@@ -61,7 +61,7 @@ def _documented(media_type: str) -> dict[int | str, dict[str, Any]]:
         200: {"description": "the whole file", **content},
         206: {"description": "the range asked for", **content},
         304: {"description": "the client has this very file"},
-        **problems(404, 416),
+        **problems(404, 416, 503),
     }
 
 
@@ -69,17 +69,17 @@ def _documented(media_type: str) -> dict[int | str, dict[str, Any]]:
 @needs("incidents:read")
 async def incident_picture(incident: FoundIncident, here: Here, request: Request) -> Response:
     """The stream's picture, with boxes and labels, when it started."""
-    return _file(here, request, incident.snapshot_path, "image/jpeg")
+    return await _file(here, request, incident.snapshot_path, "image/jpeg")
 
 
 @router.get("/{incident_id}/clip.mp4", response_class=FileResponse, responses=_documented("video/mp4"))
 @needs("incidents:read")
 async def incident_clip(incident: FoundIncident, here: Here, request: Request) -> Response:
     """What was recorded of it, with the seconds before and after that its rule asks for. Understands `Range`."""
-    return _file(here, request, incident.clip_path, "video/mp4")
+    return await _file(here, request, incident.clip_path, "video/mp4")
 
 
-def _file(here: Context, request: Request, relative: str | None, media_type: str) -> Response:
+async def _file(here: Context, request: Request, relative: str | None, media_type: str) -> Response:
     if relative is None:
         raise NotFound("this incident has no such file, or not yet")
-    return file_answer(request, here.alerts.media.path(relative), media_type)
+    return await kept_answer(request, here.recordings.bucket, here.alerts.media.path(relative), media_type)

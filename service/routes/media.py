@@ -13,7 +13,7 @@ from service.errors import problems
 from service.errors_base import NotFound, not_found
 from service.rights import ALL, OPEN, Visible, needs
 from service.routes.context import Context, Here, get_visitor
-from service.routes.files import file_answer
+from service.routes.files import kept_answer
 from service.routes.objects import check_permission
 from service.storage.incidents import IncidentRecord
 
@@ -38,7 +38,7 @@ def _documented(media_type: str) -> dict[int | str, dict[str, Any]]:
         200: {"description": "the whole file", **content},
         206: {"description": "the range asked for", **content},
         304: {"description": "the client has this very file"},
-        **problems(401, 403, 404, 416, 422),
+        **problems(401, 403, 404, 416, 422, 503),
     }
 
 
@@ -49,7 +49,7 @@ async def incident_snapshot(
 ) -> Response:
     """The picture of an incident, for whoever has a signed link to it (``exp``, ``sig``) or may see its stream."""
     found = await _found(here, request, incident_id, exp is not None or sig is not None)
-    return _file(here, request, found.snapshot_path, "image/jpeg")
+    return await _file(here, request, found.snapshot_path, "image/jpeg")
 
 
 @router.get("/media/{incident_id}/clip.mp4", response_class=FileResponse, responses=_documented("video/mp4"))
@@ -59,7 +59,7 @@ async def incident_clip(
 ) -> Response:
     """The clip of an incident, likewise. Understands ``Range``."""
     found = await _found(here, request, incident_id, exp is not None or sig is not None)
-    return _file(here, request, found.clip_path, "video/mp4")
+    return await _file(here, request, found.clip_path, "video/mp4")
 
 
 async def _found(here: Context, request: Request, incident_id: str, signed: bool) -> IncidentRecord:
@@ -83,11 +83,12 @@ async def _incident(here: Context, incident_id: str, visible: Visible) -> Incide
     return found
 
 
-def _file(here: Context, request: Request, relative: str | None, media_type: str) -> Response:
+async def _file(here: Context, request: Request, relative: str | None, media_type: str) -> Response:
     if relative is None:
         raise NotFound("this incident has no such file, or not yet")
     headers = _HEADERS if "sig" in request.query_params else _HEADERS | _OWN_PAGES
-    return file_answer(request, here.settings.incidents_dir / relative, media_type, headers=headers)
+    path = here.alerts.media.path(relative)
+    return await kept_answer(request, here.recordings.bucket, path, media_type, headers=headers)
 
 
 @router.post("/media-keys/rotate", status_code=204, responses=problems(422))

@@ -14,7 +14,13 @@ def heads(routers: Iterable[APIRouter]) -> APIRouter:
     answers = APIRouter(include_in_schema=False)
     for route in _routes(routers):
         if "GET" in (route.methods or ()):
-            answers.add_api_route(route.path, route.endpoint, methods=["HEAD"], response_class=route.response_class)
+            answers.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                response_class=route.response_class,
+                response_model_exclude_none=route.response_model_exclude_none,  # else its length would be another
+            )
     return answers
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
-from collections.abc import Iterator
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -12,18 +14,21 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from service.bodies import Items, Recording, RecordingQuery, to_recording
+from service.bucket.bucket import Bucket
 from service.errors import problems
-from service.errors_base import NotFound
+from service.errors_base import NotFound, Unavailable
 from service.recording.sidecar import DAMAGED
 from service.rights import needs
 from service.routes.context import Context, Here, Who, root_path
-from service.routes.files import file_answer
+from service.routes.files import begun, kept_answer
 from service.routes.objects import FoundRecording
 from service.routes.streams import parse_cursor
 from service.routes.times import unix
-from service.storage.records import RecordingFilter
+from service.storage.objects import LOCAL
+from service.storage.records import RecordingFilter, RecordingRecord
 
 _PIECE = 1 << 16
+_GZIP = 31  # zlib's word for gzip's header and the largest window
 router = APIRouter(prefix="/v1/recordings", tags=["recordings"])
 
 
@@ -57,7 +62,7 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": {"video/mp4": {}}},
     206: {"description": "the range asked for", "content": {"video/mp4": {}}},
     304: {"description": "the client has this very file"},
-    **problems(404, 416),
+    **problems(404, 416, 503),
 }
 
 
@@ -65,14 +70,14 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 @needs("recordings:read")
 async def video(recording: FoundRecording, here: Here, request: Request) -> Response:
     """The MP4. Understands ``Range``, so that a browser can seek."""
-    path = _existing(here, recording.path)
-    return file_answer(request, path, "video/mp4", path.name)
+    path = await _existing(here, recording, recording.path)
+    return await kept_answer(request, here.recordings.bucket, path, "video/mp4", path.name)
 
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "one message a line", "content": {"application/jsonl": {}}},
     304: {"description": "the client has this very file"},
-    **problems(404, 416),
+    **problems(404, 416, 503),
 }
 
 
@@ -82,14 +87,16 @@ async def recorded_events(recording: FoundRecording, here: Here, request: Reques
     """The messages of the websocket from the time of the recording, as JSON lines."""
     if recording.events_path is None:
         raise NotFound("this recording has no messages")
-    path = _existing(here, recording.events_path)
+    bucket = here.recordings.bucket
+    path = await _existing(here, recording, recording.events_path)
     name = path.name.removesuffix(".gz")
     if path == path.with_name(name):
-        return file_answer(request, path, "application/jsonl", name)
+        return await kept_answer(request, bucket, path, "application/jsonl", name)
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         packed = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        return file_answer(request, path, "application/jsonl", name, packed)
-    return StreamingResponse(_unpacked(path), media_type="application/jsonl", headers={"Vary": "Accept-Encoding"})
+        return await kept_answer(request, bucket, path, "application/jsonl", name, packed)
+    lines = _unpacked(path) if bucket is None or path.is_file() else await _unpacked_from(bucket, path)
+    return StreamingResponse(lines, media_type="application/jsonl", headers={"Vary": "Accept-Encoding"})
 
 
 def _takes_gzip(accepted: str) -> bool:
@@ -108,8 +115,28 @@ def _unpacked(path: FilePath) -> Iterator[bytes]:
             yield piece
 
 
-def _existing(here: Context, relative: str) -> FilePath:
+async def _unpacked_from(bucket: Bucket, path: FilePath) -> AsyncIterator[bytes]:
+    """The same of one that is in the bucket. Raises NotFound, Unavailable."""
+    record = await bucket.find(path)
+    packed = await begun(bucket.blocks(record, 0, record.bytes - 1))
+
+    async def lines() -> AsyncIterator[bytes]:
+        unpacker = zlib.decompressobj(_GZIP)
+        with contextlib.suppress(*DAMAGED):
+            async for block in packed:
+                yield unpacker.decompress(block, _PIECE)
+                while unpacker.unconsumed_tail:
+                    yield unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
+            yield unpacker.flush()
+
+    return lines()
+
+
+async def _existing(here: Context, recording: RecordingRecord, relative: str) -> FilePath:
+    """→ where the file is, or would be if it were not in the bucket alone. Raises NotFound, Unavailable."""
     path = here.recordings.path(relative)
-    if not path.is_file():
-        raise NotFound("the file of this recording is gone")
-    return path
+    if await asyncio.to_thread(path.is_file) or (recording.place != LOCAL and here.recordings.bucket is not None):
+        return path
+    if recording.place != LOCAL:
+        raise Unavailable("this recording is in a bucket, and ACTOSCOPE_STORE names none")
+    raise NotFound("the file of this recording is gone")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service.rights import Visible
 from service.storage.alert_tables import IncidentRow
 from service.storage.database import Database
+from service.storage.objects import doom, only_in_bucket
 from service.storage.records import Cursor, Page
 from service.storage.segment import Needed
 from service.storage.visibility import seen
@@ -133,11 +134,20 @@ class IncidentStore:
         return await self._database.read(lambda session: frozenset(session.scalars(select(IncidentRow.id))))
 
     async def delete(self, incident_id: str) -> bool:
-        """→ False if there is none, or somebody keeps it meanwhile."""
+        """What of it is in the bucket goes later. → False if there is none, or somebody keeps it meanwhile."""
         statement = delete(IncidentRow).where(IncidentRow.id == incident_id, IncidentRow.kept.is_(False))
-        return await self._database.write(
-            lambda session: bool(session.execute(statement).rowcount)  # type: ignore[attr-defined] # CursorResult's
-        )
+
+        def work(session: Session) -> bool:
+            gone = bool(session.execute(statement).rowcount)  # type: ignore[attr-defined] # CursorResult's
+            if gone:
+                doom(session, incident_id)
+            return gone
+
+        return await self._database.write(work)
+
+    async def only_in_bucket(self) -> dict[str, int]:
+        """→ bytes of files that have no local copy, by incident."""
+        return await self._database.read(only_in_bucket)
 
 
 def needed_spans(session: Session) -> tuple[Needed, ...]:

@@ -81,7 +81,10 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordingRecord:
-    """One recorded file; ``path`` and ``events_path`` are relative to the recordings folder."""
+    """One recorded file; ``path`` and ``events_path`` are relative to the recordings folder.
+
+    ``place``: local, or s3 where all of it is in the bucket; a local copy may be there all the same.
+    """
 
     id: str
     stream_id: str
@@ -96,6 +99,7 @@ class RecordingRecord:
     width: int
     height: int
     overlay: bool = True  # boxes and labels are drawn into its pictures
+    place: str = "local"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from service.storage import message_log
 from service.storage.database import Database, StoreError
 from service.storage.groups import in_group
 from service.storage.incidents import needed_spans
+from service.storage.objects import doom, doomed_recordings
 from service.storage.paging import newest_first, page_of
 from service.storage.records import (
     Cursor,
@@ -253,10 +254,22 @@ class Store:
 
         return await self._database.read(work)
 
+    async def doom_recording(self, recording_id: str) -> None:
+        """What of it is in the bucket is to go: a deletion that is broken off is ended by the next start."""
+        await self._database.write(lambda session: doom(session, recording_id))
+
+    async def doomed_recordings(self) -> frozenset[str]:
+        """→ ids of those whose deletion was begun and not ended."""
+        return await self._database.read(doomed_recordings)
+
     async def delete_recording(self, recording_id: str) -> bool:
         """Forgets the row only; ``reconcile.Recordings`` deletes the file too, in the right order."""
-        statement = delete(RecordingRow).where(RecordingRow.id == recording_id)
-        return await self._database.write(lambda session: _changed_rows(session, statement) > 0)
+
+        def work(session: Session) -> bool:
+            doom(session, recording_id)
+            return _changed_rows(session, delete(RecordingRow).where(RecordingRow.id == recording_id)) > 0
+
+        return await self._database.write(work)
 
     async def all_recordings(self) -> tuple[RecordingRecord, ...]:
         """In the order in which they were indexed, whatever the clock said."""

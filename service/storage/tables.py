@@ -83,6 +83,7 @@ class RecordingRow(Base):
         Index("ix_recordings_started", "started_at", "id"),
         Index("ix_recordings_stream", "stream_id", "started_at"),
         Index("ix_recordings_came", "came"),
+        Index("ix_recordings_place", "place", "came"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -99,6 +100,7 @@ class RecordingRow(Base):
     height: Mapped[int] = mapped_column(Integer)
     overlay: Mapped[bool] = mapped_column(Boolean, server_default=true())  # drawn into its pictures
     came: Mapped[int] = mapped_column(BigInteger, server_default="0")  # an order that no setting of a clock changes
+    place: Mapped[str] = mapped_column(String(10), server_default="local")  # s3: its files are in the bucket
 
 
 class ZonesRow(Base):
@@ -119,3 +121,40 @@ class PublishedRow(Base):
     sink_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     topic: Mapped[str] = mapped_column(Text, primary_key=True)
     stream_id: Mapped[str | None] = mapped_column(String(40))
+
+
+class ObjectRow(Base):
+    """One file that is in the bucket, is to come there, or is to go. It outlives the recording or incident (``owner``)
+    until the object is gone: so no deletion is forgotten, and no object that is to go is taken for one without a row.
+    """
+
+    __tablename__ = "objects"
+    __table_args__ = (
+        Index("ix_objects_owner", "owner"),
+        Index("ix_objects_due", "state", "next_at"),
+        Index("ix_objects_here", "here", "here_since"),
+    )
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)  # below the store's prefix
+    path: Mapped[str] = mapped_column(Text)  # of the local file, relative to the data folder
+    owner: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(10))  # waiting, stored, missing, deleting
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime: Mapped[float] = mapped_column(Float(53))  # of the file: an answer's ETag stays when the local copy goes
+    sha256: Mapped[str] = mapped_column(String(64), server_default="")
+    tag: Mapped[str] = mapped_column(Text, server_default="")  # the bucket's own
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_at: Mapped[float] = mapped_column(Float(53))  # of the next attempt
+    since: Mapped[float] = mapped_column(Float(53))  # it waits
+    stored_at: Mapped[float | None] = mapped_column(Float(53))
+    here: Mapped[bool] = mapped_column(Boolean)  # there is a local copy
+    here_since: Mapped[float] = mapped_column(Float(53))  # from which on that grows old
+
+
+class BucketRow(Base):
+    """Which Actoscope this is: a bucket's prefix belongs to one, by what it writes there."""
+
+    __tablename__ = "bucket"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)  # always 1
+    owner: Mapped[str] = mapped_column(String(40))

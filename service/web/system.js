@@ -116,6 +116,7 @@ function drawDisk({ machine, recorded, incidents, incidents_kept: kept }) {
     ["Recordings", `${bytes(total)} in ${count(files, "file")}`],
     ["Incidents", `${incidents.toLocaleString()}, of which ${kept.toLocaleString()} are kept for ever`],
     ...(machine ? limits(machine.retention) : []),
+    ...(machine?.bucket ? bucketFacts(machine.bucket) : []),
   ])];
   if (machine?.disk) parts.unshift(diskMeter(machine.disk));
   if (machine) parts.push(meter("Room for recordings", total, machine.retention.max_gb * GB, `${percent(total / (machine.retention.max_gb * GB))} of what recordings may take`));
@@ -131,6 +132,11 @@ const limits = (retention) => [
   ["Recordings stay", `${rounded(retention.max_age_days)} days, at most ${rounded(retention.max_gb)} GB`],
   ["Incidents stay", `${rounded(retention.incidents_max_age_days)} days, at most ${rounded(retention.incidents_max_gb)} GB`],
   ...(retention.problem ? [["Room", retention.problem]] : []),
+];
+
+const bucketFacts = ({ place, waiting, waiting_bytes: size, oldest_s: oldest, problem }) => [
+  ["Bucket", waiting ? `${place}; ${count(waiting, "file")} (${bytes(size)}) wait, the oldest for ${Math.ceil(oldest / 60)} min` : place],
+  ...(problem ? [["Bucket's problem", problem]] : []),
 ];
 
 /** Puts a new table in the place of the old one, scrolled as that was and focused if that was. */

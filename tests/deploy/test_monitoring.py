@@ -111,6 +111,8 @@ def test_every_rule_s_metric_is_on_the_dashboard_or_says_why_not():
         "messages_lost_total",
         "recording_paused",
         "recordings_crowded",
+        "bucket_uploads_oldest_seconds",
+        "bucket_missing",
         "tls_refused_total",
         "disk_size_bytes",
         "sinks_disabled",

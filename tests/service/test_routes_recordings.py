@@ -47,6 +47,7 @@ def test_recording_shows_times_size_and_where_its_files_are(api: RunningApi):
         "video": f"{path}/video.mp4",
         "overlay": True,
         "events": f"{path}/events.jsonl",
+        "place": "local",
     }
     assert api.client.get(recording["events"]).json() == {"type": "tracks"}
 

@@ -20,6 +20,7 @@ from service.routes.console.system_bodies import (
     Machine,
     Retention,
     System,
+    to_bucket,
     to_budget,
     to_recorded,
 )
@@ -61,6 +62,7 @@ async def _machine(here: Context, size: DatabaseSize) -> Machine:
         ),
         disk=await _disk(here),
         retention=_retention(here),
+        bucket=None if here.recordings.bucket is None else to_bucket(here.recordings.bucket.standing),
         database=Database(kind=size.kind, bytes=size.bytes),
         queues={name: value for name, value in _told(here, "gauges") if _waits(name)},
         counters={name: value for name, value in _told(here, "counters") if value},

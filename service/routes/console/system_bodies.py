@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.bodies import Stream
+from service.bucket.standing import Standing
 from service.budget.plan import UNLIMITED_HZ, BudgetView
 from service.storage.totals import Recorded
 from service.wire_messages import rfc3339
@@ -69,6 +70,19 @@ class Retention(BaseModel):
     problem: str = Field(description="what goes wrong with the room there is; empty: nothing")
 
 
+class Bucket(BaseModel):
+    """Where recordings go as well, and what is still to be done there."""
+
+    place: str = Field(examples=["s3://cameras/site"])
+    waiting: int = Field(description="files that are not there yet")
+    waiting_bytes: int
+    oldest_s: float = Field(description="how long the file that waits longest does", examples=[4.2])
+    deletions: int = Field(description="objects that are to go")
+    missing: int = Field(description="files that were there, are not, and are nowhere else")
+    compared_at: str | None = Field(description="when it was last held against the index; null: not since the start")
+    problem: str = Field(description="what goes wrong; empty: nothing")
+
+
 class Database(BaseModel):
     kind: Literal["sqlite", "postgresql"]
     bytes: int
@@ -83,6 +97,7 @@ class Machine(BaseModel):
     inference: Inference
     disk: Disk | None = Field(description="null where the disk cannot be asked")
     retention: Retention
+    bucket: Bucket | None = Field(description="null: recordings are on this disk alone")
     database: Database
     queues: dict[str, float] = Field(
         description="what waits now; names as in /metrics", examples=[{"inference_clip_queue_depth": 2}]
@@ -133,6 +148,20 @@ def to_budget(view: BudgetView) -> Budget:
         cameras=view.cameras,
         people=round(view.people, 1),
         costs=[Work(work=name, cpu_s=cost.cpu_s, wall_s=cost.wall_s) for name, cost in sorted(view.costs.items())],
+    )
+
+
+def to_bucket(standing: Standing) -> Bucket:
+    waiting = standing.waiting
+    return Bucket(
+        place=standing.place,
+        waiting=waiting.files,
+        waiting_bytes=waiting.bytes,
+        oldest_s=round(standing.oldest_s, 1),
+        deletions=waiting.deletions,
+        missing=waiting.missing,
+        compared_at=None if standing.compared_at is None else rfc3339(standing.compared_at),
+        problem=standing.problem,
     )
 
 

@@ -1,0 +1,34 @@
+"""What everything about the bucket works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.store.protocol import Store
+from service.bucket.hands import Hands
+from service.bucket.standing import Standing
+from service.storage.objects import ObjectRecord, ObjectStore
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``hands``: for work that nobody waits for, one call at a time, niced. ``floor_bytes`` stay free on the disk.
+
+    ``clock``: Unix time; ``monotonic``: seconds, for what is done from time to time.
+    """
+
+    store: Store
+    objects: ObjectStore
+    data_dir: Path
+    standing: Standing
+    hands: Hands
+    floor_bytes: int
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    def path(self, record: ObjectRecord) -> Path:
+        """→ of the local copy, whether there is one or not."""
+        return self.data_dir / record.path
