@@ -40,7 +40,6 @@ from service.routes import (
     health,
     incidents,
     media,
-    page,
     recordings,
     rules,
     sinks,
@@ -49,7 +48,7 @@ from service.routes import (
     zones,
 )
 from service.routes.access import audit, session, tokens, users
-from service.routes.console import live, system
+from service.routes.console import live, page, system
 from service.routes.context import Context
 from service.routes.methods import Methods, heads
 from service.routes.needs import Needs

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from service.routes import page
+from service.routes.console import page
 from service.routes.console.page_scripts import preloads
 from tests.service.conftest import RunningApi
 
-WEB = Path(page.__file__).parents[1] / "web"
+WEB = Path(page.__file__).parents[2] / "web"
 
 
 def test_scripts_are_told_that_others_import_and_styles_come_first():

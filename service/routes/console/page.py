@@ -13,7 +13,7 @@ from service.routes.files import file_answer
 
 router = APIRouter(include_in_schema=False)
 
-_WEB = Path(__file__).resolve().parent.parent / "web"
+_WEB = Path(__file__).resolve().parents[2] / "web"
 _SCRIPTS = (
     *("api.js", "dom.js", "login.js", "overlay.js", "page.js", "shell.js", "zones.js", "zones_dialog.js"),
     *("settings.js", "settings_audit.js", "settings_deliveries.js", "settings_sinks.js", "settings_tokens.js"),
