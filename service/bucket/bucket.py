@@ -25,7 +25,6 @@ from service.settings import Settings
 from service.storage.database import Database
 from service.storage.database import StoreError as DatabaseError
 from service.storage.objects import STORED, ObjectRecord, ObjectStore
-from service.subscription import rung
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,11 @@ class BucketUnusable(ServiceError, RuntimeError):
     """ACTOSCOPE_STORE names a bucket that this installation cannot speak to."""
 
 
-def open_bucket(settings: Settings, database: Database) -> Bucket | None:
-    """→ None unless ACTOSCOPE_STORE is an address of S3. Nothing is asked of it yet. Raises BucketUnusable."""
+def open_bucket(settings: Settings, database: Database, buffer_s: float) -> Bucket | None:
+    """→ None unless ACTOSCOPE_STORE is an address of S3. Nothing is asked of it yet. Raises BucketUnusable.
+
+    ``buffer_s``: how long what only incidents may need is kept.
+    """
     place = parse_place(settings.store) if settings.store else None
     if not isinstance(place, Address):
         return None
@@ -54,7 +56,7 @@ def open_bucket(settings: Settings, database: Database) -> Bucket | None:
         raise BucketUnusable(f"ACTOSCOPE_STORE: {error}") from error
     data_dir, floor = settings.data_dir.resolve(), settings.extras_min_free_bytes
     hands = Hands("bucket", 1, NICENESS)
-    parts = Parts(store, ObjectStore(database), data_dir, Standing(str(place)), hands, floor)
+    parts = Parts(store, ObjectStore(database), data_dir, Standing(str(place)), hands, floor, 2 * buffer_s)
     return Bucket(parts, settings.recordings_local_hours * HOUR_S)
 
 
@@ -69,7 +71,6 @@ class Bucket:
         self._comparison: Comparison | None = None
         self._claimed = False
         self._due: dict[str, float] = {}  # monotonic, of what is done from time to time
-        self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def take(self, adopter: Adopter) -> None:
@@ -143,7 +144,6 @@ class Bucket:
 
     async def _work_forever(self) -> None:
         while True:
-            self._bell.clear()
             pause_s = LOOK_S
             try:
                 pause_s = await self.work()
@@ -156,7 +156,7 @@ class Bucket:
                 log.error("what is in the bucket cannot be followed now: %s", error)
             except Exception:  # the task's outermost frame: files must not wait for ever, silently
                 log.exception("the bucket's worker failed, trying again")
-            await rung(self._bell, pause_s)
+            await asyncio.sleep(pause_s)
 
     async def work(self) -> float:
         """One round. → seconds until the next one. Raises StoreError, Unavailable."""

@@ -27,10 +27,7 @@ _SHOWN = 3
 
 
 class Adopter(Protocol):
-    """What the recordings know of a file that has no row."""
-
-    def refusal(self, path: Path) -> str:
-        """→ why a recording of this name would not be kept; empty where it would."""
+    """Who makes a row for a file that has none; whether it may stay is the business of retention."""
 
     async def index(self, path: Path) -> str | None:
         """→ the id of the row that the file has from now on; None where it holds nothing that plays."""
@@ -60,8 +57,8 @@ class Comparison:
             while batch := await self._parts.hands.do(lambda: list(islice(listing, BATCH))):  # noqa: B023 - done by then
                 await self._look(batch, seen)
         await self._find_missing(seen.keys, began)
-        videos_first = sorted(seen.strays, key=lambda stray: not is_video(stray.key))
-        self._strays = deque(videos_first)
+        newest_first = sorted(seen.strays, key=lambda stray: stray.key.rpartition("/")[2], reverse=True)
+        self._strays = deque(sorted(newest_first, key=lambda stray: not is_video(stray.key)))
         self._parts.standing.compared_at = began
 
     async def _look(self, batch: list[Stored], seen: _Seen) -> None:
@@ -141,12 +138,10 @@ class Comparison:
             await self._take_incident_in(stray, path)
         elif not is_video(stray.key):
             video = known.get(video_key_of(stray.key))
-            if video is None or video.state == DELETING:
-                await self._delete(stray, "it belongs to no recording")
-            else:
+            if video is not None and video.state != DELETING:
                 self._leave(stray, "its recording has no messages by its row")
-        elif refusal := self._adopter.refusal(self._parts.data_dir / path):
-            await self._delete(stray, refusal)
+            elif await self._record_of(video_key_of(stray.key), path) is None:
+                await self._delete(stray, "it belongs to no recording")
         else:
             await self._take_recording_in(stray, path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -78,14 +79,19 @@ class LocalCopies:
                 f"{(parts.floor_bytes + record.bytes) // _MB} MB are needed",
                 ASK_AGAIN_S,
             )
-        await self._hands.do(lambda: parts.store.fetch(record.key, path, record.sha256))
+        await self._hands.do(lambda: self._write(record, path))
         await parts.objects.fetched(record.key, parts.clock())
         parts.standing.count("bucket_fetched_total")
+
+    def _write(self, record: ObjectRecord, path: Path) -> None:
+        self._parts.store.fetch(record.key, path, record.sha256)
+        if record.mtime:  # else it is not known yet
+            os.utime(path, (record.mtime, record.mtime))  # an answer's tag is made of it
 
     async def age_out(self) -> None:
         """Takes away what is old enough, having looked once more whether it is in the bucket. Raises StoreError."""
         for record in await self._parts.objects.aged(self._parts.clock() - self._keep_s, AT_ONCE):
-            if record.key not in self._pins and await self._is_there(record):
+            if await self._is_there(record):
                 await self._leave(record)
 
     async def make_room(self) -> None:
@@ -95,8 +101,7 @@ class LocalCopies:
         for record in await self._parts.objects.aged(self._parts.clock(), AT_ONCE):
             if not await asyncio.to_thread(self._is_crowded):
                 return
-            if record.key not in self._pins:
-                await self._leave(record)
+            await self._leave(record)
 
     async def _is_there(self, record: ObjectRecord) -> bool:
         """Looks once more: a rule of the bucket, or a person, may have deleted it. Then it is sent again."""
@@ -112,10 +117,9 @@ class LocalCopies:
         return shutil.disk_usage(self._parts.data_dir).free < self._parts.floor_bytes
 
     async def _leave(self, record: ObjectRecord) -> None:
-        await asyncio.to_thread(_remove, self._parts.path(record))
+        """Not on a thread: nobody can ask for the file between the look at who needs it and its end."""
+        if record.key in self._pins:
+            return
+        self._parts.path(record).unlink(missing_ok=True)
         await self._parts.objects.left(record.key)
         self._parts.standing.count("bucket_copies_removed_total")
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)

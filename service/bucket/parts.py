@@ -17,6 +17,7 @@ from service.storage.objects import ObjectRecord, ObjectStore
 class Parts:
     """``hands``: for work that nobody waits for, one call at a time, niced. ``floor_bytes`` stay free on the disk.
 
+    ``buffer_s``: what is recorded for incidents only is sent once it is so old; most of it is gone by then.
     ``clock``: Unix time; ``monotonic``: seconds, for what is done from time to time.
     """
 
@@ -26,6 +27,7 @@ class Parts:
     standing: Standing
     hands: Hands
     floor_bytes: int
+    buffer_s: float
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 

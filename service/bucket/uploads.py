@@ -42,9 +42,9 @@ class Uploads:
 
     async def write_down(self) -> None:
         """Files that nobody knows of yet wait from now on."""
-        found = await self._parts.objects.unknown(AT_ONCE)
+        now = self._parts.clock()
+        found = await self._parts.objects.unknown(AT_ONCE, now - self._parts.buffer_s)
         if found:
-            now = self._parts.clock()
             looks = await asyncio.to_thread(lambda: [_look(self._parts.data_dir / path) for _, path in found])
             await self._parts.objects.add(_waiting(each, look, now) for each, look in zip(found, looks, strict=True))
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.recording.retention import Limits
-from service.recording.segment_files import discard, inspect, started_at_of
+from service.recording.segment_files import discard, inspect
 from service.storage.store import Store
 
 
@@ -19,17 +15,6 @@ class Adoption:
     """A ``service.bucket.comparison.Adopter``."""
 
     store: Store
-    limits: Limits
-    clock: Callable[[], float] = time.time
-
-    def refusal(self, path: Path) -> str:
-        """By its name: what began so long ago would be deleted at once. Others are taken in, whatever they are."""
-        with contextlib.suppress(ValueError):
-            age_s = self.clock() - started_at_of(path)
-            longest_s = max(self.limits.max_age_s or 0.0, self.limits.incident_age_s or 0.0)
-            if self.limits.max_age_s is not None and age_s > longest_s:
-                return "it is older than recordings are kept"
-        return ""
 
     async def index(self, path: Path) -> str | None:
         """→ the id of its row. A file that holds nothing that plays is removed here. Raises OSError, StoreError."""
@@ -37,4 +22,4 @@ class Adoption:
         if segment is None:
             await asyncio.to_thread(discard, path)
             return None
-        return (await self.store.add_recording(segment)).id
+        return (await self.store.add_recording(segment, by_time=True)).id

@@ -79,7 +79,7 @@ class Recordings:
                 "recordings: %d files indexed, %d entries without a file removed", repair.adopted, repair.forgotten
             )
         if self.bucket is not None:
-            self.bucket.take(Adoption(self._store, self._retention))
+            self.bucket.take(Adoption(self._store))
             self.bucket.begin()
 
     def begin_retention(self, ready: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from service.ids import new_id
 from service.storage.alert_tables import IncidentRow
 from service.storage.database import Database
-from service.storage.tables import BucketRow, ObjectRow, RecordingRow
+from service.storage.tables import BucketRow, ObjectRow, RecordingRow, StreamRow
 
 LOCAL, S3 = "local", "s3"  # places of recordings
 WAITING, STORED, MISSING, DELETING = "waiting", "stored", "missing", "deleting"
@@ -75,9 +75,14 @@ class ObjectStore:
 
         return await self._database.write(work)
 
-    async def unknown(self, limit: int) -> tuple[Unknown, ...]:
-        """→ files that nobody has written down to be sent, the oldest first."""
-        return await self._database.read(lambda session: (*_recorded(session, limit), *_of_incidents(session, limit)))
+    async def unknown(self, limit: int, before: float) -> tuple[Unknown, ...]:
+        """→ files that nobody has written down to be sent, the oldest first.
+
+        Of streams that are recorded for incidents only what ended before Unix time ``before``.
+        """
+        return await self._database.read(
+            lambda session: (*_recorded(session, limit, before), *_of_incidents(session, limit))
+        )
 
     async def add(self, records: Iterable[ObjectRecord]) -> None:
         """Files that are to be sent. One whose owner was deleted meanwhile is left out, one that is known stays."""
@@ -229,10 +234,13 @@ def only_in_bucket(session: Session) -> dict[str, int]:
     return {owner: int(size) for owner, size in found}
 
 
-def _recorded(session: Session, limit: int) -> list[Unknown]:
+def _recorded(session: Session, limit: int, before: float) -> list[Unknown]:
     row = RecordingRow
-    files = [row.path, row.events_path]
-    statement = select(row.id, *files).where(row.place == LOCAL, ~exists().where(ObjectRow.owner == row.id))
+    streams = session.execute(select(StreamRow.id, StreamRow.options))
+    for_incidents = [each.id for each in streams if each.options.get("record") == "incidents"]
+    settled = or_(row.stream_id.not_in(for_incidents), row.ended_at < before)
+    columns = select(row.id, row.path, row.events_path)
+    statement = columns.where(row.place == LOCAL, settled, ~exists().where(ObjectRow.owner == row.id))
     found = session.execute(statement.order_by(row.came).limit(limit))
     return [(each[0], f"{RECORDINGS}/{path}") for each in found for path in each[1:] if path is not None]
 

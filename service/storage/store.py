@@ -206,17 +206,19 @@ class Store:
 
     # -- recordings
 
-    async def add_recording(self, segment: Segment) -> RecordingRecord:
-        """Indexes a finished file under the recordings folder. A path that is known already is no error."""
+    async def add_recording(self, segment: Segment, by_time: bool = False) -> RecordingRecord:
+        """Indexes a finished file under the recordings folder. A path that is known already is no error.
+
+        ``by_time``: one of the past, which takes its place among the others; else it is the newest.
+        """
         record = self._to_recording(segment)
 
         def work(session: Session) -> RecordingRecord:
             known = session.scalar(select(RecordingRow).where(RecordingRow.path == record.path))
             if known is not None:
                 return _recording(known)
-            last = session.scalar(select(func.max(RecordingRow.came))) or 0  # one thread writes
             values = {name: getattr(record, name) for name in RecordingRecord.__slots__}
-            session.add(RecordingRow(**values, came=last + 1))
+            session.add(RecordingRow(**values, came=_came(session, record.started_at if by_time else None)))
             return record
 
         return await self._database.write(work)
@@ -310,6 +312,15 @@ class Store:
             statement = statement.where(RecordingRow.started_at < wanted.until)
         rows = await self._database.read(lambda s: [_recording(row) for row in s.scalars(statement)])
         return page_of(rows, limit, [Cursor(row.started_at, row.id) for row in rows])
+
+
+def _came(session: Session, started_at: float | None) -> int:
+    """→ the place in the order in which recordings are deleted: the first one's that began later, else the last."""
+    if started_at is not None:
+        later = session.scalar(select(func.min(RecordingRow.came)).where(RecordingRow.started_at > started_at))
+        if later is not None:
+            return later  # of two in one place the earlier is the first
+    return (session.scalar(select(func.max(RecordingRow.came))) or 0) + 1  # one thread writes
 
 
 def _changed_rows(session: Session, statement: Any) -> int:

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ def new_bucket(url: str) -> str:
 _OF_THIS_HOP = ("connection", "content-length", "expect", "transfer-encoding")
 Fault = str  # one of those below
 BUSY, DENIED, GONE, CUT, WRONG_TAG = "503", "403", "closed before an answer", "cut in the middle", "another ETag"
+SLOW, SLOW_S = "an answer that comes late", 1.5
 Judge = Callable[[str, str], Fault | None]  # method, path → what goes wrong
 
 
@@ -85,6 +87,8 @@ class FaultProxy(LoopbackServer):
         body = _body(request)
         self.asked.append(f"{request.command} {request.path}")
         fault = self.judge(request.command, request.path)
+        if fault == SLOW:
+            time.sleep(SLOW_S)
         if fault == GONE:
             request.connection.shutdown(socket.SHUT_RDWR)
         elif fault in (BUSY, DENIED):

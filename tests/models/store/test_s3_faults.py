@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 
 from models.errors import NotStoredError, StoreConflictError, StoreError, StoreUnavailableError
+from models.store import s3
 from models.store.address import Address
 from models.store.multipart import PART_BYTES
 from models.store.opening import open_store
 from models.store.protocol import NEW, Store
-from tests.support.s3 import BUSY, CUT, DENIED, GONE, WRONG_TAG, FaultProxy, first
+from tests.support.s3 import BUSY, CUT, DENIED, GONE, SLOW, SLOW_S, WRONG_TAG, FaultProxy, first
 
 LARGE = PART_BYTES * 2 + 1000
 
@@ -43,6 +45,20 @@ def test_one_failed_request_is_tried_again(fault: str, shaky: Store, proxy: Faul
     shaky.put("file", path, sha256)
     assert sum(line.startswith("PUT") for line in proxy.asked) == 2
     assert shaky.read("file")[0] == path.read_bytes()
+
+
+def test_answer_that_does_not_come_in_time_is_asked_for_again_and_then_given_up(
+    proxy: FaultProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = s3._CONFIG.merge(Config(read_timeout=SLOW_S / 3, retries={"total_max_attempts": 2}))
+    monkeypatch.setattr(s3, "_CONFIG", impatient)
+    store = open_store(Address(bucket), proxy.url)
+    path, sha256 = small(tmp_path)
+    proxy.judge = first(1, SLOW, "PUT")
+    assert store.put("file", path, sha256).sha256 == sha256
+    proxy.judge = first(9, SLOW, "HEAD")
+    with pytest.raises(StoreUnavailableError, match="s3://"):
+        store.put("other", path, sha256)
 
 
 def test_tag_that_is_not_the_written_ones_is_written_again_and_then_refused(

@@ -47,13 +47,13 @@ class World:
         self.objects = ObjectStore(self._database)
         self.s3 = open_store(Address(name, "site"), url)
         clock = lambda: self.now  # noqa: E731 - both clocks
-        parts = Parts(self.s3, self.objects, folder, Standing("s3://x", clock), Hands("t", 1), 0, clock, clock)
+        parts = Parts(self.s3, self.objects, folder, Standing("s3://x", clock), Hands("t", 1), 0, 600.0, clock, clock)
         self.bucket = Bucket(parts, keep_s=0.0)
         self.recordings = Recordings(folder / "recordings", self.store, FOREVER, self.bucket)
 
     async def open(self) -> None:
         await self.store.open()
-        self.bucket.take(Adoption(self.store, FOREVER))
+        self.bucket.take(Adoption(self.store))
 
     async def close(self) -> None:
         await self.bucket.close()

@@ -204,12 +204,16 @@ def test_objects_without_a_row_are_taken_in_or_deleted_and_that_is_said(run: Run
         world.s3.put_bytes("recordings/str_b/2027/01/01/20270101T130000000Z.mp4", b"no video")
         world.s3.put_bytes("incidents/inc_gone/clip.mp4", b"clip")
         world.s3.put_bytes("recordings/notes.txt", b"of a person")
+        await world.record("20270102T120000000Z")
         await world.work(20)
-        (row,) = await world.rows()
+        row, later = await world.rows()
         assert (row.stream_id, row.place, row.frames) == (STREAM, "s3", 20)
+        assert later.started_at > row.started_at, "what is taken in goes before what was recorded since"
         assert await read(world, f"recordings/{row.path}") == content
-        left = ["recordings/notes.txt", SIDECAR, VIDEO, "recordings/str_b/2027/01/01/20270101T130000000Z.mp4"]
-        assert (world.keys(), world.keys("incidents")) == (left, [])
+        new = [key.replace("01/01/20270101", "01/02/20270102") for key in (SIDECAR, VIDEO)]
+        unplayable = "recordings/str_b/2027/01/01/20270101T130000000Z.mp4"
+        assert world.keys() == ["recordings/notes.txt", SIDECAR, VIDEO, *new, unplayable]
+        assert world.keys("incidents") == []
         for words in ("taken in", "belongs to no recording", "nothing that plays", "its incident is gone", "not ours"):
             assert words in caplog.text
         assert world.files() == []
@@ -234,6 +238,7 @@ def test_files_are_fetched_for_work_on_them_and_stay_for_it(run: Run, proxy: Fau
     async def work(world: World) -> None:
         content = await sent(world)
         (row,) = await world.rows()
+        mtime = (await world.bucket.find(world.recordings.path(row.path))).mtime
         proxy.judge = lambda method, path: GONE if method == "GET" and path.endswith(".mp4") else None
         with pytest.raises(Unavailable):
             async with world.recordings.at_hand([row.id]):
@@ -243,6 +248,7 @@ def test_files_are_fetched_for_work_on_them_and_stay_for_it(run: Run, proxy: Fau
             await world.work(3)
             assert world.recordings.path(row.path).read_bytes() == content
             assert len(world.files()) == 2
+            assert world.recordings.path(row.path).stat().st_mtime == mtime, "its tag stays"
         await world.work(3)
         assert world.files() == []
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.storage.database import Database
 from service.storage.objects import DELETING, STORED, WAITING, ObjectRecord, ObjectStore, Waiting
+from service.storage.records import StreamRecord
 from service.storage.secret_box import SecretBox
 from service.storage.segment import Segment
 from service.storage.store import Store
@@ -34,7 +36,7 @@ class Tables:
         return [row.place for row in await self.store.all_recordings()]
 
     async def write_down(self) -> list[ObjectRecord]:
-        unknown = await self.objects.unknown(99)
+        unknown = await self.objects.unknown(99, NOW)
         records = [ObjectRecord(path, path, owner, WAITING, 100, NOW, since=NOW) for owner, path in unknown]
         await self.objects.add(records)
         return records
@@ -61,7 +63,7 @@ def test_file_goes_its_way_from_unknown_to_stored_and_its_row_says_so(run: Any) 
         objects = tables.objects
         await tables.record("20270101T120000000Z")
         video, sidecar = await tables.write_down()
-        assert await objects.unknown(99) == ()
+        assert await objects.unknown(99, NOW) == ()
         assert await objects.waiting() == Waiting(files=2, bytes=200, oldest=NOW)
         assert await objects.next(WAITING, NOW) == sidecar
         await objects.put_off(sidecar, NOW + 5)
@@ -78,6 +80,16 @@ def test_file_goes_its_way_from_unknown_to_stored_and_its_row_says_so(run: Any) 
         assert [each.key for each in await objects.aged(NOW + 1, 9)] == [video.key]
         await objects.send_again(video.key, NOW)
         assert await tables.place() == ["local"]
+
+    run(work)
+
+
+def test_what_is_recorded_for_incidents_waits_until_it_is_known_to_stay(run: Any) -> None:
+    async def work(tables: Tables) -> None:
+        await tables.record("20270101T120000000Z")  # ends at 61
+        await tables.store.add_stream(StreamRecord("str_a", "Gate", SecretStr(""), "m", record="incidents"))
+        assert await tables.objects.unknown(99, 61.0) == ()
+        assert len(await tables.objects.unknown(99, 61.5)) == 2
 
     run(work)
 
