@@ -15,10 +15,14 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from service.access import access
+from service.access.passwords import Passwords
 from service.app import create_app
 from service.routes.context import Context
 from service.settings import Settings
+from tests.service.access.desk import CHEAP
 from tests.service.scripted import ScriptedSupervisor
+from tests.support.fresh_database import fresh_database
 from tests.support.service import free_port
 
 LABELS = ("push up", "squat", "playing cricket")
@@ -42,15 +46,50 @@ def write_model(folder: Path, labels: tuple[str, ...] = LABELS) -> None:
     (folder / "card.json").write_text(json.dumps(card))
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    media = tmp_path / "media"
+def settings_in(folder: Path) -> Settings:
+    """What a service in this folder is told: a network, a video, a database without a row."""
+    media = folder / "media"
     media.mkdir()
     (media / "walk.mp4").write_bytes(b"only its place is looked at here")
-    write_model(tmp_path / "weights" / MODEL)
-    data, weights = tmp_path / "data", tmp_path / "weights"
+    write_model(folder / "weights" / MODEL)
+    data, weights = fresh_database(folder / "data").parent, folder / "weights"
     share = 0.0  # else one person in five is drawn
     return Settings(data_dir=data, weights_dir=weights, media_roots=(media,), max_streams=4, audit_share=share)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Every application hashes one password as it starts; what a hash costs, access/test_passwords.py shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "Passwords", lambda: Passwords(CHEAP))
+        yield
+
+
+class _PromptServer(uvicorn.Server):
+    """Ends as soon as it is told, where uvicorn looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        ticking, told = asyncio.ensure_future(super().main_loop()), asyncio.ensure_future(self._told.wait())
+        await asyncio.wait((ticking, told), return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (ticking, told):
+            waiting.cancel()
+
+    def end(self) -> None:
+        """From any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
 
 
 class RunningApi:
@@ -71,7 +110,7 @@ class RunningApi:
             lifespan="on",
             proxy_headers=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _PromptServer(config)
         self._thread = threading.Thread(
             target=self._server.run, daemon=True
         )  # with the loop that it serves with in earnest
@@ -86,7 +125,7 @@ class RunningApi:
         return self
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(15)
         assert not self._thread.is_alive(), "the server did not stop"
         for client in (self.client, *self._visitors):
@@ -165,6 +204,14 @@ def run_api(settings: Settings) -> Iterator[Callable[..., RunningApi]]:
 @pytest.fixture
 def api(run_api: Callable[..., RunningApi]) -> RunningApi:
     return run_api()
+
+
+@pytest.fixture(scope="module")
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """One application for a file's tests that change nothing which another of them sees."""
+    api = RunningApi(settings_in(tmp_path_factory.mktemp("shared"))).start()
+    yield api
+    api.stop()
 
 
 def action(event_id: str = "evt_1", kind: str = "started", **changes: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from service.storage.store import Store
 from service.subscription import SubscriberTooSlow, Subscription, SubscriptionClosed, SubscriptionFilter
 from tests.service.conftest import action, tracks
 from tests.service.storage.listing import list_events
+from tests.support.fresh_database import fresh_url
 
 EVERYTHING = SubscriptionFilter()
 REPETITION = {"type": "repetition", "stream_id": "x"}
@@ -38,7 +39,7 @@ class FailingStore(Store):
 
 def run(folder: Path, work: Callable[[Hub, FailingStore], Awaitable[Any]], **options: Any) -> Any:
     async def main() -> Any:
-        store = FailingStore(Database(f"sqlite:///{folder / 'x.db'}"), SecretBox.open(folder), folder)
+        store = FailingStore(Database(fresh_url(folder)), SecretBox.open(folder), folder)
         await store.open()
         hub = Hub(store, **options)
         await hub.open()

@@ -22,6 +22,7 @@ from service.storage.access.tokens import TokenRecord, Tokens
 from service.storage.access.users import UserRecord, Users
 from service.storage.database import Database
 from tests.service.access.connections import connection
+from tests.support.fresh_database import fresh_url
 
 T = TypeVar("T")
 ADDRESS = "192.0.2.7"
@@ -115,4 +116,4 @@ def at_desk(url: str, work: Callable[[Desk], Awaitable[T]], proxy: ProxyIdentity
 
 
 def sqlite(folder: Path) -> str:
-    return f"sqlite:///{folder / 'actoscope.db'}"
+    return fresh_url(folder)

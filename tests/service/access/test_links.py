@@ -14,6 +14,7 @@ from service.errors_base import Forbidden
 from service.storage.access.signing_keys import MAX_KEYS
 from service.storage.database import Database
 from service.storage.secret_box import KEY_NAME, SecretBox
+from tests.support.fresh_database import fresh_url
 
 CLIP = "/v1/media/inc_1/clip.mp4"
 NOW = 1_777_000_000.0
@@ -28,7 +29,7 @@ class Clock:
 
 def with_links(folder: Path, work: Callable[[Links, Clock], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        database, clock = Database(f"sqlite:///{folder / 'x.db'}"), Clock()
+        database, clock = Database(fresh_url(folder)), Clock()
         await database.open()
         try:
             return await work(await Links.open(database, SecretBox.open(folder), clock), clock)
@@ -133,7 +134,7 @@ def test_keys_are_sealed_and_bounded(tmp_path: Path):
         return links._keys[0].get_secret_value()
 
     key = with_links(tmp_path, work)
-    with sqlite3.connect(tmp_path / "x.db") as database:
+    with sqlite3.connect(tmp_path / "actoscope.db") as database:
         rows = database.execute("SELECT key_sealed FROM signing_keys").fetchall()
     assert len(rows) == MAX_KEYS
     assert not any(key in sealed for (sealed,) in rows)

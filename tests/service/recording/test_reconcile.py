@@ -21,6 +21,7 @@ from service.storage.database import Database
 from service.storage.records import RecordingFilter, RecordingRecord
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
+from tests.support.fresh_database import fresh_url
 
 FOREVER = Limits(1e12, 1 << 50)
 
@@ -46,7 +47,7 @@ def write_video(path: Path, seconds: int = 2, killed: bool = False) -> Path:
 
 def run(folder: Path, work: Callable[[Recordings, Store], Awaitable[Any]], retention: Limits = FOREVER) -> Any:
     async def main() -> Any:
-        store = Store(Database(f"sqlite:///{folder / 'x.db'}"), SecretBox.open(folder), folder / "recordings")
+        store = Store(Database(fresh_url(folder)), SecretBox.open(folder), folder / "recordings")
         await store.open()
         try:
             return await work(Recordings(folder / "recordings", store, retention), store)
