@@ -174,6 +174,7 @@ def split_json(text: str) -> list[str]:
     return values
 
 
+@pytest.mark.exhaustive
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path(sys.executable).with_name("actoscope").exists(), reason="actoscope is not installed")

@@ -108,6 +108,7 @@ def test_every_frame_is_in_the_output_at_its_time_and_in_the_messages(tmp_path: 
     assert names == ["data", "out.jsonl", "out.mp4", "street.mp4", "zones.json"]
 
 
+@pytest.mark.exhaustive
 def test_output_lies_beside_the_video_when_none_is_named(tmp_path: Path):
     video = excerpt(tmp_path / "street.mp4", frames=3)
     status, _, err = run(tmp_path, video, "--quiet")
@@ -150,6 +151,7 @@ def test_camera_that_cannot_be_read_gives_one_line(tmp_path: Path, url: str, rea
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@pytest.mark.exhaustive
 def test_file_url_is_annotated_as_a_file(tmp_path: Path):
     video = excerpt(tmp_path / "street.mp4", frames=3)
     status, _, err = run(tmp_path, video.as_uri() + "?pace=fast", "--quiet")
@@ -157,6 +159,7 @@ def test_file_url_is_annotated_as_a_file(tmp_path: Path):
     assert len(times(tmp_path / "street.actoscope.mp4")) == 3
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_leaves_valid_files_under_their_names_and_status_130(tmp_path: Path):
     output, events = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     output.write_text("from an earlier run")
@@ -177,6 +180,7 @@ def test_ctrl_c_leaves_valid_files_under_their_names_and_status_130(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.jsonl", "out.mp4"]
 
 
+@pytest.mark.exhaustive
 def test_video_that_is_cut_off_gives_what_came_before_and_says_so(tmp_path: Path):
     video = excerpt(tmp_path / "street.mkv")
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 3])

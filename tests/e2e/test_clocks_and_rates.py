@@ -15,6 +15,7 @@ from tests.support.ts_camera import TsCamera
 STILL = REPOSITORY / "tests" / "data" / "still_0.9.mp4"  # seven people who stand, 0.9 pictures a second
 
 
+@pytest.mark.exhaustive
 def test_camera_whose_clock_is_five_times_too_slow_says_so_and_is_recorded_as_long_as_it_was(quick_service: Service):
     service = quick_service
     with TsCamera(0.2) as camera, service.subscribe() as subscriber:

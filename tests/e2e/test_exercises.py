@@ -28,6 +28,7 @@ def gym(tmp_path_factory: pytest.TempPathFactory, quick: dict[str, str]) -> Iter
         yield running
 
 
+@pytest.mark.exhaustive
 @needs_shared
 def test_file_of_pull_ups_gives_repetition_messages_that_are_replayed_and_filtered(gym: Service):
     with gym.subscribe() as subscriber:

@@ -144,6 +144,7 @@ def test_broken_file_fails_with_a_reason_and_the_service_lives(service: Service,
     assert service.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
 
 
+@pytest.mark.exhaustive
 def test_good_stream_beside_and_after_broken_ones_is_not_disturbed(service: Service):
     (inference,) = service.children("inference_process")
     with service.subscribe() as subscriber:

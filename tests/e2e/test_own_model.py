@@ -73,6 +73,7 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
     mine.service.client.close()
 
 
+@pytest.mark.exhaustive
 def test_own_videos_become_a_model_whose_labels_arrive_on_the_websocket(workshop: Workshop):
     cut_videos(workshop.folder / "videos")
     make_data(workshop)

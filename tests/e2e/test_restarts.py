@@ -4,6 +4,7 @@ import sqlite3
 
 import av
 import psutil
+import pytest
 
 from tests.support.media import write_video
 from tests.support.service import SAMPLE_URL, Service, Subscriber, wait_for
@@ -131,6 +132,7 @@ def test_killed_service_loses_no_finished_recording_and_leaves_no_process(own_se
     own_service.wait_state(stream["id"], "running", 30)
 
 
+@pytest.mark.exhaustive
 def test_file_that_came_to_its_end_is_played_once_whatever_restarts(own_service: Service):
     video = write_video(own_service.folder / "short.mp4", frames=50)
     own_service.start()

@@ -47,6 +47,7 @@ def weights(tmp_path: Path) -> Path:
     return folder.parent
 
 
+@pytest.mark.exhaustive
 def test_annotate_with_a_model_of_scenes_labels_the_tracks(weights: Path, tmp_path: Path) -> None:
     video, events = excerpt(tmp_path / "street.mp4", frames=25), tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "service.cli", "annotate", str(video), "--model", "scene", "--quiet"]

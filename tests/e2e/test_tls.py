@@ -47,6 +47,7 @@ def test_service_speaks_https_and_takes_a_renewed_certificate(own_service: Servi
     assert not _trusts(trusting, own_service.port)
 
 
+@pytest.mark.exhaustive
 def test_refused_websockets_leave_no_error_in_the_log(own_service: Service):
     own_service.start(ready=False)
     for headers in ({"Origin": "https://elsewhere.example"}, {"Authorization": "Bearer acto_00000000_" + "A" * 43}):

@@ -137,6 +137,7 @@ def check_events(heard: list[dict[str, Any]], going_on: dict[str, Any]) -> None:
     assert len(by_track) - len(set(by_track)) <= len(ended), "what goes on is not told as begun again"
 
 
+@pytest.mark.exhaustive
 def test_version_that_is_tried_is_told_of_and_speaks_to_nobody(gym: Service):
     with gym.subscribe() as subscriber:
         stream = gym.add_stream(SAMPLE_URL, actions=LOW)

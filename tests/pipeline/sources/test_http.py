@@ -149,6 +149,7 @@ def live_playlist(tmp_path: Path) -> Iterator[Path]:
     maker.wait()
 
 
+@pytest.mark.exhaustive
 def test_live_playlist_is_silent_for_a_segment_and_not_given_up(live_playlist: Path) -> None:
     url_policy = SourcePolicy(hls_hosts=frozenset({"127.0.0.1"}))
     impatient = SourceOptions(read_timeout_s=0.5, stale_after_s=1.0)

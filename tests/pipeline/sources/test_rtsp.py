@@ -202,7 +202,7 @@ def test_unknown_host_is_told_apart(no_canary: list[Watcher]) -> None:
         assert watched.stop() < STOP_S
 
 
-@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+@pytest.mark.parametrize("scheme", ["rtsp", pytest.param("http", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("drip", [b"", b"R"], ids=["silent", "trickling"])
 def test_server_that_never_answers_times_out(no_canary: list[Watcher], scheme: str, drip: bytes) -> None:
     options = SourceOptions(open_timeout_s=1.5, read_timeout_s=1.0)
@@ -259,6 +259,7 @@ def test_picture_larger_than_allowed_fails(camera: RtspServer) -> None:
         assert change.state is SourceState.FAILED
 
 
+@pytest.mark.exhaustive
 def test_camera_whose_pictures_are_rarer_than_the_limit_of_silence_is_waited_for(tmp_path: Path) -> None:
     slow = write_video(tmp_path / "slow.mp4", frames=60, rate=1, gop=1)
     options = SourceOptions(read_timeout_s=0.4, stale_after_s=0.8)

@@ -545,7 +545,9 @@ def killed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Pat
             child.stdout.close()
 
 
-@pytest.mark.parametrize("killed", [5.3, 5.95, 6.4], indirect=True)
+@pytest.mark.parametrize(
+    "killed", [5.3, *(pytest.param(at_s, marks=pytest.mark.exhaustive) for at_s in (5.95, 6.4))], indirect=True
+)
 def test_kill_9_loses_at_most_two_seconds(killed: tuple[Path, float]) -> None:
     folder, last_s = killed
     finished, parts = sorted(folder.glob("*.mp4")), sorted(folder.glob("*.mp4.part"))
