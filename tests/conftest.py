@@ -22,6 +22,7 @@ ALONE = (
     "e2e/test_revocation.py",
     "e2e/test_tiers.py",
     "e2e/test_versions.py",
+    "e2e/test_zones.py",
     "pipeline/sources/test_codec_change.py",
     "pipeline/sources/test_file.py",
     "pipeline/sources/test_http.py",
