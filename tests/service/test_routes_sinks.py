@@ -35,7 +35,11 @@ def webhook(receiver: Receiver, **changes: Any) -> dict[str, Any]:
     return {"kind": "webhook", "name": "Control room", "config": config, **changes}
 
 
-MQTT = {"kind": "mqtt", "name": "Home", "config": {"host": "192.0.2.10", "username": CANARY, "password": CANARY}}
+MQTT = {
+    "kind": "mqtt",
+    "name": "Home",
+    "config": {"host": "127.0.0.1", "port": 9, "username": CANARY, "password": CANARY},
+}
 EMAIL = {
     "kind": "email",
     "name": "Guards",
