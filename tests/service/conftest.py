@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -206,12 +207,41 @@ def api(run_api: Callable[..., RunningApi]) -> RunningApi:
     return run_api()
 
 
+@contextmanager
+def running_api(tmp_path_factory: pytest.TempPathFactory, **changes: Any) -> Iterator[RunningApi]:
+    """For fixtures of a whole file."""
+    settings = settings_in(tmp_path_factory.mktemp("shared"))
+    api = RunningApi(settings.model_copy(update=changes)).start()
+    try:
+        yield api
+    finally:
+        api.stop()
+
+
 @pytest.fixture(scope="module")
-def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    """One application for a file's tests that change nothing which another of them sees."""
-    api = RunningApi(settings_in(tmp_path_factory.mktemp("shared"))).start()
+def file_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """One application for all tests of a file that leave it as it was, but for streams."""
+    with running_api(tmp_path_factory) as api:
+        yield api
+
+
+@contextmanager
+def without_new_streams(api: RunningApi) -> Iterator[RunningApi]:
+    """The streams that are added meanwhile are deleted in the end, and the supervisor has its former script."""
+    before = api.call(api.context.store.stream_ids())
+    script = api.supervisor.pictures, api.supervisor.people
     yield api
-    api.stop()
+    for stream_id in api.call(api.context.store.stream_ids()) - before:
+        api.call(api.context.registry.remove(stream_id))
+    api.supervisor.pictures, api.supervisor.people = script
+    api.supervisor.calls.clear()
+
+
+@pytest.fixture
+def shared_api(file_api: RunningApi) -> Iterator[RunningApi]:
+    """``file_api`` for one test, which may add streams. Whatever else it changes, it asks for ``api``."""
+    with without_new_streams(file_api) as api:
+        yield api
 
 
 def action(event_id: str = "evt_1", kind: str = "started", **changes: Any) -> dict[str, Any]:

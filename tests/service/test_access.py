@@ -62,8 +62,8 @@ def test_start_fails_with_a_route_that_does_not_say_who_may_use_it(settings: Set
         create_app(settings)
 
 
-def test_openapi_states_of_every_operation_what_it_needs(api: RunningApi):
-    document = api.client.get("/openapi.json").json()
+def test_openapi_states_of_every_operation_what_it_needs(shared_api: RunningApi):
+    document = shared_api.client.get("/openapi.json").json()
     assert set(document["components"]["securitySchemes"]) == {"session", "token"}
     for name, operation in operations(document):
         permission = operation["x-permission"]
@@ -101,14 +101,14 @@ def test_this_machine_is_admin_until_there_is_a_user(api: RunningApi):
         {"X-Real-IP": "127.0.0.1"},
     ],
 )
-def test_what_may_come_from_elsewhere_is_not_local(api: RunningApi, headers: dict[str, str]):
-    problem(api.client.get("/v1/streams", headers=headers), 401)
-    assert api.client.get("/healthz", headers=headers).status_code == 200
+def test_what_may_come_from_elsewhere_is_not_local(shared_api: RunningApi, headers: dict[str, str]):
+    problem(shared_api.client.get("/v1/streams", headers=headers), 401)
+    assert shared_api.client.get("/healthz", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "LOCALHOST.", "127.0.0.1", "[::1]:8000"])
-def test_loopback_hosts_are_local(api: RunningApi, host: str):
-    assert api.client.get("/v1/streams", headers={"Host": host}).status_code == 200
+def test_loopback_hosts_are_local(shared_api: RunningApi, host: str):
+    assert shared_api.client.get("/v1/streams", headers={"Host": host}).status_code == 200
 
 
 async def _start(settings: Settings) -> None:
@@ -291,9 +291,9 @@ def test_users_are_added_changed_and_removed(api: RunningApi):
         ({"is_admin": True}, "is_admin"),
     ],
 )
-def test_user_that_cannot_be_is_explained(api: RunningApi, change: dict[str, Any], field: str):
+def test_user_that_cannot_be_is_explained(shared_api: RunningApi, change: dict[str, Any], field: str):
     body = {"name": "anna", "password": PASSWORD, "grants": [{"role": "admin"}], **change}
-    answer = api.client.post("/v1/users", json=body)
+    answer = shared_api.client.post("/v1/users", json=body)
     assert [error["field"] for error in problem(answer, 422)["errors"]] == [field]
     assert "c4n4ry" not in answer.text
 

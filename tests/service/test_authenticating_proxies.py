@@ -1,13 +1,13 @@
 """Behind a proxy that logs people in: whom it names, and whoever else names somebody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from service.settings import Settings, SettingsError, load_settings
 from tests.service.access.desk import Recorder
-from tests.service.conftest import RunningApi
+from tests.service.conftest import RunningApi, running_api
 from tests.service.test_access import BEHIND, ws_status
 from tests.service.test_routes_streams import problem
 
@@ -15,22 +15,31 @@ PROOF = "a secret of the proxy"
 ROLES = {"admin": ("sysadmins",), "operator": ("guards",), "viewer": ("staff", "family, friends")}
 
 
+GIVEN: dict[str, Any] = {
+    "proxy_user_header": "Remote-User",
+    "proxy_role_map": ROLES,
+    "proxy_secret": PROOF,
+    "logout_url": "https://auth.example/logout",
+}
+
+
+def checked(**given: Any) -> dict[str, Any]:
+    """As settings are when they were read."""
+    settings = Settings(**given)
+    return {name: getattr(settings, name) for name in given}
+
+
 @pytest.fixture
-def proxied(run_api: Callable[..., RunningApi], settings: Settings) -> Callable[..., RunningApi]:
+def proxied(run_api: Callable[..., RunningApi]) -> Callable[..., RunningApi]:
     """The API behind a proxy that logs people in, on this machine."""
+    return lambda **changes: run_api(**checked(**{**GIVEN, **changes}))
 
-    def start(**changes: Any) -> RunningApi:
-        given = {
-            "proxy_user_header": "Remote-User",
-            "proxy_role_map": ROLES,
-            "proxy_secret": PROOF,
-            "logout_url": "https://auth.example/logout",
-            **changes,
-        }
-        checked = Settings(**{**settings.model_dump(), **given})
-        return run_api(**{name: getattr(checked, name) for name in given})
 
-    return start
+@pytest.fixture(scope="module")
+def file_proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """The same for tests that only ask."""
+    with running_api(tmp_path_factory, **checked(**GIVEN)) as api:
+        yield api
 
 
 def in_bytes(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
@@ -47,18 +56,16 @@ def named(name: str, groups: str | None, **changes: str) -> dict[str, str]:
     ("groups", "role"),
     [("staff", "viewer"), ("staff, sysadmins", "admin"), ("guards,staff", "operator"), ("a,guards", "operator")],
 )
-def test_proxys_user_has_the_highest_role_of_its_groups(proxied: Callable[..., RunningApi], groups: str, role: str):
-    api = proxied()
-    me = api.client.get("/v1/me", headers=in_bytes(named("José", groups))).json()
+def test_proxys_user_has_the_highest_role_of_its_groups(file_proxied: RunningApi, groups: str, role: str):
+    me = file_proxied.client.get("/v1/me", headers=in_bytes(named("José", groups))).json()
     assert (me["kind"], me["name"], me["id"], me["role"], me["visible"]) == ("proxy", "José", "josé", role, "all")
     assert me["logout_url"] == "https://auth.example/logout"
 
 
-def test_proxys_user_without_a_role_is_told_which_headers_came(proxied: Callable[..., RunningApi]):
-    api = proxied()
-    said = problem(api.client.get("/v1/me", headers=named("anna", "visitors")), 403)["detail"]
+def test_proxys_user_without_a_role_is_told_which_headers_came(file_proxied: RunningApi):
+    said = problem(file_proxied.client.get("/v1/me", headers=named("anna", "visitors")), 403)["detail"]
     assert "Remote-User names anna" in said and "Remote-Groups: visitors" in said and "sysadmins" not in said
-    said = problem(api.client.get("/v1/me", headers=named("anna", None)), 403)["detail"]
+    said = problem(file_proxied.client.get("/v1/me", headers=named("anna", None)), 403)["detail"]
     assert "no header Remote-Groups came" in said
 
 
@@ -73,12 +80,11 @@ def test_groups_may_be_parted_otherwise_and_everybody_may_have_a_role(proxied: C
     [{"X-Proxy-Secret": "another secret, longer"}, {"X-Proxy-Secret": ""}, {"Remote-User": ""}],
     ids=["wrong secret", "no secret", "no name"],
 )
-def test_forged_headers_count_for_nothing(proxied: Callable[..., RunningApi], change: dict[str, str]):
-    api = proxied()
-    problem(api.client.get("/v1/me", headers=named("anna", "sysadmins", **change)), 401)
-    assert ws_status(api, named("anna", "sysadmins", **change)) == 401
-    assert ws_status(api, named("anna", "sysadmins")) == 101
-    problem(api.client.get("/v1/me"), 401)  # whoever comes past the proxy is not this machine's admin either
+def test_forged_headers_count_for_nothing(file_proxied: RunningApi, change: dict[str, str]):
+    problem(file_proxied.client.get("/v1/me", headers=named("anna", "sysadmins", **change)), 401)
+    assert ws_status(file_proxied, named("anna", "sysadmins", **change)) == 401
+    assert ws_status(file_proxied, named("anna", "sysadmins")) == 101
+    problem(file_proxied.client.get("/v1/me"), 401)  # whoever comes past the proxy is not this machine's admin either
 
 
 def test_headers_of_a_peer_that_is_not_trusted_count_for_nothing(proxied: Callable[..., RunningApi]):

@@ -41,18 +41,27 @@ def in_a_fresh_interpreter(code: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def loaded_after(words: list[str], names: tuple[str, ...]) -> str:
-    """Which of ``names`` are loaded once the parser has dealt with these words."""
+def loaded_after(names: tuple[str, ...], *lines: list[str]) -> str:
+    """Which of ``names`` are loaded once the parser has dealt with these lines, one after the other, as a list each."""
     return in_a_fresh_interpreter(
-        "import sys\nfrom service.cli import main\n"
-        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
-        f"print([name for name in {names!r} if name in sys.modules])"
+        "import sys\nfrom service.cli import main\nloaded = []\n"
+        f"for words in {lines!r}:\n    try:\n        main(words)\n    except SystemExit:\n        pass\n"
+        f"    loaded.append([name for name in {names!r} if name in sys.modules])\n"
+        "print(loaded)"
     )
 
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("serve", "--port", "many")])
-def test_what_is_no_command_is_a_usage_error(tmp_path: Path, arguments: tuple[str, ...]):
-    status, out, err = run(tmp_path, *arguments)
+def test_what_is_no_command_is_a_usage_error(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as left:
+        main([*arguments])
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
+    assert err.startswith("usage: ")
+
+
+def test_usage_error_of_a_process_is_no_traceback(tmp_path: Path):
+    status, out, err = run(tmp_path, "serve", "--port", "many")
     assert (status, out) == (2, "")
     assert err.startswith("usage: ")
     assert "Traceback" not in err
@@ -96,12 +105,10 @@ def test_parser_of_no_words_in_particular_knows_every_option():
     assert parser.parse_args(["dataset", "balance", "here", "--undo"]).undo is True
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["dataset", "--help"], ["weights", "--help"], [], ["exprot"], ["dataset", "extarct"]]
-)
-def test_help_and_a_mistyped_command_load_no_command(words: list[str]):
+def test_help_and_a_mistyped_command_load_no_command():
+    lines = (["--help"], ["dataset", "--help"], ["weights", "--help"], [], ["exprot"], ["dataset", "extarct"])
     heavy = ("numpy", "cv2", "pydantic", "tqdm", "keras", "tensorflow", "service.settings")
-    assert loaded_after(words, heavy) == "[]"
+    assert loaded_after(heavy, *lines) == "[[], [], [], [], [], []]"
 
 
 def test_options_of_no_command_load_what_takes_seconds():
@@ -118,7 +125,7 @@ def test_options_of_every_command_are_known_without_the_extras():
 def test_serve_loads_no_other_command_and_nothing_of_training():
     others = tuple(command.module for name, command in commands() if name != "serve")
     training = ("models.training", "models.evaluation", "models.exports", "models.data.manifest", *TRAINING)
-    assert loaded_after(["serve", "--help"], (*others, *training)) == "[]"
+    assert loaded_after((*others, *training), ["serve", "--help"]) == "[[]]"
 
 
 def test_missing_packages_are_told_with_what_installs_them():

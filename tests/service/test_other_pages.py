@@ -1,14 +1,21 @@
 """Requests of other sites' pages, and for other hosts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.service.conftest import URL, RunningApi
+from tests.service.conftest import URL, RunningApi, running_api, without_new_streams
 from tests.service.test_access import ws_status
 from tests.service.test_routes_streams import problem
+
+
+@pytest.fixture(scope="module")
+def panel_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """Which another origin may change."""
+    with running_api(tmp_path_factory, origins=("https://panel.example",)) as api:
+        yield api
 
 
 @pytest.mark.parametrize(
@@ -29,22 +36,22 @@ from tests.service.test_routes_streams import problem
         ({"Content-Type": "application/json; charset=utf-8"}, 201),
     ],
 )
-def test_changes_come_from_our_own_pages_as_json(run_api: Callable[..., RunningApi], headers: Any, status: int):
-    api = run_api(origins=("https://panel.example",))
-    content = json.dumps({"url": URL}).encode()
-    answer = api.client.post("/v1/streams", content=content, headers={"Content-Type": "application/json", **headers})
+def test_changes_come_from_our_own_pages_as_json(panel_api: RunningApi, headers: Any, status: int):
+    content, said = json.dumps({"url": URL}).encode(), {"Content-Type": "application/json", **headers}
+    with without_new_streams(panel_api) as api:
+        answer = api.client.post("/v1/streams", content=content, headers=said)
     assert answer.status_code == status, answer.text
 
 
-def test_pages_of_other_sites_embed_nothing_of_ours(api: RunningApi):
+def test_pages_of_other_sites_embed_nothing_of_ours(shared_api: RunningApi):
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-    problem(api.client.get("/v1/streams", headers=embedded), 403)
+    problem(shared_api.client.get("/v1/streams", headers=embedded), 403)
     opened = {**embedded, "Sec-Fetch-Mode": "navigate"}
     for place in ("iframe", "frame", "embed", "object"):
-        problem(api.client.get("/v1/streams", headers={**opened, "Sec-Fetch-Dest": place}), 403)
+        problem(shared_api.client.get("/v1/streams", headers={**opened, "Sec-Fetch-Dest": place}), 403)
     for headers in (opened, {**opened, "Sec-Fetch-Dest": "document"}):
-        assert api.client.get("/v1/streams", headers=headers).status_code == 200
-    assert api.client.get("/healthz", headers=embedded).status_code == 200
+        assert shared_api.client.get("/v1/streams", headers=headers).status_code == 200
+    assert shared_api.client.get("/healthz", headers=embedded).status_code == 200
 
 
 def test_only_listed_hosts_are_answered(run_api: Callable[..., RunningApi]):

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,7 +15,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from service.settings import SettingsError, load_settings
-from tests.service.conftest import URL, RunningApi
+from tests.service.conftest import URL, RunningApi, running_api
 from tests.service.scripted import JPEG
 from tests.service.test_routes_recordings import CONTENT, add_recording
 from tests.service.test_routes_streams import problem
@@ -44,16 +43,13 @@ class Published:
         return f"ws{self.base.removeprefix('http')}/v1/ws"
 
 
-@pytest.fixture(params=["nginx", "nginx below a path", "caddy", "caddy below a path"])
-def published(
-    request: pytest.FixtureRequest, run_api: Callable[..., RunningApi], tmp_path: Path
-) -> Iterator[Published]:
+@pytest.fixture(scope="module", params=["nginx", "nginx below a path", "caddy", "caddy below a path"])
+def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     program, _, path = request.param.partition(" ")
     root = ROOT if path else ""
-    api = run_api(root_path=root)
-    (tmp_path / "proxy").mkdir()
     with (
-        proxy(program, examples(program)[bool(path)], api.port, tmp_path / "proxy") as origin,
+        running_api(tmp_path_factory, root_path=root) as api,
+        proxy(program, examples(program)[bool(path)], api.port, tmp_path_factory.mktemp("proxy")) as origin,
         httpx.Client(timeout=60, trust_env=False, headers=credential(api)) as client,
     ):
         yield Published(api, origin, root, client, credential(api))
@@ -165,8 +161,10 @@ SAID = {"X-Forwarded-Host": "cameras.example", "X-Forwarded-Proto": "https", "Or
         ({"Origin": "https://cameras.example:99999"}, 403),
     ],
 )
-def test_host_and_scheme_of_a_trusted_proxy_decide_whose_page_it_is(api: RunningApi, changes, status):
-    answer = api.client.post("/v1/streams", json={"url": URL}, headers={**SAID, **credential(api), **changes})
+def test_host_and_scheme_of_a_trusted_proxy_decide_whose_page_it_is(shared_api: RunningApi, changes, status):
+    answer = shared_api.client.post(
+        "/v1/streams", json={"url": URL}, headers={**SAID, **credential(shared_api), **changes}
+    )
     assert answer.status_code == status, answer.text
 
 

@@ -13,8 +13,17 @@ STREAM = "str_0000000000000001"
 @pytest.fixture
 def filled(api: RunningApi) -> RunningApi:
     """Five events, a second apart; the last one goes on."""
+    return fill(api)
 
-    async def fill() -> None:
+
+@pytest.fixture(scope="module")
+def file_filled(file_api: RunningApi) -> RunningApi:
+    """The same for tests that only ask."""
+    return fill(file_api)
+
+
+def fill(api: RunningApi) -> RunningApi:
+    async def publish() -> None:
         for n in range(5):
             at = f"2026-05-04T03:02:0{n}.000Z"
             changes: dict[str, Any] = {"captured_at": at, "track_id": n, "action": "squat" if n % 2 else "push up"}
@@ -23,7 +32,7 @@ def filled(api: RunningApi) -> RunningApi:
                 await api.context.hub.publish_action(action(f"evt_{n}", "ended", confidence=0.1, **changes))
         await api.context.hub.flush()
 
-    api.call(fill())
+    api.call(publish())
     return api
 
 
@@ -33,8 +42,8 @@ def ids(api: RunningApi, query: str) -> list[str]:
     return [event["id"][-1] for event in answer.json()["items"]]
 
 
-def test_event_shows_its_whole_life(filled: RunningApi):
-    items = filled.client.get("/v1/events").json()["items"]
+def test_event_shows_its_whole_life(file_filled: RunningApi):
+    items = file_filled.client.get("/v1/events").json()["items"]
     assert items[1] == {
         "id": "evt_3",
         "stream_id": STREAM,
@@ -73,8 +82,8 @@ def test_event_shows_its_whole_life(filled: RunningApi):
         ("action=squat&min_confidence=0.75&limit=1", "3"),
     ],
 )
-def test_events_are_filtered(filled: RunningApi, query: str, found: str):
-    assert "".join(ids(filled, query)) == found
+def test_events_are_filtered(file_filled: RunningApi, query: str, found: str):
+    assert "".join(ids(file_filled, query)) == found
 
 
 def test_pages_keep_the_filter_and_new_events_shift_nothing(filled: RunningApi):
@@ -103,7 +112,7 @@ def test_pages_keep_the_filter_and_new_events_shift_nothing(filled: RunningApi):
         ("sream=x", "sream"),
     ],
 )
-def test_bad_query_is_refused_naming_the_field(api: RunningApi, query: str, field: str):
-    errors = problem(api.client.get(f"/v1/events?{query}"), 422)["errors"]
+def test_bad_query_is_refused_naming_the_field(shared_api: RunningApi, query: str, field: str):
+    errors = problem(shared_api.client.get(f"/v1/events?{query}"), 422)["errors"]
     assert [error["field"] for error in errors] == [field]
     assert all(error["expected"] and error["got"] for error in errors)

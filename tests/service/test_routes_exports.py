@@ -189,17 +189,17 @@ def test_orders_and_downloads_stand_in_the_audit(api: RunningApi):
     ],
 )
 def test_order_that_cannot_be_is_refused_with_what_was_expected(
-    api: RunningApi, changes: dict[str, Any], expected: str
+    shared_api: RunningApi, changes: dict[str, Any], expected: str
 ):
     body = span("str_000000000000000a", **changes)
-    assert expected in problem(api.client.post("/v1/exports", json=body), 422)["detail"]
+    assert expected in problem(shared_api.client.post("/v1/exports", json=body), 422)["detail"]
 
 
 @pytest.mark.parametrize(
     "body", [{"incident": "inc_0123456789abcdef"}, {"event": "evt_0123456789abcdef"}, span("str_0123456789abcdef")]
 )
-def test_order_of_what_there_is_not_is_not_found(api: RunningApi, body: dict[str, Any]):
-    problem(api.client.post("/v1/exports", json=body), 404)
+def test_order_of_what_there_is_not_is_not_found(shared_api: RunningApi, body: dict[str, Any]):
+    problem(shared_api.client.post("/v1/exports", json=body), 404)
 
 
 def test_rights_follow_every_camera_of_a_case(api: RunningApi):

@@ -68,8 +68,8 @@ def test_several_cameras_share_one_answer_and_one_may_be_wanted_in_full(api: Run
         ({"width": "9"}, 422),
     ],
 )
-def test_stream_that_there_is_not_and_too_many_are_refused(api: RunningApi, query: dict[str, Any], status: int):
-    assert api.client.get("/v1/live", params=query).status_code == status
+def test_stream_that_there_is_not_and_too_many_are_refused(shared_api: RunningApi, query: dict[str, Any], status: int):
+    assert shared_api.client.get("/v1/live", params=query).status_code == status
 
 
 def test_head_opens_no_camera(api: RunningApi):

@@ -104,8 +104,8 @@ def test_error_of_ours_is_a_problem_that_tells_no_details(api: RunningApi, monke
         ("PATCH", "/healthz", 405),
     ],
 )
-def test_unknown_path_or_method_is_a_problem(api: RunningApi, method: str, path: str, status: int):
-    answer = api.client.request(method, path)
+def test_unknown_path_or_method_is_a_problem(shared_api: RunningApi, method: str, path: str, status: int):
+    answer = shared_api.client.request(method, path)
     problem(answer, status)
     if status == 405:
         assert answer.headers["allow"]
@@ -282,9 +282,9 @@ RECORDING = "/v1/recordings/rec_0123456789abcdef"
         ("/web/page.js", "GET, HEAD"),
     ],
 )
-def test_allow_lists_the_methods_of_every_route_of_a_path(api: RunningApi, path: str, methods: str):
+def test_allow_lists_the_methods_of_every_route_of_a_path(shared_api: RunningApi, path: str, methods: str):
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} - set(methods.split(", ")):
-        answer = api.client.request(method, path)
+        answer = shared_api.client.request(method, path)
         assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, set(methods.split(", ")))
 
 

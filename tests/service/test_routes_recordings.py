@@ -31,6 +31,12 @@ def add_recording(api: RunningApi, minute: int = 0, events: bool = True) -> dict
     return dict(api.client.get(f"/v1/recordings/{record.id}").json())
 
 
+@pytest.fixture(scope="module")
+def recording(file_api: RunningApi) -> dict[str, Any]:
+    """One for tests that only read it, of ``file_api``."""
+    return add_recording(file_api)
+
+
 def test_recording_shows_times_size_and_where_its_files_are(api: RunningApi):
     recording = add_recording(api, 1)
     path = f"/v1/recordings/{recording['id']}"
@@ -85,47 +91,52 @@ def test_recordings_are_listed_newest_first_filtered_and_paged(api: RunningApi):
         ("bytes=" + "9" * 30 + "-", 200, 0, 10239),
     ],
 )
-def test_video_is_sent_in_the_range_asked_for(api: RunningApi, header: str | None, status: int, first: int, last: int):
-    video = add_recording(api)["video"]
+def test_video_is_sent_in_the_range_asked_for(
+    file_api: RunningApi, recording: dict[str, Any], header: str | None, status: int, first: int, last: int
+):
+    video = recording["video"]
     headers = {} if header is None else {"Range": header}
-    answer = api.client.get(video, headers=headers)
+    answer = file_api.client.get(video, headers=headers)
     assert answer.status_code == status
     assert answer.content == CONTENT[first : last + 1]
     assert (answer.headers["content-type"], answer.headers["accept-ranges"]) == ("video/mp4", "bytes")
     if status == 206:
         assert answer.headers["content-range"] == f"bytes {first}-{last}/10240"
-    head = api.client.head(video, headers=headers)
+    head = file_api.client.head(video, headers=headers)
     assert (head.status_code, head.content) == (status, b"")
     assert int(head.headers["content-length"]) == last - first + 1
 
 
 @pytest.mark.parametrize("header", ["bytes=10240-", "bytes=999999-1000000", "bytes=-0"])
-def test_range_beyond_the_file_is_a_problem_that_says_its_size(api: RunningApi, header: str):
-    answer = api.client.get(add_recording(api)["video"], headers={"Range": header})
+def test_range_beyond_the_file_is_a_problem_that_says_its_size(
+    file_api: RunningApi, recording: dict[str, Any], header: str
+):
+    answer = file_api.client.get(recording["video"], headers={"Range": header})
     assert "0..10239" in problem(answer, 416)["detail"]
     assert answer.headers["content-range"] == "bytes */10240"
 
 
-def test_browser_goes_on_with_a_download_of_the_same_file_only(api: RunningApi):
-    video = add_recording(api)["video"]
-    etag = api.client.get(video).headers["etag"]
-    assert api.client.get(video, headers={"Range": "bytes=5-", "If-Range": etag}).status_code == 206
-    assert api.client.get(video, headers={"Range": "bytes=5-", "If-Range": '"other"'}).status_code == 200
+def test_browser_goes_on_with_a_download_of_the_same_file_only(file_api: RunningApi, recording: dict[str, Any]):
+    video = recording["video"]
+    etag = file_api.client.get(video).headers["etag"]
+    assert file_api.client.get(video, headers={"Range": "bytes=5-", "If-Range": etag}).status_code == 206
+    assert file_api.client.get(video, headers={"Range": "bytes=5-", "If-Range": '"other"'}).status_code == 200
 
 
 @pytest.mark.parametrize("stale", ['"other"', 'W/"other"', "Mon, 04 May 2020 03:02:01 GMT", "nonsense"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_part_of_another_file_gets_the_whole_one_wherever_the_range_begins(api: RunningApi, method: str, stale: str):
-    recording = add_recording(api)
+def test_part_of_another_file_gets_the_whole_one_wherever_the_range_begins(
+    file_api: RunningApi, recording: dict[str, Any], method: str, stale: str
+):
     for path in (recording["video"], recording["events"]):
-        whole = api.client.get(path)
+        whole = file_api.client.get(path)
         headers = {"Range": "bytes=999999-", "If-Range": stale}
-        answer = api.client.request(method, path, headers=headers)
+        answer = file_api.client.request(method, path, headers=headers)
         assert answer.status_code == 200
         assert answer.headers["content-length"] == str(len(whole.content))
         assert answer.content == (whole.content if method == "GET" else b"")
         tag = whole.headers["etag"]
-        problem(api.client.get(path, headers={"Range": "bytes=999999-", "If-Range": tag}), 416)
+        problem(file_api.client.get(path, headers={"Range": "bytes=999999-", "If-Range": tag}), 416)
 
 
 @pytest.mark.parametrize(
@@ -147,15 +158,17 @@ def test_part_of_another_file_gets_the_whole_one_wherever_the_range_begins(api: 
     ],
 )
 @pytest.mark.parametrize("path", ["video", "events", "/", "/web/page.js"])
-def test_file_that_the_client_has_is_not_sent_again(api: RunningApi, path: str, changes: dict[str, str], status: int):
-    path = path if path.startswith("/") else add_recording(api)[path]
-    whole = api.client.get(path)
+def test_file_that_the_client_has_is_not_sent_again(
+    file_api: RunningApi, recording: dict[str, Any], path: str, changes: dict[str, str], status: int
+):
+    path = path if path.startswith("/") else recording[path]
+    whole = file_api.client.get(path)
     values = {"TAG": whole.headers["etag"], "DATE": whole.headers["last-modified"]}
     headers = {}
     for name, value in changes.items():
         headers[name] = re.sub("TAG|DATE", lambda match: values[match[0]], value)
     for method in ("GET", "HEAD"):
-        answer = api.client.request(method, path, headers=headers)
+        answer = file_api.client.request(method, path, headers=headers)
         assert answer.status_code == status, headers
         assert answer.content == (whole.content if (status, method) == (200, "GET") else b"")
         assert answer.headers["etag"] == values["TAG"]
@@ -181,8 +194,8 @@ def test_recording_whose_file_or_messages_are_missing_says_so(api: RunningApi):
 
 
 @pytest.mark.parametrize("name", ["x", "rec_0000000000000000", "%2e%2e%2fsecret.key", "rec_000000000000000%00"])
-def test_unknown_recording_is_not_found(api: RunningApi, name: str):
-    problem(api.client.get(f"/v1/recordings/{name}/video.mp4"), 404)
+def test_unknown_recording_is_not_found(shared_api: RunningApi, name: str):
+    problem(shared_api.client.get(f"/v1/recordings/{name}/video.mp4"), 404)
 
 
 def test_messages_that_were_damaged_in_the_middle_are_given_up_to_there(tmp_path: Path):

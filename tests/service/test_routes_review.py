@@ -22,6 +22,13 @@ def judged(api: RunningApi) -> RunningApi:
     return api
 
 
+@pytest.fixture(scope="module")
+def file_judged(file_api: RunningApi) -> RunningApi:
+    """The same for tests that change nothing."""
+    tell(file_api, "evt_1", file_api.add(name="Gate")["id"])
+    return file_api
+
+
 def tell(api: RunningApi, event_id: str, stream: str, **changes: Any) -> None:
     async def publish() -> None:
         given = {"stream_id": stream, "model": "surveillance", "captured_at": AT, "start_s": 10.0, **changes}
@@ -61,10 +68,10 @@ def add_correction(api: RunningApi, verdict_id: str = "ver_0123456789abcdef") ->
         ({"verdict": "right", "note": "x"}, "note"),
     ],
 )
-def test_wrong_verdicts_are_refused_naming_the_field(judged: RunningApi, body: dict[str, Any], field: str):
-    errors = problem(judged.client.put("/v1/events/evt_1/verdict", json=body), 422)["errors"]
+def test_wrong_verdicts_are_refused_naming_the_field(file_judged: RunningApi, body: dict[str, Any], field: str):
+    errors = problem(file_judged.client.put("/v1/events/evt_1/verdict", json=body), 422)["errors"]
     assert [error["field"] for error in errors] == [field]
-    assert judged.client.get("/v1/events/evt_1/verdicts").json()["items"] == []
+    assert file_judged.client.get("/v1/events/evt_1/verdicts").json()["items"] == []
 
 
 def test_verdict_is_shared_reviewed_is_not_and_only_the_verdict_is_written_down(judged: RunningApi):
@@ -120,8 +127,8 @@ def test_unknown_events_are_404_and_many_marks_are_bounded(judged: RunningApi):
         ("rule=rul_0123456789abcdef", 0),
     ],
 )
-def test_filters_of_the_review_are_understood(judged: RunningApi, query: str, found: int):
-    answer = judged.client.get(f"/v1/events?{query}")
+def test_filters_of_the_review_are_understood(file_judged: RunningApi, query: str, found: int):
+    answer = file_judged.client.get(f"/v1/events?{query}")
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["items"]) == found
 
@@ -140,8 +147,8 @@ def test_filters_of_the_review_are_understood(judged: RunningApi, query: str, fo
         ("order=review&cursor=WzE3NzgwMDAwMDAuMCwgInN0cl8wMTIzIl0", "cursor"),
     ],
 )
-def test_wrong_filters_are_refused_naming_the_field(api: RunningApi, query: str, field: str):
-    errors = problem(api.client.get(f"/v1/events?{query}"), 422)["errors"]
+def test_wrong_filters_are_refused_naming_the_field(shared_api: RunningApi, query: str, field: str):
+    errors = problem(shared_api.client.get(f"/v1/events?{query}"), 422)["errors"]
     assert [error["field"] for error in errors] == [field]
 
 
@@ -161,10 +168,10 @@ def test_service_has_a_zone_which_everybody_is_told(run_api: Callable[..., Runni
     assert api.client.get("/v1/events", params=found["query"]).status_code == 200, "events take what the search gives"
 
 
-def test_timeline_shows_a_span_and_refuses_too_long_ones(judged: RunningApi):
+def test_timeline_shows_a_span_and_refuses_too_long_ones(file_judged: RunningApi):
     span = {"since": "2026-05-04T00:00:00Z", "until": "2026-05-05T00:00:00Z"}
-    found = judged.client.get("/v1/timeline", params=span).json()
-    stream = judged.client.get("/v1/streams").json()["items"][0]["id"]
+    found = file_judged.client.get("/v1/timeline", params=span).json()
+    stream = file_judged.client.get("/v1/streams").json()["items"][0]["id"]
     assert found == {
         "since": "2026-05-04T00:00:00.000Z",
         "until": "2026-05-05T00:00:00.000Z",
@@ -177,8 +184,8 @@ def test_timeline_shows_a_span_and_refuses_too_long_ones(judged: RunningApi):
         "bucket_s": 300,
     }
     for since in ("0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"):
-        errors = problem(judged.client.get("/v1/timeline", params={"since": since, "until": since}), 422)["errors"]
+        errors = problem(file_judged.client.get("/v1/timeline", params={"since": since, "until": since}), 422)["errors"]
         assert [error["field"] for error in errors] == ["since", "until"]
     for until in ("2026-06-05T00:00:00Z", "2026-05-04T00:00:00Z", "2026-05-03T00:00:00Z"):
-        errors = problem(judged.client.get("/v1/timeline", params={**span, "until": until}), 422)["errors"]
+        errors = problem(file_judged.client.get("/v1/timeline", params={**span, "until": until}), 422)["errors"]
         assert [error["field"] for error in errors] == ["until"]

@@ -78,11 +78,13 @@ def test_rule_of_the_docs_is_accepted_and_shown_as_it_was_given(api: RunningApi)
         ({"sinks": ["snk_00000000000000ff"]}, "the id of a sink"),
     ],
 )
-def test_rule_that_cannot_be_is_refused_saying_what_was_expected(api: RunningApi, body: dict[str, Any], expected: str):
+def test_rule_that_cannot_be_is_refused_saying_what_was_expected(
+    shared_api: RunningApi, body: dict[str, Any], expected: str
+):
     given = {"name": "x", **({} if "actions" in body or not body else RULE), **body}
-    answer = problem(api.client.post("/v1/rules", json=given), 422)
+    answer = problem(shared_api.client.post("/v1/rules", json=given), 422)
     assert expected in answer["detail"]
-    assert api.client.get("/v1/rules").json()["items"] == []
+    assert shared_api.client.get("/v1/rules").json()["items"] == []
 
 
 def test_labels_that_a_network_lacks_are_told_not_refused(api: RunningApi):

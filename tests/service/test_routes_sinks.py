@@ -35,7 +35,11 @@ def webhook(receiver: Receiver, **changes: Any) -> dict[str, Any]:
     return {"kind": "webhook", "name": "Control room", "config": config, **changes}
 
 
-MQTT = {"kind": "mqtt", "name": "Home", "config": {"host": "192.0.2.10", "username": CANARY, "password": CANARY}}
+MQTT = {
+    "kind": "mqtt",
+    "name": "Home",
+    "config": {"host": "127.0.0.1", "port": 9, "username": CANARY, "password": CANARY},
+}
 EMAIL = {
     "kind": "email",
     "name": "Guards",
@@ -226,8 +230,8 @@ def test_removed_sink_is_gone_and_its_messages_are_given_up(api: RunningApi, rec
         ({"kind": "email", "name": "x", "config": {**EMAIL["config"], "subject": "$x"}}, "email.config.subject"),  # type: ignore[dict-item]
     ],
 )
-def test_bad_bodies_are_refused_by_field_without_a_secret(body: dict[str, Any], field: str, api: RunningApi):
-    answer = api.client.post("/v1/sinks", json=body)
+def test_bad_bodies_are_refused_by_field_without_a_secret(body: dict[str, Any], field: str, shared_api: RunningApi):
+    answer = shared_api.client.post("/v1/sinks", json=body)
     errors = problem(answer, 422)["errors"]
     assert field in {error["field"] for error in errors}
     assert CANARY not in answer.text
@@ -248,14 +252,14 @@ def test_bad_changes_are_refused_by_field_without_a_secret(api: RunningApi, rece
 
 
 @pytest.mark.parametrize("path", ["/v1/sinks/snk_x", "/v1/sinks/snk_0000000000000000", "/v1/sinks/%00"])
-def test_unknown_sinks_are_not_found(path: str, api: RunningApi):
-    problem(api.client.get(path), 404)
-    problem(api.client.post(f"{path}/test"), 404)
+def test_unknown_sinks_are_not_found(path: str, shared_api: RunningApi):
+    problem(shared_api.client.get(path), 404)
+    problem(shared_api.client.post(f"{path}/test"), 404)
 
 
 @pytest.mark.parametrize("name", ["msg_999", "msg_", "17", "msg_٣", "msg_" + "9" * 40])
-def test_unknown_deliveries_are_not_found(name: str, api: RunningApi):
-    problem(api.client.post(f"/v1/deliveries/{name}/retry"), 404)
+def test_unknown_deliveries_are_not_found(name: str, shared_api: RunningApi):
+    problem(shared_api.client.post(f"/v1/deliveries/{name}/retry"), 404)
 
 
 def test_there_are_never_more_sinks_than_the_limit(

@@ -45,8 +45,8 @@ def come_to_its_end(api: RunningApi, stream_id: str) -> None:
         assert time.monotonic() < deadline, "the end is not remembered"
 
 
-def test_stream_added_is_started_and_shown_without_its_password(api: RunningApi):
-    answer = api.client.post("/v1/streams", json={"url": URL, "name": "Gate", "actions": {"squat": 0.6}})
+def test_stream_added_is_started_and_shown_without_its_password(shared_api: RunningApi):
+    answer = shared_api.client.post("/v1/streams", json={"url": URL, "name": "Gate", "actions": {"squat": 0.6}})
     stream = answer.json()
     assert answer.status_code == 201
     assert re.fullmatch("str_[0-9a-f]{16}", stream["id"])
@@ -55,14 +55,14 @@ def test_stream_added_is_started_and_shown_without_its_password(api: RunningApi)
     assert (stream["name"], stream["actions"], stream["model"]) == ("Gate", {"squat": 0.6}, MODEL)
     assert stream["state"] == "running"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stream["created_at"])
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == URL
-    assert api.client.get(f"/v1/streams/{stream['id']}").json() == stream
-    assert api.client.get("/v1/streams").json() == {"items": [stream], "next_cursor": None}
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value() == URL
+    assert shared_api.client.get(f"/v1/streams/{stream['id']}").json() == stream
+    assert shared_api.client.get("/v1/streams").json() == {"items": [stream], "next_cursor": None}
 
 
 @pytest.mark.parametrize("name", [" Gate ", "7", "门", "🏋", "…", "\u0928\u092e", "-"])
-def test_name_with_anything_to_be_seen_is_taken(api: RunningApi, name: str):
-    assert api.add(name=name)["name"] == name
+def test_name_with_anything_to_be_seen_is_taken(shared_api: RunningApi, name: str):
+    assert shared_api.add(name=name)["name"] == name
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_name_with_anything_to_be_seen_is_taken(api: RunningApi, name: str):
         ("http://10.9.8.7/v?channel=1&authbasic=c4n4ry", "http://10.9.8.7/v?channel=1&authbasic=***"),
     ],
 )
-def test_password_in_any_place_of_a_url_is_neither_answered_nor_stored(api: RunningApi, url: str, shown: str):
-    stream = api.add(url, name="Gate")
-    unnamed = api.add(url)
-    moved = api.client.patch(f"/v1/streams/{api.add(name='Door')['id']}", json={"url": url})
+def test_password_in_any_place_of_a_url_is_neither_answered_nor_stored(shared_api: RunningApi, url: str, shown: str):
+    stream = shared_api.add(url, name="Gate")
+    unnamed = shared_api.add(url)
+    moved = shared_api.client.patch(f"/v1/streams/{shared_api.add(name='Door')['id']}", json={"url": url})
     assert stream["url"] == unnamed["url"] == moved.json()["url"] == shown
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == url
-    answers = [str(unnamed), moved.text, api.client.get("/v1/streams").text]
-    stored = b"".join(path.read_bytes() for path in api.settings.data_dir.glob("*.db*"))
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value() == url
+    answers = [str(unnamed), moved.text, shared_api.client.get("/v1/streams").text]
+    stored = b"".join(path.read_bytes() for path in shared_api.settings.data_dir.glob("*.db*"))
     assert "c4n4ry" not in "".join(answers) and b"c4n4ry" not in stored
 
 
@@ -98,51 +98,51 @@ def test_name_that_an_older_version_took_from_a_password_is_given_up(run_api):
     assert b"c4n4ry" not in b"".join(path.read_bytes() for path in second.settings.data_dir.glob("*.db*"))
 
 
-def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(api: RunningApi):
-    url = (api.settings.media_roots[0] / "walk.mp4").as_uri() + "?pace=realtime&loop=true"
-    stream = api.add(url)
+def test_stream_of_a_file_takes_name_pace_and_loop_from_its_url(shared_api: RunningApi):
+    url = (shared_api.settings.media_roots[0] / "walk.mp4").as_uri() + "?pace=realtime&loop=true"
+    stream = shared_api.add(url)
     assert (stream["name"], stream["pace"], stream["loop"]) == ("walk.mp4", "realtime", True)
-    watched = api.supervisor.running[stream["id"]]
+    watched = shared_api.supervisor.running[stream["id"]]
     assert (watched.url.get_secret_value(), watched.pace, watched.loop) == (url.partition("?")[0], "realtime", True)
 
 
-def test_interval_of_snapshots_is_kept_shown_and_changed(api: RunningApi):
-    stream = api.add("http://127.0.0.1:9/snapshot.jpg", snapshot_s=0.5)
-    assert (stream["snapshot_s"], api.supervisor.running[stream["id"]].snapshot_s) == (0.5, 0.5)
-    changed = api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 2}).json()
-    assert (changed["snapshot_s"], api.supervisor.running[stream["id"]].snapshot_s) == (2.0, 2.0)
-    assert api.add("http://127.0.0.1:9/other.jpg")["snapshot_s"] == 1.0
-    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 0}), 422)
+def test_interval_of_snapshots_is_kept_shown_and_changed(shared_api: RunningApi):
+    stream = shared_api.add("http://127.0.0.1:9/snapshot.jpg", snapshot_s=0.5)
+    assert (stream["snapshot_s"], shared_api.supervisor.running[stream["id"]].snapshot_s) == (0.5, 0.5)
+    changed = shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 2}).json()
+    assert (changed["snapshot_s"], shared_api.supervisor.running[stream["id"]].snapshot_s) == (2.0, 2.0)
+    assert shared_api.add("http://127.0.0.1:9/other.jpg")["snapshot_s"] == 1.0
+    problem(shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"snapshot_s": 0}), 422)
 
 
-def test_certificates_are_verified_unless_a_stream_says_otherwise(api: RunningApi):
-    stream = api.add("rtsps://127.0.0.1:9/cam")
-    assert (stream["tls_verify"], api.supervisor.running[stream["id"]].tls_verify) == (True, True)
-    changed = api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": False}).json()
-    assert (changed["tls_verify"], api.supervisor.running[stream["id"]].tls_verify) == (False, False)
-    assert api.client.get(f"/v1/streams/{stream['id']}").json()["tls_verify"] is False, "remembered"
-    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": None}), 422)
-    assert api.add("rtsps://127.0.0.1:9/cam", tls_verify=False)["tls_verify"] is False
+def test_certificates_are_verified_unless_a_stream_says_otherwise(shared_api: RunningApi):
+    stream = shared_api.add("rtsps://127.0.0.1:9/cam")
+    assert (stream["tls_verify"], shared_api.supervisor.running[stream["id"]].tls_verify) == (True, True)
+    changed = shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": False}).json()
+    assert (changed["tls_verify"], shared_api.supervisor.running[stream["id"]].tls_verify) == (False, False)
+    assert shared_api.client.get(f"/v1/streams/{stream['id']}").json()["tls_verify"] is False, "remembered"
+    problem(shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"tls_verify": None}), 422)
+    assert shared_api.add("rtsps://127.0.0.1:9/cam", tls_verify=False)["tls_verify"] is False
 
 
-def test_pace_and_loop_of_a_file_url_can_be_changed(api: RunningApi):
-    stream = api.add(file_url(api) + "?pace=realtime&loop=true")
+def test_pace_and_loop_of_a_file_url_can_be_changed(shared_api: RunningApi):
+    stream = shared_api.add(file_url(shared_api) + "?pace=realtime&loop=true")
     path = f"/v1/streams/{stream['id']}"
-    changed = api.client.patch(path, json={"loop": False, "pace": "fast"}).json()
+    changed = shared_api.client.patch(path, json={"loop": False, "pace": "fast"}).json()
     assert (changed["pace"], changed["loop"]) == ("fast", False)
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
-    again = api.client.patch(path, json={"url": file_url(api) + "?loop=1"}).json()
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(shared_api)
+    again = shared_api.client.patch(path, json={"url": file_url(shared_api) + "?loop=1"}).json()
     assert (again["pace"], again["loop"]) == ("fast", True)
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(shared_api)
 
 
-def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(api: RunningApi):
-    stream = api.add(file_url(api))
-    record = api.call(api.context.store.get_stream(stream["id"], ALL))
-    old = replace(record, url=SecretStr(file_url(api) + "?loop=true"), loop=True)
-    assert api.call(api.context.store.change_stream(old))
-    assert api.client.patch(f"/v1/streams/{stream['id']}", json={"loop": False}).json()["loop"] is False
-    assert api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(api)
+def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(shared_api: RunningApi):
+    stream = shared_api.add(file_url(shared_api))
+    record = shared_api.call(shared_api.context.store.get_stream(stream["id"], ALL))
+    old = replace(record, url=SecretStr(file_url(shared_api) + "?loop=true"), loop=True)
+    assert shared_api.call(shared_api.context.store.change_stream(old))
+    assert shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"loop": False}).json()["loop"] is False
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value() == file_url(shared_api)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +168,14 @@ def test_options_in_a_url_that_an_older_version_stored_yield_to_a_change(api: Ru
         ({"url": URL, "model": "   "}, "model", "can be seen"),
     ],
 )
-def test_stream_that_cannot_be_watched_is_refused_naming_the_field(api: RunningApi, body, field, expected):
-    answer = api.client.post("/v1/streams", json=body)
+def test_stream_that_cannot_be_watched_is_refused_naming_the_field(shared_api: RunningApi, body, field, expected):
+    answer = shared_api.client.post("/v1/streams", json=body)
     error = problem(answer, 422)["errors"][0]
     assert error["field"] == field
     assert expected in error["expected"]
     assert error["got"]
     assert "c4n4ry" not in answer.text
-    assert api.client.get("/v1/streams").json()["items"] == []
+    assert shared_api.client.get("/v1/streams").json()["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -191,24 +191,24 @@ def test_stream_that_cannot_be_watched_is_refused_naming_the_field(api: RunningA
         b'{"url": "rtsp://h/", "actions": {"squat": Infinity}}',
     ],
 )
-def test_body_that_is_no_stream_is_a_client_error(api: RunningApi, content: bytes):
-    answer = api.client.post("/v1/streams", content=content, headers={"content-type": "application/json"})
+def test_body_that_is_no_stream_is_a_client_error(shared_api: RunningApi, content: bytes):
+    answer = shared_api.client.post("/v1/streams", content=content, headers={"content-type": "application/json"})
     problem(answer, answer.status_code)
     assert answer.status_code in (400, 422)
     assert "c4n4ry" not in answer.text
 
 
-def test_body_over_the_limit_is_refused_with_and_without_a_length(api: RunningApi):
+def test_body_over_the_limit_is_refused_with_and_without_a_length(shared_api: RunningApi):
     big = b'{"url": "' + b"a" * 100_000 + b'"}'
     headers = {"content-type": "application/json"}
-    problem(api.client.post("/v1/streams", content=big, headers=headers), 413)
-    problem(api.client.post("/v1/streams", content=iter([big[:50_000], big[50_000:]]), headers=headers), 413)
+    problem(shared_api.client.post("/v1/streams", content=big, headers=headers), 413)
+    problem(shared_api.client.post("/v1/streams", content=iter([big[:50_000], big[50_000:]]), headers=headers), 413)
 
 
-def test_more_streams_than_the_limit_is_a_conflict(api: RunningApi):
-    for _ in range(api.settings.max_streams):
-        api.add()
-    body = problem(api.client.post("/v1/streams", json={"url": URL}), 409)
+def test_more_streams_than_the_limit_is_a_conflict(shared_api: RunningApi):
+    for _ in range(shared_api.settings.max_streams):
+        shared_api.add()
+    body = problem(shared_api.client.post("/v1/streams", json={"url": URL}), 409)
     assert "4 streams" in body["detail"]
 
 
@@ -244,75 +244,77 @@ def test_of_64_streams_posted_at_once_no_more_are_taken_than_may_be(run_api):
     assert len(api.client.get("/v1/streams").json()["items"]) == len(api.supervisor.running) == 10
 
 
-def test_stream_change_from_a_foreign_page_is_refused(api: RunningApi):
+def test_stream_change_from_a_foreign_page_is_refused(shared_api: RunningApi):
     foreign = {"origin": "https://evil.example"}
-    problem(api.client.post("/v1/streams", json={"url": URL}, headers=foreign), 403)
-    own = {"origin": api.url}
-    assert api.client.post("/v1/streams", json={"url": URL}, headers=own).status_code == 201
+    problem(shared_api.client.post("/v1/streams", json={"url": URL}, headers=foreign), 403)
+    own = {"origin": shared_api.url}
+    assert shared_api.client.post("/v1/streams", json={"url": URL}, headers=own).status_code == 201
 
 
-def test_patch_changes_only_what_is_given(api: RunningApi):
-    stream = api.add(name="Gate", actions={"squat": 0.6})
+def test_patch_changes_only_what_is_given(shared_api: RunningApi):
+    stream = shared_api.add(name="Gate", actions={"squat": 0.6})
     path = f"/v1/streams/{stream['id']}"
-    changed = api.client.patch(path, json={"record": True}).json()
+    changed = shared_api.client.patch(path, json={"record": True}).json()
     assert changed == {**stream, "record": True}
-    assert api.supervisor.running[stream["id"]].record
-    assert api.client.patch(path, json={"actions": None}).json()["actions"] is None
-    moved = api.client.patch(path, json={"url": "rtsp://viewer:n3w@127.0.0.1:9/other"}).json()
+    assert shared_api.supervisor.running[stream["id"]].record
+    assert shared_api.client.patch(path, json={"actions": None}).json()["actions"] is None
+    moved = shared_api.client.patch(path, json={"url": "rtsp://viewer:n3w@127.0.0.1:9/other"}).json()
     assert moved["url"] == "rtsp://viewer:***@127.0.0.1:9/other"
-    assert api.supervisor.running[stream["id"]].url.get_secret_value().endswith("/other")
+    assert shared_api.supervisor.running[stream["id"]].url.get_secret_value().endswith("/other")
 
 
-def test_patch_of_the_name_alone_disturbs_nothing(api: RunningApi):
-    stream = api.add()
-    api.supervisor.calls.clear()
-    assert api.client.patch(f"/v1/streams/{stream['id']}", json={"name": "Door"}).json()["name"] == "Door"
-    assert api.supervisor.calls == []
+def test_patch_of_the_name_alone_disturbs_nothing(shared_api: RunningApi):
+    stream = shared_api.add()
+    shared_api.supervisor.calls.clear()
+    assert shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"name": "Door"}).json()["name"] == "Door"
+    assert shared_api.supervisor.calls == []
 
 
-def test_patch_enabled_stops_and_starts_the_stream(api: RunningApi):
-    stream = api.add()
+def test_patch_enabled_stops_and_starts_the_stream(shared_api: RunningApi):
+    stream = shared_api.add()
     path = f"/v1/streams/{stream['id']}"
-    assert api.client.patch(path, json={"enabled": False}).json()["state"] == "stopped"
-    assert api.client.patch(path, json={"enabled": True}).json()["state"] == "running"
-    assert [name for name, _ in api.supervisor.calls] == ["start", "stop", "start"]
+    assert shared_api.client.patch(path, json={"enabled": False}).json()["state"] == "stopped"
+    assert shared_api.client.patch(path, json={"enabled": True}).json()["state"] == "running"
+    assert [name for name, _ in shared_api.supervisor.calls] == ["start", "stop", "start"]
 
 
 @pytest.mark.parametrize(
     "body", [{"name": None}, {"name": "  "}, {"enabled": "maybe"}, {"model": "x"}, {"url": "x"}, {"id": "x"}, []]
 )
-def test_patch_that_cannot_be_changes_nothing(api: RunningApi, body):
-    stream = api.add()
-    problem(api.client.patch(f"/v1/streams/{stream['id']}", json=body), 422)
-    assert api.client.get(f"/v1/streams/{stream['id']}").json() == stream
+def test_patch_that_cannot_be_changes_nothing(shared_api: RunningApi, body):
+    stream = shared_api.add()
+    problem(shared_api.client.patch(f"/v1/streams/{stream['id']}", json=body), 422)
+    assert shared_api.client.get(f"/v1/streams/{stream['id']}").json() == stream
 
 
-def test_restart_starts_a_running_stream_anew_and_a_stopped_one_again(api: RunningApi):
-    stream = api.add()
+def test_restart_starts_a_running_stream_anew_and_a_stopped_one_again(shared_api: RunningApi):
+    stream = shared_api.add()
     path = f"/v1/streams/{stream['id']}"
-    assert api.client.post(f"{path}/restart").status_code == 202
-    assert api.supervisor.calls[-1] == ("restart", stream["id"])
-    api.client.patch(path, json={"enabled": False})
-    assert api.client.post(f"{path}/restart").json()["enabled"] is True
-    assert api.supervisor.calls[-1] == ("start", stream["id"])
+    assert shared_api.client.post(f"{path}/restart").status_code == 202
+    assert shared_api.supervisor.calls[-1] == ("restart", stream["id"])
+    shared_api.client.patch(path, json={"enabled": False})
+    assert shared_api.client.post(f"{path}/restart").json()["enabled"] is True
+    assert shared_api.supervisor.calls[-1] == ("start", stream["id"])
 
 
-def test_delete_stops_and_forgets_the_stream(api: RunningApi):
-    stream = api.add()
+def test_delete_stops_and_forgets_the_stream(shared_api: RunningApi):
+    stream = shared_api.add()
     path = f"/v1/streams/{stream['id']}"
-    answer = api.client.delete(path)
+    answer = shared_api.client.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert api.supervisor.running == {}
+    assert shared_api.supervisor.running == {}
     for method, tail in [("GET", ""), ("DELETE", ""), ("PATCH", ""), ("POST", "/restart"), ("GET", "/snapshot.jpg")]:
-        problem(api.client.request(method, path + tail, json={} if method == "PATCH" else None), 404)
+        problem(shared_api.client.request(method, path + tail, json={} if method == "PATCH" else None), 404)
 
 
-def test_delete_answers_within_5_s_of_a_stream_that_hangs(api: RunningApi, monkeypatch: pytest.MonkeyPatch):
+def test_delete_answers_within_5_s_of_a_stream_that_hangs(run_api, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("service.registry.STOP_S", 0.2)
+    api = run_api()
     stream = api.add()
     api.supervisor.stop_takes_s = 3600
     assert api.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
     problem(api.client.get(f"/v1/streams/{stream['id']}"), 404)
+    api.stop()  # which waits no longer than this either
 
 
 def test_delete_answers_when_stopping_fails(api: RunningApi):
@@ -321,10 +323,10 @@ def test_delete_answers_when_stopping_fails(api: RunningApi):
     assert api.client.delete(f"/v1/streams/{stream['id']}").status_code == 204
 
 
-def test_streams_are_paged_in_the_order_of_their_making(api: RunningApi):
-    ids = [api.add(name=f"cam {n}")["id"] for n in range(3)]
-    first = api.client.get("/v1/streams", params={"limit": 2}).json()
-    second = api.client.get("/v1/streams", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+def test_streams_are_paged_in_the_order_of_their_making(shared_api: RunningApi):
+    ids = [shared_api.add(name=f"cam {n}")["id"] for n in range(3)]
+    first = shared_api.client.get("/v1/streams", params={"limit": 2}).json()
+    second = shared_api.client.get("/v1/streams", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [stream["id"] for stream in first["items"] + second["items"]] == ids
     assert second["next_cursor"] is None
 
@@ -332,8 +334,8 @@ def test_streams_are_paged_in_the_order_of_their_making(api: RunningApi):
 @pytest.mark.parametrize(
     "query", ["cursor=x", "cursor=W05hTiwgIiJd", "limit=0", "limit=9999999", "limt=5", "cursor=%00"]
 )
-def test_bad_paging_is_refused(api: RunningApi, query: str):
-    problem(api.client.get(f"/v1/streams?{query}"), 422)
+def test_bad_paging_is_refused(shared_api: RunningApi, query: str):
+    problem(shared_api.client.get(f"/v1/streams?{query}"), 422)
 
 
 def test_streams_go_on_after_a_restart_of_the_service(run_api):
@@ -498,8 +500,8 @@ def test_live_is_a_multipart_of_jpegs(api: RunningApi):
 
 
 @pytest.mark.parametrize("name", ["x", "str_", "str_000000000000000g", "%00", "..%2f", "str_0000000000000000"])
-def test_unknown_id_is_not_found(api: RunningApi, name: str):
-    problem(api.client.get(f"/v1/streams/{name}"), 404)
+def test_unknown_id_is_not_found(shared_api: RunningApi, name: str):
+    problem(shared_api.client.get(f"/v1/streams/{name}"), 404)
 
 
 def with_lighter_network(api: RunningApi) -> None:
@@ -533,7 +535,7 @@ def test_tier_that_the_model_does_not_have_is_refused_naming_the_field(api: Runn
 
 
 def with_pose_network(api: RunningApi) -> None:
-    (api.settings.weights_dir / "pose").mkdir()
+    (api.settings.weights_dir / "pose").mkdir(exist_ok=True)
     (api.settings.weights_dir / "pose" / "yolov8n-pose.onnx").touch()
 
 
@@ -573,9 +575,9 @@ def test_exercise_without_a_pose_network_is_refused_saying_how_to_get_one(api: R
         {"form": {"squat": {"swing_deg": None}}},
     ],
 )
-def test_exercises_and_thresholds_that_there_are_not_are_refused(api: RunningApi, body):
-    with_pose_network(api)
-    problem(api.client.post("/v1/streams", json={"url": URL, **body}), 422)
+def test_exercises_and_thresholds_that_there_are_not_are_refused(shared_api: RunningApi, body):
+    with_pose_network(shared_api)
+    problem(shared_api.client.post("/v1/streams", json={"url": URL, **body}), 422)
 
 
 def test_models_name_their_lighter_network(api: RunningApi):
@@ -586,19 +588,19 @@ def test_models_name_their_lighter_network(api: RunningApi):
     }
 
 
-def test_groups_are_kept_listed_and_changed_without_a_new_start(api: RunningApi):
-    gate, hall = api.add(name="Gate", groups=["yard", "doors", "yard"]), api.add(name="Hall")
+def test_groups_are_kept_listed_and_changed_without_a_new_start(shared_api: RunningApi):
+    gate, hall = shared_api.add(name="Gate", groups=["yard", "doors", "yard"]), shared_api.add(name="Hall")
     assert (gate["groups"], hall["groups"]) == (["yard", "doors"], [])
     path = f"/v1/streams/{hall['id']}"
-    api.supervisor.calls.clear()
-    changed = api.client.patch(path, json={"groups": ["yard"]}).json()
-    assert (changed["groups"], api.supervisor.calls) == (["yard"], [])
+    shared_api.supervisor.calls.clear()
+    changed = shared_api.client.patch(path, json={"groups": ["yard"]}).json()
+    assert (changed["groups"], shared_api.supervisor.calls) == (["yard"], [])
 
     def listed(group: str) -> list[str]:
-        return [item["name"] for item in api.client.get("/v1/streams", params={"group": group}).json()["items"]]
+        return [item["name"] for item in shared_api.client.get("/v1/streams", params={"group": group}).json()["items"]]
 
     assert (listed("yard"), listed("doors"), listed("nowhere")) == (["Gate", "Hall"], ["Gate"], [])
-    assert api.client.patch(path, json={"groups": []}).json()["groups"] == []
+    assert shared_api.client.patch(path, json={"groups": []}).json()["groups"] == []
     assert listed("yard") == ["Gate"]
 
 
@@ -612,12 +614,12 @@ def test_groups_are_kept_listed_and_changed_without_a_new_start(api: RunningApi)
         (["a\nb"], "match"),
     ],
 )
-def test_groups_that_cannot_be_are_refused(api: RunningApi, groups: object, expected: str):
-    answer = api.client.post("/v1/streams", json={"url": URL, "groups": groups})
+def test_groups_that_cannot_be_are_refused(shared_api: RunningApi, groups: object, expected: str):
+    answer = shared_api.client.post("/v1/streams", json={"url": URL, "groups": groups})
     assert expected in problem(answer, 422)["detail"]
 
 
-def test_groups_stay_where_the_patch_is_null(api: RunningApi):
-    stream = api.add(groups=["yard"])
-    problem(api.client.patch(f"/v1/streams/{stream['id']}", json={"groups": None}), 422)
-    assert api.client.get(f"/v1/streams/{stream['id']}").json()["groups"] == ["yard"]
+def test_groups_stay_where_the_patch_is_null(shared_api: RunningApi):
+    stream = shared_api.add(groups=["yard"])
+    problem(shared_api.client.patch(f"/v1/streams/{stream['id']}", json={"groups": None}), 422)
+    assert shared_api.client.get(f"/v1/streams/{stream['id']}").json()["groups"] == ["yard"]

@@ -190,8 +190,8 @@ def test_ping_is_answered(api: RunningApi):
     ("text", "code"),
     [("{}", 1003), ("hello", 1003), ("[" * 3000, 1003), (b"\x00", 1003), ('{"type": "x"}', 1003), ("a" * 5000, 1009)],
 )
-def test_what_is_not_understood_closes_the_socket(api: RunningApi, text, code):
-    with subscribed(api) as client:
+def test_what_is_not_understood_closes_the_socket(shared_api: RunningApi, text, code):
+    with subscribed(shared_api) as client:
         receive(client)
         client.send(text)
         with pytest.raises(ConnectionClosed) as closed:
@@ -201,9 +201,9 @@ def test_what_is_not_understood_closes_the_socket(api: RunningApi, text, code):
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1/streams", "/v1/ws/", "/v1/ws/x", "/ws"])
-def test_there_is_no_websocket_at_any_other_path(api: RunningApi, path: str):
+def test_there_is_no_websocket_at_any_other_path(shared_api: RunningApi, path: str):
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://127.0.0.1:{api.port}{path}", proxy=None)
+        connect(f"ws://127.0.0.1:{shared_api.port}{path}", proxy=None)
     response = refused.value.response
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
@@ -231,8 +231,8 @@ def test_foreign_page_is_refused_and_our_own_is_not(api: RunningApi):
         "?steam=x",
     ],
 )
-def test_bad_query_is_refused_naming_the_field(api: RunningApi, query: str):
-    status, body = refusal(api, query)
+def test_bad_query_is_refused_naming_the_field(shared_api: RunningApi, query: str):
+    status, body = refusal(shared_api, query)
     assert status == 422
     assert body["errors"][0]["field"] in query
 

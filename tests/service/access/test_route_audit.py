@@ -144,8 +144,8 @@ def test_the_list_has_pages_and_filters(api: RunningApi):
 @pytest.mark.parametrize(
     "query", [{"result": "fine"}, {"since": "yesterday"}, {"cursor": "WzEsICJzdHJfMSJd"}, {"x": 1}]
 )
-def test_a_query_that_is_none_says_what_is_expected(api: RunningApi, query: dict[str, Any]):
-    answer = api.client.get("/v1/audit", params=query)
+def test_a_query_that_is_none_says_what_is_expected(shared_api: RunningApi, query: dict[str, Any]):
+    answer = shared_api.client.get("/v1/audit", params=query)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert answer.json()["errors"][0]["expected"]
 

@@ -40,9 +40,9 @@ def test_a_broker_is_added_tried_measured_and_removed(run_api, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"prefix": "a//b"}, {"node": "a/b"}, {"discovery": "yes"}, {"host": "a b"}, {}])
-def test_a_config_that_cannot_be_is_refused(api, wrong):
+def test_a_config_that_cannot_be_is_refused(shared_api, wrong):
     config = {"host": "127.0.0.1", **wrong} if wrong else {}
-    answer = api.client.post("/v1/sinks", json={"kind": "mqtt", "name": "Home", "config": config})
+    answer = shared_api.client.post("/v1/sinks", json={"kind": "mqtt", "name": "Home", "config": config})
     assert answer.status_code == 422, answer.text
 
 

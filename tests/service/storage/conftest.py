@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from service.storage import alert_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.access import tables as access_tables  # noqa: F401 - their tables are dropped too
-from service.storage.database import Database, make_engine
+from service.storage.database import Database, make_engine, migrate
 from service.storage.review import export_tables  # noqa: F401 - their tables are dropped too
 from service.storage.review import tables as review_tables  # noqa: F401 - their tables are dropped too
 from service.storage.tables import Base
 from service.storage.trainings import tables as training_tables  # noqa: F401 - their tables belong to the metadata
+from tests.support.fresh_database import fresh_url
 from tests.support.service import free_port
 
 
@@ -27,6 +29,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL of our own on a loopback port; ``ACTOSCOPE_TEST_POSTGRES`` names one that runs already."""
     given = os.environ.get("ACTOSCOPE_TEST_POSTGRES")
     if given:
+        _emptied(given)
         yield given
         return
     programs = [
@@ -76,15 +79,38 @@ def _wait_for_database(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database as the service's first start makes it, without a row."""
+    if request.param == "sqlite":
+        return fresh_url(tmp_path)
+    address: str = request.getfixturevalue("postgres_url")
+    engine = make_engine(address)
+    if "alembic_version" not in inspect(engine).get_table_names():
+        migrate(engine)
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:  # cheaper than dropping and making them
+        connection.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER ALL")
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+        connection.exec_driver_sql("ALTER TABLE audit ENABLE TRIGGER ALL")
+    engine.dispose()
+    return address
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database in which no migration has run."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'actoscope.db'}"
     address: str = request.getfixturevalue("postgres_url")
+    _emptied(address)
+    return address
+
+
+def _emptied(address: str) -> None:
     engine = make_engine(address)
     Base.metadata.drop_all(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
     engine.dispose()
-    return address
 
 
 def with_database(url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:

@@ -120,13 +120,13 @@ def as_older_versions_stored_it(engine: Engine, sealed: str) -> None:
         connection.exec_driver_sql(f"UPDATE streams SET options = '{options}'")
 
 
-def test_masked_urls_of_older_versions_are_taken_out_of_the_database(url: str, tmp_path: Path):
+def test_masked_urls_of_older_versions_are_taken_out_of_the_database(empty_url: str, tmp_path: Path):
     secret = SecretStr(f"http://10.9.8.7/snap.cgi?loginpas={CANARY}")
-    engine = make_engine(url)
+    engine = make_engine(empty_url)
     as_older_versions_stored_it(engine, SecretBox.open(tmp_path).seal(secret))
     if engine.dialect.name == "sqlite":
         assert CANARY.encode() in stored_bytes(tmp_path)
-    stream = with_store(url, tmp_path, lambda store: store.get_stream(STREAM.id, ALL))
+    stream = with_store(empty_url, tmp_path, lambda store: store.get_stream(STREAM.id, ALL))
     assert stream.url.get_secret_value() == secret.get_secret_value()
     assert stream.url_redacted == "http://10.9.8.7/snap.cgi?loginpas=***"
     columns = {column["name"] for column in inspect(engine).get_columns("streams")}
@@ -322,9 +322,9 @@ def test_recordings_are_told_in_the_order_in_which_they_came_whatever_the_clock_
 
 
 def test_recordings_of_older_versions_are_told_oldest_first_and_before_new_ones(
-    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    empty_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    engine = make_engine(url)
+    engine = make_engine(empty_url)
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
@@ -342,12 +342,12 @@ def test_recordings_of_older_versions_are_told_oldest_first_and_before_new_ones(
         return [row.path for row in await store.all_recordings()]
 
     with caplog.at_level("INFO"):
-        assert with_store(url, tmp_path, work) == ["s/1000.mp4", "s/2000.mp4", "s/3000.mp4", "s/500.mp4"]
+        assert with_store(empty_url, tmp_path, work) == ["s/1000.mp4", "s/2000.mp4", "s/3000.mp4", "s/500.mp4"]
     assert "a large one takes a while" in caplog.text
 
 
-def test_migrations_make_exactly_the_tables_of_the_code(url: str, tmp_path: Path):
-    engine = make_engine(url)
+def test_migrations_make_exactly_the_tables_of_the_code(empty_url: str, tmp_path: Path):
+    engine = make_engine(empty_url)
     migrate(engine)
     migrate(engine)
     with engine.connect() as connection:
