@@ -140,9 +140,7 @@ async def _open(
     changes, audit_log = Changes(), AuditLog(database)
     stack.push_async_callback(audit_log.close)
     access = await open_access(settings, database, changes, audit_log, stack)
-    limits = retention_of(settings)
-    bucket = open_bucket(settings, database, limits.buffer_s)
-    kept = await _opened(stack, Recordings(settings.recordings_dir, store, limits, bucket))
+    kept = await _opened(stack, _recordings(settings, store, database))
     hub, supervisor = await _running(settings, factory, stack, store, kept)
     desk = await _opened(stack, SinkDesk.over(SenderContext(settings, store, database, hub, supervisor), box))
     media_of = (kept, supervisor, links, media_limits(settings))
@@ -221,6 +219,11 @@ async def _alerting(stack: AsyncExitStack, alerts: Alerts, desk: SinkDesk, audit
     alerts.runner.on_outbox.append(desk.dispatcher.ring)
     desk.switch.on_switched.append(_noted(alerts, audit_log))
     await _opened(stack, alerts)
+
+
+def _recordings(settings: Settings, store: Store, database: Database) -> Recordings:
+    limits = retention_of(settings)
+    return Recordings(settings.recordings_dir, store, limits, open_bucket(settings, database, limits.buffer_s))
 
 
 def _export_desk(

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from models.store.multipart import upload_in_parts
+from service.bucket.bucket import BucketUnusable, open_bucket
 from service.errors_base import NotFound, Unavailable
+from service.settings import Settings
+from service.storage.database import Database
 from service.storage.objects import DELETING, MISSING, STORED, WAITING
 from tests.service.bucket.conftest import STREAM, Run, World
 from tests.support.s3 import BUSY, DENIED, GONE, WRONG_TAG, FaultProxy, first
@@ -285,6 +288,19 @@ def test_upload_under_way_is_marked_when_its_recording_is_deleted_meanwhile(run:
         assert world.keys() == []
 
     run(work)
+
+
+def test_service_without_boto3_says_at_its_start_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("models.store.opening._S3", "models.store.not_installed")
+
+    async def work() -> None:
+        database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+        assert open_bucket(Settings(data_dir=tmp_path, store=str(tmp_path)), database, 600.0) is None
+        with pytest.raises(BucketUnusable, match=r"ACTOSCOPE_STORE: s3://.*\[s3\]"):
+            open_bucket(Settings(data_dir=tmp_path, store="s3://bucket/site"), database, 600.0)
+        await database.close()
+
+    asyncio.run(work())
 
 
 def test_worker_goes_on_by_itself_and_ends_with_the_service(run: Run):

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from service.bucket.standing import Standing
 from service.rights import Role
+from service.routes.console.system_bodies import to_bucket
+from service.storage.objects import Waiting
 from service.wire_messages import rfc3339
 from tests.service.conftest import RunningApi, action
 from tests.service.test_routes_recordings import add_recording
@@ -250,6 +253,19 @@ def test_system_page_says_what_the_machine_affords(visit: Visit, furnished: Runn
     page.locator("#disk").get_by_text("1 file").wait_for()
     furnished.add(name="New camera")
     page.get_by_role("row", name="New camera").wait_for()  # by itself
+
+
+def test_system_page_says_what_waits_for_the_bucket_and_what_is_wrong(visit: Visit, furnished: RunningApi):
+    system = furnished.client.get("/v1/system").json()
+    standing = Standing("s3://cameras/site")
+    standing.waiting = Waiting(3, 2_000_000, time.time() - 300)
+    standing.failed("connection refused")
+    system["machine"]["bucket"] = to_bucket(standing).model_dump()
+    page = visit("/")
+    page.route("**/v1/system", lambda route: route.fulfill(json=system))
+    page = ready(visit("/system"))
+    page.locator("#disk").get_by_text("s3://cameras/site; 3 files").wait_for()
+    page.locator("#disk").get_by_text("connection refused").wait_for()
 
 
 # -- everybody can read it
