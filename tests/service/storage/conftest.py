@@ -14,6 +14,7 @@ import pytest
 
 from service.storage import alert_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.access import tables as access_tables  # noqa: F401 - their tables are dropped too
+from service.storage.cluster import tables as cluster_tables  # noqa: F401 - their tables are dropped too
 from service.storage.database import Database, make_engine
 from service.storage.review import export_tables  # noqa: F401 - their tables are dropped too
 from service.storage.review import tables as review_tables  # noqa: F401 - their tables are dropped too
@@ -78,7 +79,16 @@ def _wait_for_database(url: str, server: subprocess.Popen[bytes]) -> None:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'actoscope.db'}"
-    address: str = request.getfixturevalue("postgres_url")
+    return _emptied(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def cluster_url(postgres_url: str) -> str:
+    """A PostgreSQL without tables, for what runs on no other database."""
+    return _emptied(postgres_url)
+
+
+def _emptied(address: str) -> str:
     engine = make_engine(address)
     Base.metadata.drop_all(engine)
     with engine.begin() as connection:
