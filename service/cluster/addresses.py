@@ -11,7 +11,9 @@ from service.settings import Settings
 CONNECT_S = 3
 STATEMENT_MS = 5000
 SILENCE_MS = 5000  # what was sent and is not confirmed for so long ends the connection
-EXPECTED = "the cluster mode needs PostgreSQL: set ACTOSCOPE_DATABASE_URL to postgresql+psycopg://user:password@host/name"
+EXPECTED = (
+    "the cluster mode needs PostgreSQL: set ACTOSCOPE_DATABASE_URL to postgresql+psycopg://user:password@host/name"
+)
 
 
 def cluster_database(settings: Settings) -> str:

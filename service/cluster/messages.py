@@ -36,10 +36,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All that a node is to run. ``leader``: the epoch of whoever says so."""
+    """All that a node is to run. ``leader``: the epoch of whoever says so; ``pointers``: alias → its pointer's file."""
 
     leader: int
     assignments: tuple[Assignment, ...] = ()
+    pointers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ class Row:
     body: Mapping[str, Any]
 
 
-KINDS = frozenset({"action", "repetition", "presence", "stream", "end_open", "recording", "released", "tally"})
+# Of a stream: messages, the end of what goes on in it, that it was let go of; files, which stay where they are; models.
+MESSAGES = frozenset({"action", "repetition", "presence", "stream"})
+KINDS = MESSAGES | {"end_open", "released", "recording", "tally", "shadow_failed", "broken"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,13 @@ class WantReports:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
+    """``incarnation``: of the agent's process; another one runs nothing until it is ordered to. ``upto``: no row up to it
+    is left out but those that were taken back.
+    """
+
     spool: str
+    incarnation: str
+    upto: int
     rows: tuple[Row, ...] = ()
     seen: tuple[Seen, ...] = ()
     view: NodeView | None = None
@@ -155,15 +164,13 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
-class UseVersions:
-    """The pointers of models as the leader has them; ``load``: (alias, version) to be loaded beside what serves,
-    ``follow``: the alias whose streams go on with what the pointer says.
-    """
+class UseVersion:
+    """``version``: to be loaded beside the one that serves; None: streams go on with what ``pointer`` says."""
 
     leader: int
-    pointers: Mapping[str, str]
-    load: tuple[str, str] | None = None
-    follow: str | None = None
+    alias: str
+    pointer: str
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

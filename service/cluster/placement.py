@@ -28,7 +28,9 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A stream that is to run. ``node``: where its lease is, None where nobody has it. ``leaving``: told to let go."""
+    """A stream that is to run. ``node``: where its lease is; None where nobody has it, empty where somebody may have it
+    still. ``leaving``: told to let go.
+    """
 
     stream_id: str
     placement: Placement
@@ -85,7 +87,9 @@ def _suits(placement: Placement, seat: Seat) -> bool:
 
 def _best(placement: Placement, seats: Mapping[str, Seat], taken: Mapping[str, int]) -> str | None:
     """Those whose networks are loaded come first, then those with the smallest share of their capacity taken."""
-    free = [seat for seat in seats.values() if seat.open and _suits(placement, seat) and taken[seat.name] < seat.capacity]
+    free = [
+        seat for seat in seats.values() if seat.open and _suits(placement, seat) and taken[seat.name] < seat.capacity
+    ]
     ranked = ((not seat.ready, (taken[seat.name] + 1) / seat.capacity, seat.load, seat.name) for seat in free)
     best = min(ranked, default=None)
     return None if best is None else best[-1]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from service.storage.cluster.tables import LeaseRow, PlacementRow
+from service.storage.tables import EventRow, StreamRow
 
 TTL_S = 8.0
 RENEW_S = 2.0
@@ -22,13 +23,19 @@ NOW = "extract(epoch FROM clock_timestamp())"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """``left_s``: how long it counts yet, by the database's clock; below 0 where it is over."""
+    """``left_s``: how long it counts yet, by the database's clock; not above 0 where it is over. ``node``: None where
+    it was given up, empty where it was taken from a node that may not know yet.
+    """
 
     stream_id: str
     node: str | None
     epoch: int
     left_s: float
     next_track: int
+
+    @property
+    def counts(self) -> bool:
+        return self.node is not None and self.left_s > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +133,34 @@ def grant(session: Session, grants: Sequence[Grant]) -> dict[str, int]:
     return {row.stream_id: row.epoch for row in rows}
 
 
-def forget_leases(session: Session, streams: Collection[str]) -> None:
-    """Takes away what is left of streams that are none of ``streams``, once no node can have them."""
-    names = list(streams)
+def revoke(session: Session, leases: Iterable[tuple[str, int]]) -> None:
+    """Nobody may renew these (stream, epoch) any more. They count until their time is over: the node does not know."""
+    pairs = list(leases)
+    if pairs:
+        session.execute(
+            text(
+                "UPDATE stream_leases AS l SET node = '', epoch = l.epoch + 1 "
+                "FROM unnest(CAST(:ids AS text[]), CAST(:epochs AS bigint[])) AS g(stream_id, epoch) "
+                "WHERE l.stream_id = g.stream_id AND l.epoch = g.epoch AND l.node IS NOT NULL"
+            ),
+            {"ids": [stream for stream, _ in pairs], "epochs": [epoch for _, epoch in pairs]},
+        )
+
+
+def last_tracks(session: Session, streams: Collection[str]) -> dict[str, int]:
+    """→ stream → the highest number of a person that has an event there."""
+    statement = select(EventRow.stream_id, func.max(EventRow.track_id)).where(EventRow.stream_id.in_(list(streams)))
+    return {row[0]: int(row[1]) for row in session.execute(statement.group_by(EventRow.stream_id))}
+
+
+def forget_leases(session: Session) -> None:
+    """Takes away what is left of streams that are gone, once no node can have them."""
+    streams = select(StreamRow.id)
+    over = or_(LeaseRow.node.is_(None), LeaseRow.expires_at < text(NOW))
     session.execute(
-        text(
-            "DELETE FROM stream_leases WHERE NOT (stream_id = ANY(CAST(:ids AS text[]))) "  # noqa: S608 - a constant
-            f"AND (node IS NULL OR expires_at < {NOW})"
-        ),
-        {"ids": names},
+        delete(LeaseRow).where(LeaseRow.stream_id.not_in(streams), over).execution_options(synchronize_session=False)
     )
-    session.execute(delete(PlacementRow).where(PlacementRow.stream_id.not_in(names)))
+    session.execute(delete(PlacementRow).where(PlacementRow.stream_id.not_in(streams)))
 
 
 def read_placements(session: Session) -> Mapping[str, Placement]:

@@ -9,9 +9,9 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from service.storage.cluster.leases import NOW
-from service.storage.cluster.tables import NodeRow, RecordingNodeRow, SpoolRow
+from service.storage.cluster.tables import NodeRow, PointerRow, RecordingNodeRow, SpoolRow
 
-ALIVE_S = 8.0  # a node that was silent for longer gets no stream
+ALIVE_S = 6.0  # a node that was silent for longer gets no stream; shorter than leases, which it renews as it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def tell(session: Session, facts: NodeFacts) -> bool:
 
 
 def read_nodes(session: Session) -> dict[str, Node]:
-    now = session.execute(text(f"SELECT {NOW}")).scalar_one()  # noqa: S608 - a constant
+    now = session.execute(text(f"SELECT {NOW}")).scalar_one()
     rows = session.scalars(select(NodeRow).order_by(NodeRow.name).execution_options(populate_existing=True))
     return {row.name: _node(row, float(now)) for row in rows}
 
@@ -126,3 +126,12 @@ def recording_nodes(session: Session, paths: Collection[str]) -> dict[str, str]:
 
 def forget_recording_node(session: Session, path: str) -> None:
     session.execute(delete(RecordingNodeRow).where(RecordingNodeRow.path == path))
+
+
+def put_pointer(session: Session, alias: str, content: str) -> None:
+    session.merge(PointerRow(alias=alias, content=content))
+
+
+def read_pointers(session: Session) -> dict[str, str]:
+    """→ alias → the content of its file."""
+    return {row.alias: row.content for row in session.scalars(select(PointerRow))}

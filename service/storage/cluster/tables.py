@@ -84,3 +84,12 @@ class RecordingNodeRow(Base):
 
     path: Mapped[str] = mapped_column(Text, primary_key=True)
     node: Mapped[str] = mapped_column(String(60))
+
+
+class PointerRow(Base):
+    """Which version of a model serves: ``versions.pointer``'s file, for the API that leads next."""
+
+    __tablename__ = "model_pointers"
+
+    alias: Mapped[str] = mapped_column(Text, primary_key=True)
+    content: Mapped[str] = mapped_column(Text)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from service.cluster.addresses import EXPECTED, cluster_database
@@ -13,12 +14,19 @@ from service.storage.cluster.leader import Candidate, Fenced, check_fence, read_
 from service.storage.database import Database
 from tests.service.storage.conftest import with_database
 
+LOCKS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 BEAT_S = 0.05
 LIMIT_S = 30.0
 
 
 def election(url: str, name: str) -> Election:
     return Election(url, Candidate(name, f"http://{name}", ""), BEAT_S)
+
+
+def stop(election: Election) -> None:
+    """As if its process was stopped."""
+    assert election._task is not None
+    election._task.cancel()
 
 
 async def lock_lost(database: Database) -> None:
@@ -48,7 +56,7 @@ def test_a_broken_connection_costs_nothing_where_nobody_else_led(cluster_url):
         await lock_lost(database)
         for _ in range(int(LIMIT_S / BEAT_S)):
             await asyncio.sleep(BEAT_S)
-            if await database.read(lambda s: s.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar()):
+            if await database.read(lambda s: s.execute(LOCKS).scalar()):
                 break
         assert (only.epoch, only.lost.is_set()) == (1, False)
         await only.close()
@@ -60,7 +68,7 @@ def test_a_leader_that_was_overtaken_learns_it_and_may_write_nothing(cluster_url
     async def work(database: Database) -> None:
         first, second = election(cluster_url, "one"), election(cluster_url, "two")
         await first.open()
-        first._task.cancel()  # as if its process was stopped
+        stop(first)
         await second.open()
         await lock_lost(database)
         await asyncio.wait_for(second.won.wait(), LIMIT_S)
@@ -80,7 +88,7 @@ def test_a_leader_that_hangs_with_its_connection_open_is_cut_off(cluster_url):
     async def work(database: Database) -> None:
         first, second = election(cluster_url, "one"), election(cluster_url, "two")
         await first.open()
-        first._task.cancel()
+        stop(first)
         await database.write(lambda s: s.execute(text("UPDATE cluster_leader SET renewed_at = renewed_at - 7")))
         await second.open()
         await asyncio.wait_for(second.won.wait(), LIMIT_S)
@@ -94,5 +102,5 @@ def test_a_leader_that_hangs_with_its_connection_open_is_cut_off(cluster_url):
 def test_any_other_database_is_refused_with_what_to_set(tmp_path):
     for given in (None, "sqlite:///x.db", "nonsense"):
         with pytest.raises(ClusterError) as error:
-            cluster_database(Settings(data_dir=tmp_path, database_url=given))
+            cluster_database(Settings(data_dir=tmp_path, database_url=None if given is None else SecretStr(given)))
         assert str(error.value).startswith(EXPECTED)

@@ -65,6 +65,11 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), primary_key=True),
         sa.Column("node", sa.String(60), nullable=False),
     )
+    op.create_table(
+        "model_pointers",
+        sa.Column("alias", sa.Text(), primary_key=True),
+        sa.Column("content", sa.Text(), nullable=False),
+    )
     if op.get_bind().dialect.name == "postgresql":  # room in each page, so that a renewal stays in it (HOT)
         op.execute("ALTER TABLE stream_leases SET (fillfactor = 50)")
         op.execute("ALTER TABLE nodes SET (fillfactor = 50)")
@@ -72,6 +77,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
+        "model_pointers",
         "recording_nodes",
         "node_spools",
         "cluster_leader",

@@ -58,7 +58,7 @@ def test_leases_and_placements_go_with_their_streams_once_nobody_has_them(cluste
         await database.write(lambda s: leases.grant(s, [Grant("s", "a", 0), Grant("t", "a", 0)]))
         await database.write(lambda s: leases.put_placement(s, "s", Placement("yard", "")))
         await database.write(lambda s: leases.give_up(s, [("s", 1)]))
-        await database.write(lambda s: leases.forget_leases(s, []))
+        await database.write(leases.forget_leases)
         assert set(await database.read(leases.read_leases)) == {"t"}
         assert await database.read(leases.read_placements) == {}
 
