@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -47,6 +48,7 @@ class NodeAgent:
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._leader = 0
+        self.leaving = False
         self.moves = {"streams_started_total": 0, "streams_released_total": 0, "streams_lost_total": 0}
 
     async def open(self) -> None:
@@ -66,6 +68,15 @@ class NodeAgent:
     def running(self) -> dict[str, Assignment]:
         return self._running
 
+    async def leave(self, wait_s: float) -> None:
+        """Lets go of everything in good order, so that others have it at once, not when its leases are over."""
+        self.leaving = True
+        await self.leases.renew()  # it takes nothing more, and says so
+        self._want({})
+        deadline_s = time.monotonic() + wait_s
+        while (self._running or self._leaving) and time.monotonic() < deadline_s:
+            await asyncio.sleep(LOOK_S)
+
     # -- orders
 
     def obey(self, leader: int) -> None:
@@ -77,7 +88,9 @@ class NodeAgent:
     def apply(self, orders: Orders) -> None:
         """From now on these streams and no others run here; started and stopped behind."""
         self.obey(orders.leader)
-        wanted = {each.record.id: each for each in orders.assignments}
+        self._want({} if self.leaving else {each.record.id: each for each in orders.assignments})
+
+    def _want(self, wanted: dict[str, Assignment]) -> None:
         changed = {stream_id for stream_id in self._targets.keys() | wanted.keys() if self._differs(stream_id, wanted)}
         self._targets = wanted
         for stream_id in changed:

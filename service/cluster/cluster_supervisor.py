@@ -138,6 +138,10 @@ class ClusterSupervisor:
             self.board.zones[stream_id] = zones
             self._bell.set()
 
+    def ring(self) -> None:
+        """Something may have to go elsewhere."""
+        self._bell.set()
+
     # -- rounds
 
     async def _rounds(self) -> None:

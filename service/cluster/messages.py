@@ -100,8 +100,8 @@ class WantReports:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """``incarnation``: of the agent's process; another one runs nothing until it is ordered to. ``upto``: no row up to it
-    is left out but those that were taken back.
+    """``incarnation``: of the agent's process; another one runs nothing until it is ordered to. ``upto``: no row up to
+    it is left out but those that were taken back.
     """
 
     spool: str

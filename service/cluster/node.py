@@ -29,13 +29,14 @@ from service.versions.pointer import Pointers
 log = logging.getLogger(__name__)
 
 STREAMS_A_CORE = 2
+LEAVE_S = 6.0  # for streams to end and their last words to arrive
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 NodeSupervisorFactory = Callable[[Settings, Outlet, Memory], NodeSupervisor]
 
 
 class Node:
-    """``answer`` is what links lead to."""
+    """``desk.answer`` is what links lead to."""
 
     def __init__(
         self, settings: Settings, factory: NodeSupervisorFactory, clock: Clock = boot_time, renew_s: float = RENEW_S
@@ -69,12 +70,12 @@ class Node:
         await self.agent.open()
         self._stack.callback(self.desk.close)
 
+    async def leave(self) -> None:
+        """Before it is closed: its streams go to other nodes."""
+        await self.agent.leave(LEAVE_S)
+
     async def close(self) -> None:
         await self._stack.aclose()
-
-    @property
-    def answer(self) -> Callable[[str, bytes], object]:
-        return self.desk.answer
 
     @property
     def database(self) -> Database:
@@ -95,7 +96,7 @@ class Node:
             address=self._settings.cluster_host,
             cores=cores,
             gpus=len(list(GPUS.glob("*"))) if GPUS.is_dir() else 0,
-            capacity=self._settings.cluster_capacity or STREAMS_A_CORE * cores,
+            capacity=0 if self.agent.leaving else self._settings.cluster_capacity or STREAMS_A_CORE * cores,
             load=psutil.cpu_percent() / 100,
             ready=self.agent.supervisor.ready,
         )

@@ -22,7 +22,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ import ray
 
 from service import logs
 from service.cluster.errors import LinkDown
+from service.cluster.ray_setup import RaySetup
 from service.cluster.socket_link import SocketClient, SocketServer
 
 log = logging.getLogger(__name__)
@@ -40,21 +41,6 @@ START_S = 60.0
 LOOK_S = 0.5
 ACTOR_S = 60.0
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RaySetup:
-    """``head``: this API begins Ray, else a node joins it. ``address``: host and port of the head; ``host``: of this
-    machine, empty: found; ``socket``: of the agent that is to be reached, or where the API's calls come in.
-    """
-
-    head: bool
-    name: str
-    address: str
-    host: str
-    socket: str
-    log_level: str = "info"
-    log_format: str = "text"
 
 
 @ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
@@ -81,10 +67,7 @@ class Gate:
     async def serve(self, node: str, method: str, timeout_s: float, body: bytes) -> bytes:
         """Raises LinkDown."""
         try:
-            mailbox = self._mailboxes.get(node)
-            if mailbox is None:
-                mailbox = await asyncio.to_thread(ray.get_actor, f"node:{node}", NAMESPACE)
-                self._mailboxes[node] = mailbox
+            mailbox = await self._mailbox(node)
             problem, answer = await asyncio.wait_for(
                 asyncio.wrap_future(mailbox.call.remote(method, timeout_s, body).future()), timeout_s
             )
@@ -94,6 +77,12 @@ class Gate:
         if problem:
             raise LinkDown(problem)
         return bytes(answer)
+
+    async def _mailbox(self, node: str) -> Any:
+        """Raises ValueError where there is none."""
+        if node not in self._mailboxes:
+            self._mailboxes[node] = await asyncio.to_thread(ray.get_actor, f"node:{node}", NAMESPACE)
+        return self._mailboxes[node]
 
 
 def _first_line(error: Exception) -> str:
@@ -127,8 +116,14 @@ async def carry(setup: RaySetup) -> int:
     ended = asyncio.Event()
     waiting = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
     waiting.add_done_callback(lambda _: ended.set())
+    if not setup.head and not await _head_answers(setup, ended):
+        return 1
     begun = subprocess.Popen(
-        ray_command(setup), stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=_with_us, start_new_session=True
+        ray_command(setup),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        preexec_fn=_with_us,  # noqa: PLW1509 - it makes one system call, and takes no lock
+        start_new_session=True,
     )
     try:
         if not await _joined(setup, begun, ended):
@@ -142,6 +137,22 @@ async def carry(setup: RaySetup) -> int:
         return 0 if ended.is_set() else 1
     finally:
         await _end(begun)
+
+
+async def _head_answers(setup: RaySetup, ended: asyncio.Event) -> bool:
+    """Ray on a node gives up where its head is not there yet, after a minute."""
+    host, _, port = setup.address.rpartition(":")
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and not ended.is_set():
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2.0)
+        except (OSError, asyncio.TimeoutError):
+            await asyncio.sleep(LOOK_S)
+        else:
+            writer.close()
+            return True
+    log.error("nobody answers at %s", setup.address)
+    return False
 
 
 async def _joined(setup: RaySetup, begun: subprocess.Popen[bytes], ended: asyncio.Event) -> bool:
@@ -164,9 +175,8 @@ async def _joined(setup: RaySetup, begun: subprocess.Popen[bytes], ended: asynci
 
 def _init(setup: RaySetup) -> None:
     options: dict[str, Any] = {"_node_ip_address": setup.host} if setup.host else {}
-    ray.init(
-        setup.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False, include_dashboard=False, **options
-    )
+    options |= {"log_to_driver": False, "configure_logging": False}
+    ray.init(setup.address, namespace=NAMESPACE, **options)
 
 
 async def _gate(setup: RaySetup) -> SocketServer:

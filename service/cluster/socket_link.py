@@ -72,7 +72,7 @@ class SocketServer:
                 task = asyncio.create_task(self._answer(call, writer))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-        except EOFError:
+        except (EOFError, asyncio.CancelledError):  # the latter: the server ends
             log.debug("a connection ended")
         except ValueError as error:
             log.error("a connection is given up: %s", error)
@@ -126,7 +126,8 @@ class SocketClient:
         if not future.done():
             future.cancel()
             raise LinkDown(f"no answer within {timeout_s:g} s")
-        return future.result()
+        answer: bytes = future.result()
+        return answer
 
     async def close(self) -> None:
         if self._reading is not None:

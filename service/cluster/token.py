@@ -24,7 +24,9 @@ def check_token(path: Path | None) -> Path:
     try:
         status, content = path.stat(), path.read_text("utf-8").strip()
     except (OSError, ValueError) as error:
-        raise ClusterError(f"ACTOSCOPE_CLUSTER_TOKEN: {path} cannot be read ({error}); one is made with {make}") from None
+        raise ClusterError(
+            f"ACTOSCOPE_CLUSTER_TOKEN: {path} cannot be read ({error}); one is made with {make}"
+        ) from None
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (os.getuid(), 0):
         raise ClusterError(
             f"ACTOSCOPE_CLUSTER_TOKEN: expected a file that its owner alone may read, got mode "

@@ -92,6 +92,9 @@ class Recordings:
     def path(self, relative: str) -> Path:
         return self._folder / relative
 
+    async def bring(self, *relatives: str | None) -> None:
+        """Has these files here, where they may lie on other machines. Raises Unavailable where that cannot be now."""
+
     async def delete(self, record: RecordingRecord) -> None:
         """Raises OSError when the files cannot be removed; the row stays then."""
         await asyncio.to_thread(self._discard, self.path(record.path))

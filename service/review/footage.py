@@ -39,6 +39,7 @@ class FootageFinder:
             return None
         if not shown:
             raise NoClip("nothing was recorded in that time")
+        await self.recordings.bring(*(path for each in shown for path in (each.path, each.events_path)))
         return self._clean(shown)
 
     async def _may_come(self, verdict: VerdictRecord, middle: float) -> bool:

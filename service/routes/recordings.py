@@ -65,7 +65,7 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 @needs("recordings:read")
 async def video(recording: FoundRecording, here: Here, request: Request) -> Response:
     """The MP4. Understands ``Range``, so that a browser can seek."""
-    path = _existing(here, recording.path)
+    path = await _existing(here, recording.path)
     return file_answer(request, path, "video/mp4", path.name)
 
 
@@ -82,7 +82,7 @@ async def recorded_events(recording: FoundRecording, here: Here, request: Reques
     """The messages of the websocket from the time of the recording, as JSON lines."""
     if recording.events_path is None:
         raise NotFound("this recording has no messages")
-    path = _existing(here, recording.events_path)
+    path = await _existing(here, recording.events_path)
     name = path.name.removesuffix(".gz")
     if path == path.with_name(name):
         return file_answer(request, path, "application/jsonl", name)
@@ -108,7 +108,8 @@ def _unpacked(path: FilePath) -> Iterator[bytes]:
             yield piece
 
 
-def _existing(here: Context, relative: str) -> FilePath:
+async def _existing(here: Context, relative: str) -> FilePath:
+    await here.recordings.bring(relative)
     path = here.recordings.path(relative)
     if not path.is_file():
         raise NotFound("the file of this recording is gone")
