@@ -17,9 +17,9 @@ from service.access.route_audit import RouteAudit
 from service.alerts.alerts import Alerts
 from service.alerts.media import MediaLimits
 from service.catalogue import Catalogue
-from service.cluster.addresses import cluster_database
 from service.cluster.election import Election
 from service.cluster.ground import ClusterStart, Ground, SupervisorFactory
+from service.cluster.links.addresses import cluster_database
 from service.cluster.reigns import Reigns
 from service.errors_base import ServiceError
 from service.exports.contents import Archive

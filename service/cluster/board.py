@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from pipeline.entities import Zone
-from service.cluster.messages import Assignment
+from service.cluster.links.messages import Assignment
 from service.cluster.placement import Plan, Seat, Wanted, place
 from service.storage.cluster import leases, nodes
 from service.storage.cluster.leases import Grant, Lease, Placement

@@ -13,10 +13,10 @@ from typing import Any
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
 from service.cluster.board import Board, Moved, working
-from service.cluster.errors import CallFailed, LinkDown
 from service.cluster.intake import Intake, Listeners, OnRow
-from service.cluster.link import AgentLink, Links, ask
-from service.cluster.messages import Done, Orders, StreamCall
+from service.cluster.links.errors import CallFailed, LinkDown
+from service.cluster.links.link import AgentLink, Links, ask
+from service.cluster.links.messages import Done, Orders, StreamCall
 from service.cluster.peer import Peer
 from service.cluster.remote_models import RemoteModels
 from service.cluster.remote_pictures import RemotePictures

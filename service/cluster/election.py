@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.cluster.addresses import impatient
+from service.cluster.links.addresses import impatient
 from service.storage.cluster import leader
 from service.storage.cluster.leader import Candidate
 from service.storage.database import make_engine

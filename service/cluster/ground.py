@@ -12,15 +12,15 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
-from service.cluster.errors import ClusterError
-from service.cluster.link import Links
-from service.cluster.ray_child import RayChild
-from service.cluster.ray_setup import RaySetup, check_ray, own_address
+from service.cluster.links.errors import ClusterError
+from service.cluster.links.link import Links
+from service.cluster.links.ray_child import RayChild
+from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
+from service.cluster.links.socket_link import SocketLinks
+from service.cluster.links.token import check_token, ray_environment
 from service.cluster.remote_recordings import RemoteRecordings
-from service.cluster.socket_link import SocketLinks
 from service.cluster.standby import StandbySupervisor
 from service.cluster.strict_hub import StrictHub
-from service.cluster.token import check_token, ray_environment
 from service.cluster.view import ClusterView
 from service.hub import Hub
 from service.recording.reconcile import Recordings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.cluster.board import Board
-from service.cluster.messages import Reports, Row, Seen
+from service.cluster.links.messages import Reports, Row, Seen
 from service.cluster.strict_hub import SOURCE, StrictHub
 from service.storage.cluster.nodes import Taken
 

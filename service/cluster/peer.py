@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from service.cluster.errors import CallFailed, LinkDown, OldLeader
 from service.cluster.intake import Intake
-from service.cluster.link import AgentLink, ask
-from service.cluster.messages import Assignment, Done, NodeView, Orders, Reports, WantReports
+from service.cluster.links.errors import CallFailed, LinkDown, OldLeader
+from service.cluster.links.link import AgentLink, ask
+from service.cluster.links.messages import Assignment, Done, NodeView, Orders, Reports, WantReports
 from service.storage.database import StoreError
 
 log = logging.getLogger(__name__)

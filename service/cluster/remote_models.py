@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from service.cluster.errors import CallFailed, LinkDown
-from service.cluster.link import AgentLink, ask
-from service.cluster.messages import Done, UseVersion
+from service.cluster.links.errors import CallFailed, LinkDown
+from service.cluster.links.link import AgentLink, ask
+from service.cluster.links.messages import Done, UseVersion
 from service.errors_base import Unavailable
 from service.storage.cluster import nodes
 from service.storage.database import Database

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from service.cluster.errors import CallFailed, LinkDown, OldLeader
-from service.cluster.link import AgentLink, ask
-from service.cluster.messages import PictureAnswer, WantPicture
+from service.cluster.links.errors import CallFailed, LinkDown, OldLeader
+from service.cluster.links.link import AgentLink, ask
+from service.cluster.links.messages import PictureAnswer, WantPicture
 from service.supervisor_protocol import LivePicture, SnapshotUnavailable
 
 WAIT_S = 1.0

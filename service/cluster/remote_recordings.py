@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from service.cluster.errors import CallFailed, LinkDown
-from service.cluster.link import Links, ask
-from service.cluster.messages import Discard, Done, Piece, WantPiece
+from service.cluster.links.errors import CallFailed, LinkDown
+from service.cluster.links.link import Links, ask
+from service.cluster.links.messages import Discard, Done, Piece, WantPiece
 from service.recording.reconcile import Recordings
 from service.recording.retention import Limits
 from service.storage.cluster import nodes

@@ -70,7 +70,7 @@ class StrictHub(Hub):
         taken = dict(self._sources.pop(message["seq"]) for message in batch if message["seq"] in self._sources)
         while batch:
             try:
-                return await self._store.append(batch, lambda session: _also(session, taken))
+                return await self._store.append_with(batch, lambda session: _also(session, taken))
             except StoreError as error:
                 self._counters["store_failures_total"] += 1
                 log.error("%d messages wait to be stored, trying again: %s", len(batch), error)

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from service import logs
-from service.cluster.addresses import cluster_database
-from service.cluster.node import Node
-from service.cluster.ray_child import RayChild
-from service.cluster.ray_setup import RaySetup, check_ray
-from service.cluster.socket_link import SocketServer
-from service.cluster.token import check_token, ray_environment
+from service.cluster.agent.node import Node
+from service.cluster.links.addresses import cluster_database
+from service.cluster.links.ray_child import RayChild
+from service.cluster.links.ray_setup import RaySetup, check_ray
+from service.cluster.links.socket_link import SocketServer
+from service.cluster.links.token import check_token, ray_environment
 from service.commands.runtime_option import add_runtime
 from service.recording.locks import DataDirLock
 from service.settings import Settings, load_settings

@@ -174,12 +174,12 @@ class Store:
 
     # -- messages and events
 
-    async def append(
-        self, messages: Sequence[Mapping[str, Any]], also: Callable[[Session], None] = lambda session: None
-    ) -> None:
-        """Keeps messages that have a ``seq``, follows their events, prunes the log; ``also`` belongs to it. All or
-        nothing.
-        """
+    async def append(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps messages that have a ``seq``, follows their events, prunes the log. All or nothing."""
+        await self.append_with(messages, lambda session: None)
+
+    async def append_with(self, messages: Sequence[Mapping[str, Any]], also: Callable[[Session], None]) -> None:
+        """As ``append``; ``also`` belongs to the same transaction."""
 
         def work(session: Session) -> None:
             message_log.append(session, messages, self._messages_keep, self._audit_share)

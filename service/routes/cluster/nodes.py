@@ -22,11 +22,16 @@ async def list_nodes(here: Here, who: Who) -> Nodes:
     """All nodes, those that are silent too, and who leads. A service of one machine has none."""
     if here.cluster is None:
         return Nodes(leader=None, leads=True, items=[])
-    now = await here.cluster.now()
+    return await told(here.cluster, here.leads, who)
+
+
+async def told(cluster: ClusterView, leads: bool, who: Principal) -> Nodes:
+    """→ the cluster as whoever asks may see it."""
+    now = await cluster.now()
     led = now.leader
     leader = None if led is None else LeaderBody(name=led.name, url=led.url, epoch=led.epoch, silent_s=led.silent_s)
-    items = [to_node(node, now, here.cluster, who) for node in now.nodes.values()]
-    return Nodes(leader=leader, leads=here.leads, items=items)
+    items = [to_node(node, now, cluster, who) for node in now.nodes.values()]
+    return Nodes(leader=leader, leads=leads, items=items)
 
 
 @router.post("/{node_id}/drain", status_code=202, responses=problems(403, 404, 409))

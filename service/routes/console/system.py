@@ -12,7 +12,8 @@ from fastapi import APIRouter
 
 from service.ids import service_version
 from service.prometheus import disk_measures
-from service.rights import needs
+from service.rights import Principal, needs
+from service.routes.cluster.nodes import told
 from service.routes.console.system_bodies import (
     Database,
     Disk,
@@ -43,11 +44,11 @@ async def get_system(here: Here, who: Who) -> System:
         recorded=[to_recorded(each) for each in await totals.recorded(visible)],
         incidents=incidents.incidents,
         incidents_kept=incidents.kept,
-        machine=await _machine(here, totals) if visible.streams is None else None,
+        machine=await _machine(here, who, totals) if visible.streams is None else None,
     )
 
 
-async def _machine(here: Context, totals: Totals) -> Machine:
+async def _machine(here: Context, who: Principal, totals: Totals) -> Machine:
     budget, status = here.supervisor.budget(), here.supervisor.inference_status()
     size = await totals.database()
     return Machine(
@@ -65,6 +66,7 @@ async def _machine(here: Context, totals: Totals) -> Machine:
         database=Database(kind=size.kind, bytes=size.bytes),
         queues={name: value for name, value in _told(here, "gauges") if _waits(name)},
         counters={name: value for name, value in _told(here, "counters") if value},
+        cluster=None if here.cluster is None else await told(here.cluster, here.leads, who),
     )
 
 

@@ -43,7 +43,7 @@ def test_streams_are_spread_and_what_they_say_is_in_the_log(cluster_url, tmp_pat
         assert sorted(filter(None, map(world.runs, ids))) == ["a", "a", "b", "b"]
         await until(lambda: supervisor.status(ids[0]).state is StreamState.RUNNING, "its state is known")
         for stream_id in ids:
-            await world.scripts[world.runs(stream_id)].act(stream_id, f"evt_{stream_id}")
+            await world.scripts[world.runs(stream_id) or ""].act(stream_id, f"evt_{stream_id}")
         await until(lambda: hub.seq >= 8, "four states and four actions are stored")
         told = await log_of(world)
         assert sorted(m["event_id"] for m in told if m["type"] == "action") == [f"evt_{one}" for one in ids]
@@ -81,7 +81,7 @@ def test_an_agent_that_wakes_after_its_time_says_nothing_more(cluster_url, tmp_p
         await until(lambda: world.runs(STREAM) == "a", "it runs")
         await until(lambda: hub.seq >= 1, "its state is stored")
         node, seq = world.nodes["a"], hub.seq
-        node.leases.renew = lambda: asyncio.sleep(3600)  # type: ignore[method-assign,assignment] # nothing is renewed
+        node.leases.renew = lambda: asyncio.sleep(3600)  # type: ignore[method-assign,assignment,return-value] # nothing is renewed
         await asyncio.sleep(0.5)  # a renewal under way ends
         await script.act(STREAM, "evt_before")
         world.clocks["a"].ahead_s = TTL_S + 1  # it was stopped for so long

@@ -6,9 +6,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from service.cluster.addresses import EXPECTED, cluster_database
 from service.cluster.election import Election
-from service.cluster.errors import ClusterError
+from service.cluster.links.addresses import EXPECTED, cluster_database
+from service.cluster.links.errors import ClusterError
 from service.settings import Settings
 from service.storage.cluster.leader import Candidate, Fenced, check_fence, read_leader
 from service.storage.database import Database

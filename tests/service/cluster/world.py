@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from service.cluster.agent.deadlines import boot_time
+from service.cluster.agent.node import Node
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
-from service.cluster.deadlines import boot_time
-from service.cluster.link import LocalLink
-from service.cluster.node import Node
+from service.cluster.links.link import LocalLink
 from service.cluster.strict_hub import StrictHub
 from service.prometheus import CounterKeeper, Measured
 from service.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from service.cluster.messages import Piece
+from service.cluster.links.messages import Piece
 from service.recording.reconcile import WRITERS_S, alone_with, segments_without_row
 from service.recording.segment_files import discard
 from service.storage.segment import Segment

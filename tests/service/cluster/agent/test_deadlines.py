@@ -1,6 +1,6 @@
 """Until when a machine may run what it has."""
 
-from service.cluster.deadlines import MARGIN_S, Deadlines
+from service.cluster.agent.deadlines import MARGIN_S, Deadlines
 from service.storage.cluster.leases import TTL_S
 
 

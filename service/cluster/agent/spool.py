@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.cluster.messages import Row
+from service.cluster.links.messages import Row
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from service.cluster.spool import Spool
+from service.cluster.agent.spool import Spool
 
 
 def test_rows_outlive_the_process_and_go_once_acknowledged(tmp_path):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from service.cluster.deadlines import Deadlines
+from service.cluster.agent.deadlines import Deadlines
 from service.storage.cluster import leases, nodes
 from service.storage.cluster.leases import Held
 from service.storage.cluster.nodes import NodeFacts

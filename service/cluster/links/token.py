@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from service.cluster.errors import ClusterError
+from service.cluster.links.errors import ClusterError
 
 MIN_LENGTH = 32
 MAKE = "(umask 077 && openssl rand -hex 32 > {path})"
@@ -43,7 +43,7 @@ def check_token(path: Path | None) -> Path:
 def ray_environment(token: Path) -> dict[str, str]:
     """→ the environment of every process that speaks Ray."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTOSCOPE_", "RAY_"))}
-    root = str(Path(__file__).resolve().parents[2])  # actors import this package, wherever it is run from
+    root = str(Path(__file__).resolve().parents[3])  # actors import this package, wherever it is run from
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH", "")])),

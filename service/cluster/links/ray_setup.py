@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from service.cluster.errors import ClusterError
+from service.cluster.links.errors import ClusterError
 
 
 @dataclass(frozen=True, slots=True)

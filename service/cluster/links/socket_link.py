@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from service.cluster.errors import LinkDown
+from service.cluster.links.errors import LinkDown
 
 log = logging.getLogger(__name__)
 

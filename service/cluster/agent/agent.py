@@ -13,10 +13,10 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from service.cluster.errors import OldLeader
-from service.cluster.messages import Assignment, Orders
-from service.cluster.node_leases import NodeLeases
-from service.cluster.outlet import NodeOutlet
+from service.cluster.agent.node_leases import NodeLeases
+from service.cluster.agent.outlet import NodeOutlet
+from service.cluster.links.errors import OldLeader
+from service.cluster.links.messages import Assignment, Orders
 from service.prometheus import Measured
 from service.storage.cluster.leases import RENEW_S
 from service.supervisor_protocol import Supervisor

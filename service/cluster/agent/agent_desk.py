@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from models.errors import ModelsError
-from service.cluster.agent import NodeAgent
-from service.cluster.errors import OldLeader
-from service.cluster.link import done, failed
-from service.cluster.messages import (
+from service.cluster.agent.agent import NodeAgent
+from service.cluster.agent.node_files import NodeFiles
+from service.cluster.agent.pictures import Taps
+from service.cluster.agent.spool import Spool
+from service.cluster.links.errors import OldLeader
+from service.cluster.links.link import done, failed
+from service.cluster.links.messages import (
     Discard,
     Done,
     Measure,
@@ -29,9 +32,6 @@ from service.cluster.messages import (
     WantReports,
     unpack,
 )
-from service.cluster.node_files import NodeFiles
-from service.cluster.pictures import Taps
-from service.cluster.spool import Spool
 from service.errors_base import ServiceError
 from service.subscription import rung
 from service.supervisor_protocol import SnapshotUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from service.cluster.errors import ClusterError
+from service.cluster.links.errors import ClusterError
 from service.settings import Settings
 
 CONNECT_S = 3

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 
-from service.cluster.addresses import cluster_database, impatient
-from service.cluster.agent import NodeAgent, NodeSupervisor
-from service.cluster.agent_desk import AgentDesk
-from service.cluster.deadlines import Clock, Deadlines, boot_time
-from service.cluster.node_files import NodeFiles
-from service.cluster.node_leases import NodeLeases
-from service.cluster.outlet import NodeOutlet
-from service.cluster.spool import Spool
+from service.cluster.agent.agent import NodeAgent, NodeSupervisor
+from service.cluster.agent.agent_desk import AgentDesk
+from service.cluster.agent.deadlines import Clock, Deadlines, boot_time
+from service.cluster.agent.node_files import NodeFiles
+from service.cluster.agent.node_leases import NodeLeases
+from service.cluster.agent.outlet import NodeOutlet
+from service.cluster.agent.spool import Spool
+from service.cluster.links.addresses import cluster_database, impatient
 from service.ids import new_id, service_version
 from service.settings import Settings
 from service.storage.cluster.leases import RENEW_S

@@ -69,7 +69,7 @@ class RayChild:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "service.cluster.ray_side",
+            "service.cluster.links.ray_side",
             stdin=asyncio.subprocess.PIPE,
             env=self._environment,
             start_new_session=True,

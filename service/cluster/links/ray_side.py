@@ -1,5 +1,5 @@
-"""Speaks Ray for an API or a node, in a process of its own: ``python -m service.cluster.ray_side``, the only one here
-that imports Ray.
+"""Speaks Ray for an API or a node, in a process of its own: ``python -m service.cluster.links.ray_side``. Nothing else
+here imports Ray.
 
 Ray ends the processes that belong to it where its head or its raylet is gone; neither cameras nor the API may go with
 them. So this process has no state: it begins Ray on its machine, carries calls, and ends when its standard input does
@@ -29,9 +29,9 @@ from typing import Any
 import ray
 
 from service import logs
-from service.cluster.errors import LinkDown
-from service.cluster.ray_setup import RaySetup
-from service.cluster.socket_link import SocketClient, SocketServer
+from service.cluster.links.errors import LinkDown
+from service.cluster.links.ray_setup import RaySetup
+from service.cluster.links.socket_link import SocketClient, SocketServer
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from service.cluster.messages import PictureAnswer, WantPicture
+from service.cluster.links.messages import PictureAnswer, WantPicture
 from service.supervisor_protocol import LivePicture, Supervisor
 
 UNASKED_S = 3.0  # nobody has asked for so long: nobody looks

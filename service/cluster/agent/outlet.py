@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from pipeline.entities import Zone
-from service.cluster.deadlines import Deadlines
-from service.cluster.messages import Assignment, Seen
-from service.cluster.spool import Spool
+from service.cluster.agent.deadlines import Deadlines
+from service.cluster.agent.spool import Spool
+from service.cluster.links.messages import Assignment, Seen
 from service.storage.segment import Segment
 from service.versions.tally import ShadowTally
 

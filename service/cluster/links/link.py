@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from service.cluster.errors import CallFailed, LinkDown, OldLeader
-from service.cluster.messages import NotUnderstood, pack, unpack
+from service.cluster.links.errors import CallFailed, LinkDown, OldLeader
+from service.cluster.links.messages import NotUnderstood, pack, unpack
 from service.supervisor_protocol import SnapshotUnavailable
 
 T = TypeVar("T")
