@@ -19,6 +19,10 @@ from service.alerts.alerts import Alerts
 from service.alerts.media import MediaLimits
 from service.bucket.bucket import open_bucket
 from service.catalogue import Catalogue
+from service.cluster.election import Election
+from service.cluster.ground import ClusterStart, Ground, SupervisorFactory
+from service.cluster.links.addresses import cluster_database
+from service.cluster.reigns import Reigns
 from service.errors_base import ServiceError
 from service.exports.contents import Archive
 from service.exports.desk import ExportDesk
@@ -48,6 +52,8 @@ from service.routes import (
     zones,
 )
 from service.routes.access import audit, session, tokens, users
+from service.routes.cluster import nodes, placements
+from service.routes.cluster.standby_gate import StandbyGate
 from service.routes.console import live, page, system
 from service.routes.context import Context
 from service.routes.methods import Methods, heads
@@ -68,13 +74,12 @@ from service.supervisor import ProcessSupervisor
 from service.supervisor_protocol import Supervisor
 from service.wire_messages import rfc3339
 
-SupervisorFactory = Callable[[Settings, Hub, Store], Supervisor]
 Opened = Callable[[Context], Awaitable[None]]
 
 _ROUTES = (
     *(streams, zones, events, recordings, rules, incidents, exports, media, sinks, deliveries),
     *(timeline, search, corrections, live, system, trainings),
-    *(models, versions, health, session, users, tokens, audit, page, websocket),
+    *(nodes, placements, models, versions, health, session, users, tokens, audit, page, websocket),
 )
 _DESCRIPTION = (
     "Says live, for every person in view of many cameras, what that person is doing. "
@@ -97,11 +102,12 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                app.state.context = await _open(settings, supervisor_factory or _processes, stack, measured)
+                stack.callback(DataDirLock(settings.data_dir).release)
+                await _begin(app, settings, supervisor_factory or _processes, stack, measured)
             except (ServiceError, OSError) as error:
                 app.state.failure = error  # for whoever runs the server, who sees only that it did not start
                 raise
-            if opened is not None:
+            if opened is not None and app.state.context.leads:
                 await opened(app.state.context)
             yield
 
@@ -122,6 +128,8 @@ def create_app(
         needs("self")(route.endpoint)  # type: ignore[attr-defined]
     routes = [*app.routes, *(route for router in routers for route in router.routes)]
     permissions = Needs(routes)
+    if settings.cluster:
+        app.add_middleware(StandbyGate)
     app.add_middleware(Guard, permission_at=permissions.at, admission=Admission(settings.hosts, settings.origins))
     app.add_middleware(RouteAudit, views=settings.audit_media)
     app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)  # the outermost
@@ -131,38 +139,59 @@ def create_app(
     return app
 
 
-async def _open(
-    settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, measured: Sequence[Source]
-) -> Context:
-    """Opens every part in order; ``stack`` closes them in the reverse one, also when a later part fails."""
-    box, database, store = await _storage(settings, stack)
+async def _begin(
+    app: FastAPI, settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, measured: Sequence[Source]
+) -> None:
+    """The application has its parts; in a cluster they are exchanged when it begins to lead, and when it ends."""
+    if not settings.cluster:
+        app.state.context = await _open(Ground(settings, factory), stack, measured)
+        return
+    url, start = cluster_database(settings), ClusterStart.of(settings)
+    stack.callback(start.close)
+
+    async def opening(epoch: int, parts: AsyncExitStack) -> Context:
+        return await _open(await start.ground(settings, epoch, parts), parts, measured)
+
+    def put(context: Context) -> None:
+        app.state.context = context
+
+    await _opened(stack, Reigns(Election(url, start.candidate), opening, put))
+
+
+async def _open(ground: Ground, stack: AsyncExitStack, measured: Sequence[Source]) -> Context:
+    """Opens every part in order; ``stack`` closes them in the reverse one, also when a later part fails. Where an API
+    only stands by, what works by itself is made and not opened.
+    """
+    settings = ground.settings
+    box, database, store = await _storage(ground, stack)
     links = await Links.open(database, box)
     changes, audit_log = Changes(), AuditLog(database)
     stack.push_async_callback(audit_log.close)
     access = await open_access(settings, database, changes, audit_log, stack)
-    kept = await _opened(stack, _recordings(settings, store, database))
-    hub, supervisor = await _running(settings, factory, stack, store, kept)
-    desk = await _opened(stack, SinkDesk.over(SenderContext(settings, store, database, hub, supervisor), box))
+    kept = await _begun(ground, stack, _recordings(ground, store, database))
+    hub, supervisor = await _running(ground, stack, store, kept)
+    desk = await _begun(ground, stack, SinkDesk.over(SenderContext(settings, store, database, hub, supervisor), box))
     media_of = (kept, supervisor, links, media_limits(settings))
     alerts = Alerts.over(settings.incidents_dir, store, database, hub, media_of, settings.public_url)
-    await _alerting(stack, alerts, desk, audit_log)
-    cases = await _opened(stack, _export_desk(settings, kept, store, database, audit_log))
+    await _alerting(ground, stack, alerts, desk, audit_log)
+    cases = await _begun(ground, stack, _export_desk(settings, kept, store, database, audit_log))
     catalogue = Catalogue.of(settings)
     review = Review.over(settings, store, database, catalogue, kept)
     kept.also_needed += [cases.exports.needed, review.keeper.needed]
-    kept.begin_retention(alerts.runner.caught_up)
     promotions = PromotionDesk(settings, store, database, hub, supervisor, audit_log)
-    await _opened(stack, promotions)
-    await _opened(stack, review)
+    await _begun(ground, stack, promotions)
+    await _begun(ground, stack, review)
     registry = StreamRegistry(settings, store, hub, supervisor, catalogue)
     registry.on_rights.append(changes.notify)
     stack.push_async_callback(registry.close)
-    await registry.resume()
+    if ground.works:
+        kept.begin_retention(alerts.runner.caught_up)
+        await registry.resume()
     learning = TrainingParts(settings, database, store, supervisor, audit_log, promotions.pointers.serving)
-    lessons = await _opened(stack, TrainingDesk(learning))
+    lessons = await _begun(ground, stack, TrainingDesk(learning))
     parts = (settings, store, hub, supervisor, catalogue, registry, kept)
     desks = (cases, review, lessons, promotions, SharedTotals(Totals(database)))
-    context = Context(*parts, changes, database, access, audit_log, links, alerts, desk, *desks)
+    context = Context(*parts, changes, database, access, audit_log, links, alerts, desk, *desks, cluster=ground.cluster)
     return replace(context, measured=(*measured, source("audit_", audit_log.measures), *_sources(context)))
 
 
@@ -176,12 +205,9 @@ def _sources(context: Context) -> Iterator[Source]:
     yield source("", lambda: disk_measures(context.settings.data_dir))
 
 
-async def _storage(settings: Settings, stack: AsyncExitStack) -> tuple[SecretBox, Database, Store]:
-    """→ what the data folder holds, which is this process's alone from now on."""
-    lock = DataDirLock(settings.data_dir)
-    stack.callback(lock.release)
-    box = SecretBox.open(settings.data_dir)
-    database = Database(settings.sqlalchemy_url())
+async def _storage(ground: Ground, stack: AsyncExitStack) -> tuple[SecretBox, Database, Store]:
+    settings = ground.settings
+    box, database = SecretBox.open(settings.data_dir), ground.database()
     store = Store(database, box, settings.recordings_dir, settings.messages_keep, settings.audit_share)
     return box, database, await _opened(stack, store)
 
@@ -201,29 +227,35 @@ async def _opened(stack: AsyncExitStack, part: PartT) -> PartT:
     return part
 
 
-async def _running(
-    settings: Settings, factory: SupervisorFactory, stack: AsyncExitStack, store: Store, kept: Recordings
-) -> tuple[Hub, Supervisor]:
+async def _begun(ground: Ground, stack: AsyncExitStack, part: PartT) -> PartT:
+    """→ the part; open, unless this API stands by."""
+    return await _opened(stack, part) if ground.works else part
+
+
+async def _running(ground: Ground, stack: AsyncExitStack, store: Store, kept: Recordings) -> tuple[Hub, Supervisor]:
     """→ what messages go through, and the processes that they come from."""
-    hub = Hub(store, settings.subscriber_queue, settings.tracks_hz)
+    hub = ground.hub(store)
     hub.on_stream.append(kept.on_stream)
-    await _opened(stack, hub)
-    supervisor = factory(settings, hub, store)
+    await _begun(ground, stack, hub)
+    supervisor = await ground.supervisor(hub, store)
     stack.push_async_callback(supervisor.close)
     stack.callback(hub.on_stream.remove, kept.on_stream)  # they all end now: what is left, the next start repairs
     await supervisor.open()
     return hub, supervisor
 
 
-async def _alerting(stack: AsyncExitStack, alerts: Alerts, desk: SinkDesk, audit_log: AuditLog) -> None:
+async def _alerting(ground: Ground, stack: AsyncExitStack, alerts: Alerts, desk: SinkDesk, audit_log: AuditLog) -> None:
     alerts.runner.on_outbox.append(desk.dispatcher.ring)
     desk.switch.on_switched.append(_noted(alerts, audit_log))
-    await _opened(stack, alerts)
+    await _begun(ground, stack, alerts)
 
 
-def _recordings(settings: Settings, store: Store, database: Database) -> Recordings:
-    limits = retention_of(settings)
-    return Recordings(settings.recordings_dir, store, limits, open_bucket(settings, database, limits.buffer_s))
+def _recordings(ground: Ground, store: Store, database: Database) -> Recordings:
+    """Those of a cluster stay on the nodes that made them: its API has no files that it could send."""
+    limits, settings = retention_of(ground.settings), ground.settings
+    return ground.recordings(
+        store, limits, None if settings.cluster else open_bucket(settings, database, limits.buffer_s)
+    )
 
 
 def _export_desk(

@@ -94,6 +94,7 @@ _TOKENS = {
 }
 COMMANDS: Mapping[str, Command | Family] = {
     "serve": Command("service.commands.serve", "run the service"),
+    "node": Command("service.commands.node", "run streams of a cluster on this machine"),
     "users": Family("who may log in", _USERS),
     "tokens": Family("API tokens of programs", _TOKENS),
     "annotate": Command("service.commands.annotate", "process one video file, every frame"),

@@ -93,6 +93,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "media-keys:write": _ADMIN,
     "audit:read": _ADMIN,
     "system:read": _READ,
+    "nodes:read": Permission(Role.OPERATOR, Scope.READ),
+    "nodes:write": _ADMIN,
     "metrics:read": Permission(Role.VIEWER, Scope.METRICS),
     SELF: Permission(Role.VIEWER, Scope.READ),  # one's own session and password, whatever is granted
 }

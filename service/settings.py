@@ -197,6 +197,17 @@ class Settings(BaseSettings):
         pattern=r"^[a-zA-Z0-9_-]{1,60}$",
         description="Name of this service among others at one MQTT broker (docs/mqtt.md); default: the host's name",
     )
+    cluster: bool = Field(False, description="Whether this API stands for a cluster's lead (docs/cluster.md)")
+    cluster_token: Path | None = Field(
+        None,
+        description="File with the cluster's token, its owner's alone; without one the cluster mode does not start",
+    )
+    cluster_host: str = Field("", description="Address by which a cluster's machines reach this one; default: found")
+    cluster_port: int = Field(6379, ge=1, le=65535, description="Port at which nodes join the API that leads")
+    cluster_site: str = Field("", max_length=60, description="Where this node is, for streams that are bound to a site")
+    cluster_capacity: int = Field(
+        0, ge=0, description="Most streams that this node takes; 0: two for each of its cores"
+    )
     mqtt_discovery: Literal["device", "component", "off"] = Field(
         "device", description="How Home Assistant finds streams, for MQTT sinks that do not say otherwise"
     )

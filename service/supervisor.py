@@ -17,7 +17,6 @@ from typing import Any
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
 from service.configuration import StagesConfig
-from service.hub import Hub
 from service.processes.inference_runner import InferenceRunner
 from service.processes.messages import (
     ActionReport,
@@ -42,9 +41,8 @@ from service.settings import Settings
 from service.storage.database import StoreError
 from service.storage.records import StreamRecord
 from service.storage.segment import Segment
-from service.storage.store import Store
 from service.stream_state import StreamState
-from service.supervisor_protocol import LivePicture, SnapshotUnavailable, StreamStatus
+from service.supervisor_protocol import LivePicture, Memory, Outlet, SnapshotUnavailable, StreamStatus
 from service.versions.names import VersionName
 from service.wire_messages import to_stream_message
 
@@ -60,7 +58,7 @@ MAX_UNINDEXED = 1000  # recordings that wait for a database that fails; those be
 class ProcessSupervisor:
     """All methods run on the API's event loop."""
 
-    def __init__(self, settings: Settings, hub: Hub, store: Store) -> None:
+    def __init__(self, settings: Settings, hub: Outlet, store: Memory) -> None:
         self._settings = settings
         self._hub = hub
         self._store = store
@@ -262,7 +260,11 @@ class ProcessSupervisor:
         return self._inference.budget
 
     def metrics_text(self) -> bytes:
-        return exposition([*self._stream_measures(), self._inference_measures(), self._hub_measures()])
+        return exposition([*self.measured(), self._hub_measures()])
+
+    def measured(self) -> list[Measured]:
+        """→ what streams and worker measured."""
+        return [*self._stream_measures(), self._inference_measures()]
 
     def _stream_measures(self) -> list[Measured]:
         items: list[Measured] = []

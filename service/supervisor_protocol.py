@@ -10,6 +10,7 @@ from pipeline.entities import Zone
 from service.budget.plan import BudgetView
 from service.errors_base import Unavailable
 from service.storage.records import StreamRecord
+from service.storage.segment import Segment
 from service.stream_state import StreamState
 from service.versions.tally import ShadowTally
 
@@ -80,6 +81,40 @@ class LivePicture:
 
     jpeg: bytes
     tracks: Mapping[str, Any]
+
+
+class Outlet(Protocol):
+    """Where goes what streams say: the hub, or on a cluster's node what keeps it until the leader has it."""
+
+    async def publish_tracks(self, message: Mapping[str, Any]) -> None: ...
+
+    async def publish_action(self, message: Mapping[str, Any]) -> None: ...
+
+    async def publish_repetition(self, message: Mapping[str, Any]) -> None: ...
+
+    async def publish_presence(self, message: Mapping[str, Any]) -> None: ...
+
+    async def publish_stream(self, message: Mapping[str, Any]) -> None: ...
+
+    async def end_open_events(self, stream_id: str) -> None: ...
+
+    def measures(self) -> dict[str, Any]: ...
+
+
+class ZonesOf(Protocol):
+    async def of(self, stream_id: str) -> tuple[Zone, ...]: ...
+
+
+class Memory(Protocol):
+    """What is to be known of a stream before it runs, and where its recordings are told of: the store, or on a node
+    what it was ordered. Methods may raise StoreError."""
+
+    @property
+    def zones(self) -> ZonesOf: ...
+
+    async def last_track_id(self, stream_id: str) -> int: ...
+
+    async def add_recording(self, segment: Segment) -> object: ...
 
 
 class Supervisor(Protocol):

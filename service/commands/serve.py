@@ -41,11 +41,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default: ACTOSCOPE_HOST or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: ACTOSCOPE_PORT or 8000)")
     add_runtime(parser)
+    parser.add_argument(
+        "--cluster", action="store_true", default=None, help="stand for the lead of a cluster (docs/cluster.md)"
+    )
     parser.add_argument("--sample", action="store_true", help="start with the bundled sample video as a stream")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    given = {name: getattr(arguments, name) for name in ("host", "port", "runtime")}
+    given = {name: getattr(arguments, name) for name in ("host", "port", "runtime", "cluster")}
     return serve({name: value for name, value in given.items() if value is not None}, arguments.sample)
 
 

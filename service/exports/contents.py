@@ -94,6 +94,7 @@ class Archive:
 
     async def _camera(self, camera: ExportCamera, record: ExportRecord) -> CameraJob:
         found = await self._recorded(camera, record)
+        await self.recordings.bring(*(path for each in found for path in (each.path, each.events_path)))
         return CameraJob(camera.stream_id, camera.name, tuple(self._piece(each) for each in found), camera.keep)
 
     def _piece(self, recording: RecordingRecord) -> Piece:

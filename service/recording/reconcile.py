@@ -118,6 +118,9 @@ class Recordings:
         """Whether its video is somewhere, as far as is known here."""
         return record.place != LOCAL or self.path(record.path).is_file()
 
+    async def bring(self, *relatives: str | None) -> None:
+        """Has these files here, where they may lie on other machines. Raises Unavailable where that cannot be now."""
+
     async def delete(self, record: RecordingRecord) -> None:
         """Raises OSError when the files cannot be removed; the row stays then."""
         if self.bucket is not None or record.place != LOCAL:
@@ -150,8 +153,8 @@ class Recordings:
 
     async def _without_row(self, folder: Path, known: set[Path], deadline_s: float) -> list[Segment]:
         """→ one stream's files that have no row; those that were left open are finished."""
-        async with _alone(folder, deadline_s) as alone:
-            return await asyncio.to_thread(lambda: list(_segments_without_row(folder, known, alone)))
+        async with alone_with(folder, deadline_s) as alone:
+            return await asyncio.to_thread(lambda: list(segments_without_row(folder, known, alone)))
 
     async def _index(self, found: list[Segment]) -> None:
         """Of all streams together, oldest first: in this order they are deleted."""
@@ -230,7 +233,7 @@ class Recordings:
 
 
 @asynccontextmanager
-async def _alone(folder: Path, deadline_s: float) -> AsyncIterator[bool]:
+async def alone_with(folder: Path, deadline_s: float) -> AsyncIterator[bool]:
     """Waits until no process writes this stream's recordings. → False if one still does at ``deadline_s``.
 
     After a kill of the service its stream processes live on for seconds.
@@ -260,7 +263,7 @@ def _acquire(lock: FolderLock) -> bool:
         return True  # nobody records there: the recorder refuses as well
 
 
-def _segments_without_row(folder: Path, known: set[Path], alone: bool) -> Iterator[Segment]:
+def segments_without_row(folder: Path, known: set[Path], alone: bool) -> Iterator[Segment]:
     """One stream's. Reads only files that are not indexed: with thousands of recordings a start must stay quick.
 
     Unless ``alone``, somebody may write to ``.part`` files still: repairing one under its writer would destroy it.

@@ -41,6 +41,7 @@ class FootageFinder:
             return None
         if not shown:
             raise NoClip("nothing was recorded in that time")
+        await self.recordings.bring(*(path for each in shown for path in (each.path, each.events_path)))
         return self._clean(shown)
 
     def at_hand(self, footage: Sequence[Footage]) -> AbstractAsyncContextManager[None]:

@@ -16,6 +16,7 @@ from service.access.links import Links
 from service.access.peers import peer_of
 from service.alerts.alerts import Alerts
 from service.catalogue import Catalogue
+from service.cluster.view import ClusterView
 from service.exports.desk import ExportDesk
 from service.guard import PRINCIPAL
 from service.hub import Hub
@@ -56,6 +57,12 @@ class Context:
     promotions: PromotionDesk
     totals: SharedTotals
     measured: Sequence[Source] = ()  # for /metrics, besides what the supervisor knows
+    cluster: ClusterView | None = None  # None: one machine
+
+    @property
+    def leads(self) -> bool:
+        """Whether things may be changed here; false for an API that stands by."""
+        return self.cluster is None or self.cluster.refusal is None
 
 
 def get_context(connection: HTTPConnection) -> Context:

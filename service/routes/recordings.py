@@ -134,6 +134,7 @@ async def _unpacked_from(bucket: Bucket, path: FilePath) -> AsyncIterator[bytes]
 
 async def _existing(here: Context, recording: RecordingRecord, relative: str) -> FilePath:
     """→ where the file is, or would be if it were not in the bucket alone. Raises NotFound, Unavailable."""
+    await here.recordings.bring(relative)
     path = here.recordings.path(relative)
     if await asyncio.to_thread(path.is_file) or (recording.place != LOCAL and here.recordings.bucket is not None):
         return path

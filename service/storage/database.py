@@ -69,6 +69,8 @@ def migrate(engine: Engine) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # several APIs may start at once: one after the other
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(1229782938247303441)")
         config.attributes["connection"] = connection
         before = MigrationContext.configure(connection).get_current_revision()
         alembic.command.upgrade(config, "head")
@@ -92,8 +94,10 @@ def _forget(engine: Engine) -> None:
 class Database:
     """Runs functions of a Session on threads, one that writes and a few that read: the event loop waits on no disk."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fence: Callable[[Session], None] | None = None) -> None:
+        """``fence`` begins every transaction of ``write``, and raises StoreError where it must not be."""
         self._engine = make_engine(url)
+        self._fence = fence
         self._writer = ThreadPoolExecutor(1, "store-write")
         self._readers = ThreadPoolExecutor(READ_THREADS, "store-read")
         self._slots = asyncio.Semaphore(MAX_WAITING)
@@ -108,7 +112,18 @@ class Database:
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """One transaction on the writing thread, in the order of the calls. Raises StoreError, nothing is kept then."""
-        return await self._run(self._writer, lambda: self._in_session(work))
+        return await self._run(self._writer, lambda: self._in_session(self._fenced(work)))
+
+    def _fenced(self, work: Callable[[Session], T]) -> Callable[[Session], T]:
+        fence = self._fence
+        if fence is None:
+            return work
+
+        def behind(session: Session) -> T:
+            fence(session)
+            return work(session)
+
+        return behind
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Raises StoreError."""

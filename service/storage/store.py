@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +177,16 @@ class Store:
 
     async def append(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Keeps messages that have a ``seq``, follows their events, prunes the log. All or nothing."""
-        keep, share = self._messages_keep, self._audit_share
-        await self._database.write(lambda session: message_log.append(session, messages, keep, share))
+        await self.append_with(messages, lambda session: None)
+
+    async def append_with(self, messages: Sequence[Mapping[str, Any]], also: Callable[[Session], None]) -> None:
+        """As ``append``; ``also`` belongs to the same transaction."""
+
+        def work(session: Session) -> None:
+            message_log.append(session, messages, self._messages_keep, self._audit_share)
+            also(session)
+
+        await self._database.write(work)
 
     async def last_seq(self) -> int:
         return await self._database.read(message_log.last_seq)

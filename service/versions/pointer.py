@@ -115,6 +115,19 @@ class Pointers:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(pointer.alias), json.dumps(asdict(pointer), indent=1) + "\n")
 
+    def text(self, alias: str) -> str:
+        """→ what its file holds, for another machine."""
+        return json.dumps(asdict(self.read(alias)))
+
+    def take_over(self, alias: str, text: str) -> None:
+        """Writes what another machine's file holds. Raises ValueError for what is no pointer, OSError."""
+        try:
+            pointer = _pointer(alias, json.loads(text))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"expected the pointer of {alias}, got something else: {error}") from error
+        if pointer != self.read(alias):
+            self.write(pointer)
+
     def serving(self, name: str) -> str:
         """A stream's or a command's model → the folder in the weights folder that answers for it now.
 

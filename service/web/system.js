@@ -14,6 +14,8 @@ const CAUSES = {
 };
 const HEADS = ["Stream", "State", "Pictures a second", "People", "Label age", "Detection", "Network", "Left out", "Restarts", "Recorded"];
 
+const NODE_HEADS = ["Node", "State", "Site", "Streams", "Load", "Cores", "Version"];
+
 async function refresh() {
   const system = await ask("GET", "v1/system");
   const age = (Date.now() - Date.parse(system.started_at)) / 1000;
@@ -23,6 +25,7 @@ async function refresh() {
   drawDisk(system);
   $("machine").hidden = system.machine === null;
   if (system.machine) drawMachine(system.machine);
+  drawCluster(system.machine?.cluster ?? null);
 }
 
 // -- streams
@@ -63,6 +66,32 @@ const recordingWord = ({ recording }) => ({ off: "", on: "recording", paused: "p
 function drops(byCause) {
   const parts = Object.entries(byCause).filter(([, number]) => number).map(([cause, number]) => `${number} ${CAUSES[cause] ?? cause.replaceAll("_", " ")}`);
   return parts.join(", ") || "nothing";
+}
+
+// -- nodes
+
+function drawCluster(cluster) {
+  $("cluster").hidden = cluster === null;
+  if (cluster === null) return;
+  const { leader, leads, items } = cluster;
+  const who = leader === null ? "Nobody leads." : `${leader.name} leads, epoch ${leader.epoch}${leads ? "" : `: ${leader.url}`}.`;
+  $("leader").textContent = items.length ? who : `${who} No node has joined yet.`;
+  keepScroll($("nodes"), table("Nodes", NODE_HEADS, items.map(nodeRow)));
+}
+
+function nodeRow(node) {
+  const [word, look] = !node.alive ? ["silent", "bad"] : node.draining ? ["draining", "warn"] : node.ready ? ["ready", "good"] : ["loading", "warn"];
+  const state = make("span", { className: `chip ${look}` }, word);
+  const words = node.problem || (node.alive ? "" : `last heard of ${moment(node.seen_at)}`);
+  return [
+    node.id,
+    words ? [state, make("span", { className: "soft" }, ` ${words}`)] : state,
+    node.site || "–",
+    `${node.leases} of ${node.capacity}`,
+    percent(node.load),
+    `${node.cores}${node.gpus ? `, ${count(node.gpus, "GPU")}` : ""}`,
+    node.version,
+  ];
 }
 
 // -- the machine

@@ -92,6 +92,12 @@ CASES: Mapping[str, Case] = {
     "GET /v1/models": Case(),
     "GET /v1/live": Case(),
     "GET /v1/system": Case(),
+    "GET /v1/nodes": Case(),
+    "POST /v1/nodes/{node_id}/drain": Case(409),  # one machine has none
+    "POST /v1/nodes/{node_id}/undrain": Case(409),
+    "DELETE /v1/nodes/{node_id}": Case(409),
+    "GET /v1/streams/{stream_id}/placement": Case(),
+    "PUT /v1/streams/{stream_id}/placement": Case(409, {"site": "yard"}),
     "GET /v1/trainings": Case(whole=True),
     "POST /v1/trainings": Case(422, {"base": "no such network"}),  # one that is would run
     "GET /v1/trainings/{training_id}": Case(whole=True),

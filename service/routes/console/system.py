@@ -12,7 +12,8 @@ from fastapi import APIRouter
 
 from service.ids import service_version
 from service.prometheus import disk_measures
-from service.rights import needs
+from service.rights import Principal, needs
+from service.routes.cluster.nodes import told
 from service.routes.console.system_bodies import (
     Database,
     Disk,
@@ -44,11 +45,11 @@ async def get_system(here: Here, who: Who) -> System:
         recorded=[to_recorded(each) for each in stored.recorded],
         incidents=stored.incidents.incidents,
         incidents_kept=stored.incidents.kept,
-        machine=await _machine(here, stored.database) if visible.streams is None else None,
+        machine=await _machine(here, who, stored.database) if visible.streams is None else None,
     )
 
 
-async def _machine(here: Context, size: DatabaseSize) -> Machine:
+async def _machine(here: Context, who: Principal, size: DatabaseSize) -> Machine:
     budget, status = here.supervisor.budget(), here.supervisor.inference_status()
     return Machine(
         python=platform.python_version(),
@@ -66,6 +67,7 @@ async def _machine(here: Context, size: DatabaseSize) -> Machine:
         database=Database(kind=size.kind, bytes=size.bytes),
         queues={name: value for name, value in _told(here, "gauges") if _waits(name)},
         counters={name: value for name, value in _told(here, "counters") if value},
+        cluster=None if here.cluster is None else await told(here.cluster, here.leads, who),
     )
 
 

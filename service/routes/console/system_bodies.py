@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from service.bodies import Stream
 from service.bucket.standing import Standing
 from service.budget.plan import UNLIMITED_HZ, BudgetView
+from service.routes.cluster.bodies import Nodes
 from service.storage.totals import Recorded
 from service.wire_messages import rfc3339
 
@@ -105,6 +106,7 @@ class Machine(BaseModel):
     counters: dict[str, float] = Field(
         description="since the service started; those that are not 0", examples=[{"messages_total": 1200}]
     )
+    cluster: Nodes | None = Field(None, description="null for a service of one machine")
 
 
 class RecordedOf(BaseModel):

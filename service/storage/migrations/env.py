@@ -6,6 +6,7 @@ from alembic import context
 
 from service.storage import alert_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.access import tables as access_tables  # noqa: F401 - their tables belong to the metadata
+from service.storage.cluster import tables as cluster_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.review import (
     export_tables,  # noqa: F401 - their tables belong to the metadata
     shadow_tables,  # noqa: F401 - their tables belong to the metadata

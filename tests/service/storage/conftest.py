@@ -15,6 +15,7 @@ from sqlalchemy import inspect
 
 from service.storage import alert_tables  # noqa: F401 - their tables belong to the metadata
 from service.storage.access import tables as access_tables  # noqa: F401 - their tables are dropped too
+from service.storage.cluster import tables as cluster_tables  # noqa: F401 - their tables are dropped too
 from service.storage.database import Database, make_engine, migrate
 from service.storage.review import export_tables  # noqa: F401 - their tables are dropped too
 from service.storage.review import tables as review_tables  # noqa: F401 - their tables are dropped too
@@ -100,12 +101,16 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a database in which no migration has run."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'actoscope.db'}"
-    address: str = request.getfixturevalue("postgres_url")
-    _emptied(address)
-    return address
+    return _emptied(request.getfixturevalue("postgres_url"))
 
 
-def _emptied(address: str) -> None:
+@pytest.fixture
+def cluster_url(postgres_url: str) -> str:
+    """A PostgreSQL without tables, for what runs on no other database."""
+    return _emptied(postgres_url)
+
+
+def _emptied(address: str) -> str:
     engine = make_engine(address)
     Base.metadata.drop_all(engine)
     with engine.begin() as connection:

@@ -1,0 +1,217 @@
+"""Speaks Ray for an API or a node, in a process of its own: ``python -m service.cluster.links.ray_side``. Nothing else
+here imports Ray.
+
+Ray ends the processes that belong to it where its head or its raylet is gone; neither cameras nor the API may go with
+them. So this process has no state: it begins Ray on its machine, carries calls, and ends when its standard input does
+or when Ray has ended. Whoever started it starts it again.
+
+    API ─ socket ─ ray_side (driver) ═ Ray ═ Mailbox (an actor on the node) ─ socket ─ agent
+
+The mailbox is bound to its machine by a resource that this machine alone has; it belongs to this process, so that none
+is left without its agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from service import logs
+from service.cluster.links.errors import LinkDown
+from service.cluster.links.ray_setup import RaySetup
+from service.cluster.links.socket_link import SocketClient, SocketServer
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "actoscope"
+OBJECT_STORE_BYTES = 256 << 20  # single pictures and pieces of files: Ray's default would take a third of the memory
+START_S = 60.0
+LOOK_S = 0.5
+ACTOR_S = 60.0
+_PR_SET_PDEATHSIG = 1
+
+
+@ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
+class Mailbox:
+    """Hands calls to the agent of its machine."""
+
+    def __init__(self, path: str) -> None:
+        self._client = SocketClient(Path(path))
+
+    async def call(self, method: str, timeout_s: float, body: bytes) -> tuple[str, bytes]:
+        """→ (problem, answer): exceptions of ours would have to be known where they arrive."""
+        try:
+            return "", await self._client.call("", method, timeout_s, body)
+        except LinkDown as error:
+            return str(error), b""
+
+
+class Gate:
+    """Carries the API's calls to mailboxes."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, Any] = {}
+
+    async def serve(self, node: str, method: str, timeout_s: float, body: bytes) -> bytes:
+        """Raises LinkDown."""
+        try:
+            mailbox = await self._mailbox(node)
+            problem, answer = await asyncio.wait_for(
+                asyncio.wrap_future(mailbox.call.remote(method, timeout_s, body).future()), timeout_s
+            )
+        except (ValueError, ray.exceptions.RayError, asyncio.TimeoutError) as error:
+            self._mailboxes.pop(node, None)
+            raise LinkDown(f"by Ray: {_first_line(error)}") from error
+        if problem:
+            raise LinkDown(problem)
+        return bytes(answer)
+
+    async def _mailbox(self, node: str) -> Any:
+        """Raises ValueError where there is none."""
+        if node not in self._mailboxes:
+            self._mailboxes[node] = await asyncio.to_thread(ray.get_actor, f"node:{node}", NAMESPACE)
+        return self._mailboxes[node]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+
+
+def ray_command(setup: RaySetup) -> list[str]:
+    """→ what begins Ray on this machine and stays as long as it runs."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+    command += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--log-style=record", "--log-color=false"]
+    command.append("--dashboard-agent-listen-port=0")  # any: several of them may share a host
+    if setup.host:
+        command.append(f"--node-ip-address={setup.host}")
+    if setup.head:
+        port = setup.address.rpartition(":")[2]
+        return [*command, "--head", f"--port={port}", "--include-dashboard=false", "--num-cpus=0", "--num-gpus=0"]
+    return [*command, f"--address={setup.address}", f"--resources={json.dumps({resource(setup.name): 1})}"]
+
+
+def resource(node: str) -> str:
+    return f"actoscope-{node}"
+
+
+def _with_us() -> None:
+    """In the child: it gets SIGTERM when this process ends, however that is, and ends what it has begun."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def carry(setup: RaySetup) -> int:
+    """Until standard input or Ray ends. → the exit status."""
+    ended = asyncio.Event()
+    waiting = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
+    waiting.add_done_callback(lambda _: ended.set())
+    if not setup.head and not await _head_answers(setup, ended):
+        return 1
+    begun = subprocess.Popen(
+        ray_command(setup),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        preexec_fn=_with_us,  # noqa: PLW1509 - it makes one system call, and takes no lock
+        start_new_session=True,
+    )
+    try:
+        if not await _joined(setup, begun, ended):
+            return 1
+        server = await (_gate(setup) if setup.head else _mailbox(setup))
+        log.info("Ray runs, %s", f"nodes join at {setup.address}" if setup.head else f"joined to {setup.address}")
+        while begun.poll() is None and not ended.is_set():
+            await asyncio.sleep(LOOK_S)
+        if server is not None:
+            await server.close()
+        return 0 if ended.is_set() else 1
+    finally:
+        await _end(begun)
+
+
+async def _head_answers(setup: RaySetup, ended: asyncio.Event) -> bool:
+    """Ray on a node gives up where its head is not there yet, after a minute."""
+    host, _, port = setup.address.rpartition(":")
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and not ended.is_set():
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2.0)
+        except (OSError, asyncio.TimeoutError):
+            await asyncio.sleep(LOOK_S)
+        else:
+            writer.close()
+            return True
+    log.error("nobody answers at %s", setup.address)
+    return False
+
+
+async def _joined(setup: RaySetup, begun: subprocess.Popen[bytes], ended: asyncio.Event) -> bool:
+    """Tries until Ray takes this process as a driver; not for longer than START_S."""
+    loop = asyncio.get_running_loop()
+    deadline_s, problem = loop.time() + START_S, "it has not begun"
+    while loop.time() < deadline_s and not ended.is_set():
+        if begun.poll() is not None:
+            log.error("Ray ended at its start with status %d", begun.returncode)
+            return False
+        try:
+            await asyncio.to_thread(_init, setup)
+            return True
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            problem = _first_line(error)
+            await asyncio.sleep(LOOK_S)
+    log.error("Ray cannot be joined at %s: %s", setup.address, problem)
+    return False
+
+
+def _init(setup: RaySetup) -> None:
+    options: dict[str, Any] = {"_node_ip_address": setup.host} if setup.host else {}
+    options |= {"log_to_driver": False, "configure_logging": False}
+    ray.init(setup.address, namespace=NAMESPACE, **options)
+
+
+async def _gate(setup: RaySetup) -> SocketServer:
+    server = SocketServer(Path(setup.socket), Gate().serve)
+    await server.open()
+    return server
+
+
+async def _mailbox(setup: RaySetup) -> None:
+    """Raises RayError where the actor does not come up: another of this name may still be ending."""
+    options = {"name": f"node:{setup.name}", "resources": {resource(setup.name): 0.01}}
+    mailbox = Mailbox.options(**options).remote(setup.socket)  # type: ignore[attr-defined]
+    KEPT.append(mailbox)  # it ends when nobody refers to it
+    await asyncio.wait_for(asyncio.wrap_future(mailbox.__ray_ready__.remote().future()), ACTOR_S)
+
+
+KEPT: list[Any] = []
+
+
+async def _end(begun: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        begun.terminate()
+    try:
+        await asyncio.to_thread(begun.wait, 10)
+    except subprocess.TimeoutExpired:
+        os.killpg(begun.pid, signal.SIGKILL)
+
+
+def main() -> int:
+    setup = RaySetup(**json.loads(sys.stdin.readline()))
+    logs.configure(setup.log_level, setup.log_format)
+    return asyncio.run(carry(setup))
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # Ray's own threads and the one that waits for standard input are not waited for

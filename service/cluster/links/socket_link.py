@@ -1,0 +1,189 @@
+"""Calls over a local socket: between a service and the process that speaks Ray for it, and to a node's agent.
+
+Layout: ``uint32 length`` (big endian), then MessagePack: ``[n, node, method, timeout_s, body]`` there,
+``[n, problem, body]`` back, in any order. ``problem`` is empty, or why there is no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.cluster.links.errors import LinkDown
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 64 << 20
+MAX_CALLS = 256  # of one connection at once; those beyond wait to be read
+_LENGTH = struct.Struct("!I")
+
+Serving = Callable[[str, str, float, bytes], Awaitable[bytes]]  # node, method, timeout_s, body
+
+
+async def read_frame(reader: asyncio.StreamReader) -> list[Any]:
+    """Raises EOFError at the end, ValueError for what is no frame."""
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > MAX_BYTES:
+            raise ValueError(f"expected a message of at most {MAX_BYTES} bytes, got {length}")
+        return msgspec.msgpack.decode(await reader.readexactly(length), type=list)
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise EOFError("the other side is gone") from error
+    except msgspec.DecodeError as error:
+        raise ValueError(f"expected a message, got something else: {error}") from None
+
+
+def frame(content: list[Any]) -> bytes:
+    data = msgspec.msgpack.encode(content)
+    return _LENGTH.pack(len(data)) + data
+
+
+class SocketServer:
+    """Answers calls at a path that only this user reaches."""
+
+    def __init__(self, path: Path, serving: Serving) -> None:
+        self._path = path
+        self._serving = serving
+        self._server: asyncio.Server | None = None
+        self._slots = asyncio.Semaphore(MAX_CALLS)
+
+    async def open(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._connected, str(self._path), limit=1 << 20)
+        self._path.chmod(0o600)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                call = await read_frame(reader)
+                await self._slots.acquire()
+                task = asyncio.create_task(self._answer(call, writer))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        except (EOFError, asyncio.CancelledError):  # the latter: the server ends
+            log.debug("a connection ended")
+        except ValueError as error:
+            log.error("a connection is given up: %s", error)
+        finally:
+            for task in tuple(tasks):
+                task.cancel()
+            writer.close()
+
+    async def _answer(self, call: list[Any], writer: asyncio.StreamWriter) -> None:
+        try:
+            n, node, method, timeout_s, body = call
+            try:
+                answer = [n, "", await self._serving(node, method, timeout_s, body)]
+            except LinkDown as error:
+                answer = [n, str(error) or "the node cannot be reached", b""]
+            writer.write(frame(answer))
+            await writer.drain()
+        except ConnectionError:
+            log.debug("whoever asked is gone")
+        except Exception:  # the task's outermost frame
+            log.exception("a call has no answer")
+        finally:
+            self._slots.release()
+
+
+class SocketClient:
+    """Connects when it is first asked, and anew after the connection broke."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._n = 0
+        self._turn = asyncio.Lock()
+
+    async def call(self, node: str, method: str, timeout_s: float, body: bytes) -> bytes:
+        """Raises LinkDown."""
+        writer = await self._connected()
+        self._n += 1
+        n = self._n
+        future = self._waiting[n] = asyncio.get_running_loop().create_future()
+        try:
+            writer.write(frame([n, node, method, timeout_s, body]))
+            await writer.drain()
+            await asyncio.wait({future}, timeout=timeout_s)
+        except ConnectionError as error:
+            raise LinkDown(f"the way out is broken: {error}") from error
+        finally:
+            self._waiting.pop(n, None)
+        if not future.done():
+            future.cancel()
+            raise LinkDown(f"no answer within {timeout_s:g} s")
+        answer: bytes = future.result()
+        return answer
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._turn:
+            if self._writer is None or self._writer.is_closing():
+                try:
+                    reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 20)
+                except OSError as error:
+                    raise LinkDown(f"the way out is not there (yet): {error.strerror}") from error
+                self._reading = asyncio.create_task(self._read(reader, self._writer))
+            return self._writer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                n, problem, body = await read_frame(reader)
+                future = self._waiting.get(n)
+                if future is None or future.done():
+                    continue
+                if problem:
+                    future.set_exception(LinkDown(problem))
+                else:
+                    future.set_result(body)
+        except (EOFError, ValueError) as error:
+            log.debug("a connection ended: %s", error)
+        finally:
+            writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(LinkDown("the way out broke"))
+
+
+class SocketLinks:
+    """The ways to all nodes through one socket (``link.Links``)."""
+
+    def __init__(self, path: Path) -> None:
+        self._client = SocketClient(path)
+
+    def to(self, node: str) -> SocketLink:
+        return SocketLink(self._client, node)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class SocketLink:
+    """The way to one node (``link.AgentLink``)."""
+
+    def __init__(self, client: SocketClient, node: str) -> None:
+        self._client = client
+        self._node = node
+
+    async def call(self, method: str, body: bytes, timeout_s: float) -> bytes:
+        return await self._client.call(self._node, method, timeout_s, body)

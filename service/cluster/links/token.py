@@ -1,0 +1,57 @@
+"""The token that lets machines into Ray. It is everything there: whoever has it may run programs on every machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from service.cluster.links.errors import ClusterError
+
+MIN_LENGTH = 32
+MAKE = "(umask 077 && openssl rand -hex 32 > {path})"
+
+
+def check_token(path: Path | None) -> Path:
+    """→ the file's absolute path. Raises ClusterError, which says the command that makes one."""
+    if path is None:
+        make = MAKE.format(path="/etc/actoscope/cluster.token")
+        raise ClusterError(
+            f"the cluster mode needs a token that all its machines share: make one with {make}, copy it to each, "
+            "and set ACTOSCOPE_CLUSTER_TOKEN to the file"
+        )
+    make = MAKE.format(path=path)
+    try:
+        status, content = path.stat(), path.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"ACTOSCOPE_CLUSTER_TOKEN: {path} cannot be read ({error}); one is made with {make}"
+        ) from None
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (os.getuid(), 0):
+        raise ClusterError(
+            f"ACTOSCOPE_CLUSTER_TOKEN: expected a file that its owner alone may read, got mode "
+            f"{stat.S_IMODE(status.st_mode):o}: chmod 600 {path}"
+        )
+    if len(content) < MIN_LENGTH:
+        raise ClusterError(
+            f"ACTOSCOPE_CLUSTER_TOKEN: expected at least {MIN_LENGTH} characters in {path}, got {len(content)}; "
+            f"one is made with {make}"
+        )
+    return path.resolve()
+
+
+def ray_environment(token: Path) -> dict[str, str]:
+    """→ the environment of every process that speaks Ray."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTOSCOPE_", "RAY_"))}
+    root = str(Path(__file__).resolve().parents[3])  # actors import this package, wherever it is run from
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH", "")])),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_enable_worker_prestart": "0",  # processes that wait for work of which there is none
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # a head that is gone: whoever belongs to it begins anew
+        "RAY_enable_multi_tenancy": "1",
+    }

@@ -1,0 +1,98 @@
+"""``actoscope node``: this machine runs streams of a cluster, as long as it is not told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import shutil
+import signal
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from service import logs
+from service.cluster.agent.node import Node
+from service.cluster.links.addresses import cluster_database
+from service.cluster.links.ray_child import RayChild
+from service.cluster.links.ray_setup import RaySetup, check_ray
+from service.cluster.links.socket_link import SocketServer
+from service.cluster.links.token import check_token, ray_environment
+from service.commands.runtime_option import add_runtime
+from service.recording.locks import DataDirLock
+from service.settings import Settings, load_settings
+from service.storage.cluster.leader import Leader, read_leader
+from service.storage.database import StoreError
+from service.supervisor import ProcessSupervisor
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+GONE_S = 30.0  # an API that was silent for so long leads nothing that could be joined
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", dest="node", help="this node's name (default: ACTOSCOPE_NODE or the host's name)")
+    parser.add_argument("--site", dest="cluster_site", help="where it is (default: ACTOSCOPE_CLUSTER_SITE)")
+    add_runtime(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Until SIGINT or SIGTERM; it lets go of its streams then. Raises ServiceError for what keeps it from starting."""
+    given = {name: getattr(arguments, name) for name in ("node", "cluster_site", "runtime")}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    logs.configure(settings.log_level, settings.log_format)
+    cluster_database(settings)
+    check_ray()
+    return asyncio.run(_serve(settings, check_token(settings.cluster_token)))
+
+
+async def _serve(settings: Settings, token: Path) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        stack.callback(DataDirLock(settings.data_dir).release)
+        run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
+        stack.callback(shutil.rmtree, run_dir, True)
+        node = Node(settings, ProcessSupervisor)
+        child = RayChild(ray_environment(token))
+        stack.push_async_callback(child.close)
+        stack.push_async_callback(node.close)
+        await node.open()
+        server = SocketServer(run_dir / "agent.sock", lambda _, method, __, body: node.desk.answer(method, body))
+        await server.open()
+        stack.push_async_callback(server.close)
+        child.open()
+        log.info("node %s waits for orders", node.name)
+        await _follow(settings, node, child, run_dir / "agent.sock", stop)
+        await node.leave()
+    return 0
+
+
+async def _follow(settings: Settings, node: Node, child: RayChild, path: Path, stop: asyncio.Event) -> None:
+    """Joins whoever leads, and joins anew when another does. Where nobody can be asked, what is goes on."""
+    waiting = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        try:
+            leader = await node.database.read(read_leader)
+        except StoreError as error:
+            log.warning("who leads is not known now: %s", error)
+        else:
+            if leader is not None and leader.silent_s < GONE_S:
+                child.go(asdict(_setup(settings, leader, path)))
+        await asyncio.wait({waiting}, timeout=LOOK_S)
+
+
+def _setup(settings: Settings, leader: Leader, path: Path) -> RaySetup:
+    return RaySetup(
+        head=False,
+        name=settings.node_name,
+        address=leader.ray_address,
+        host=settings.cluster_host,
+        socket=str(path),
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+        epoch=leader.epoch,
+    )

@@ -1,0 +1,1 @@
+"""A cluster's nodes, where streams run, and what an API that stands by refuses."""
