@@ -58,6 +58,9 @@ class RemoteModels:
         if problems:
             raise Unavailable("; ".join(problems), retry_after_s=60)
 
+    async def make_way(self) -> None:
+        """Nothing is waited for: a node gives up what it loads once it is told what serves."""
+
     async def follow(self, alias: str) -> float:
         """→ how long the slowest node took. One that cannot be reached now reads it with its next orders."""
         text = self._pointers.text(alias)

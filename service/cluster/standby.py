@@ -43,6 +43,9 @@ class StandbyModels:
     async def load(self, alias: str, version: str) -> None:
         raise self._refusal()
 
+    async def make_way(self) -> None:
+        """Nothing is loaded here."""
+
     async def follow(self, alias: str) -> float:
         raise self._refusal()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from models.errors import ModelsError
@@ -32,7 +32,7 @@ from service.cluster.links.messages import (
     WantReports,
     unpack,
 )
-from service.errors_base import ServiceError
+from service.errors_base import ServiceError, Unavailable
 from service.subscription import rung
 from service.supervisor_protocol import SnapshotUnavailable
 from service.versions.pointer import Pointers
@@ -57,6 +57,7 @@ class AgentDesk:
         self._bell = asyncio.Event()
         agent.outlet.on_new = self._bell.set
         self._viewed_s = 0.0
+        self._loading: asyncio.Task[None] | None = None
         self._methods: dict[str, tuple[type[Any], Callable[[Any], Awaitable[object]]]] = {
             "apply": (Orders, self._apply),
             "reports": (WantReports, self._reports),
@@ -161,8 +162,24 @@ class AgentDesk:
 
     async def _version(self, use: UseVersion) -> Done:
         self._agent.obey(use.leader)
+        models = self._agent.supervisor.models
         if use.version is not None:
-            await self._agent.supervisor.models.load(use.alias, use.version)
+            await self._loaded(models.load(use.alias, use.version))
             return Done()
+        if self._loading is not None:  # what is to serve now waits for no load
+            self._loading.cancel()
+            await models.make_way()
         await asyncio.to_thread(self._pointers.take_over, use.alias, use.pointer)
-        return Done(await self._agent.supervisor.models.follow(use.alias))
+        return Done(await models.follow(use.alias))
+
+    async def _loaded(self, load: Coroutine[Any, Any, None]) -> None:
+        """Raises Unavailable where another order made it give way."""
+        task = self._loading = asyncio.create_task(load, name="load of a version")
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()  # without effect on one that is done
+            self._loading = None if self._loading is task else self._loading
+        if task.cancelled():
+            raise Unavailable("the load was given up for another order")
+        task.result()

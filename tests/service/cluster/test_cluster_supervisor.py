@@ -1,9 +1,11 @@
 """Streams on several nodes: given, moved, fenced. Real database, hub and store; what runs on nodes is scripted."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from service.rights import ALL
 from service.storage.cluster import nodes
@@ -28,7 +30,8 @@ async def age(world: World, stream_id: str) -> None:
     sql = text("UPDATE stream_leases SET expires_at = expires_at - :ttl WHERE stream_id = :id")
     silent = text("UPDATE nodes SET seen_at = seen_at - :ttl WHERE name IN (SELECT node FROM stream_leases)")
     for each in (sql, silent):
-        await world.leaders[-1][2].write(lambda s, each=each: s.execute(each, {"ttl": TTL_S + 1, "id": stream_id}))
+        work = partial(Session.execute, statement=each, params={"ttl": TTL_S + 1, "id": stream_id})
+        await world.leaders[-1][2].write(work)
 
 
 def test_streams_are_spread_and_what_they_say_is_in_the_log(cluster_url, tmp_path):

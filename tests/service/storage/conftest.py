@@ -116,6 +116,7 @@ def _emptied(address: str) -> str:
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
     engine.dispose()
+    return address
 
 
 def with_database(url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
