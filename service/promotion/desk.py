@@ -156,8 +156,8 @@ class PromotionDesk:
 
         A promotion that loads meanwhile is given up: what is wrong now must not go on for as long as a load may take.
         """
+        await self.versions(alias)  # a name that is none gives up nothing
         async with self._at_once():
-            await self.versions(alias)
             await self._roll_back(self._pointer(alias), "rolled_back", asked)
 
     @contextlib.asynccontextmanager

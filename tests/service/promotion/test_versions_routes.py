@@ -316,6 +316,8 @@ def test_roll_back_waits_for_no_version_that_is_loaded(api: RunningApi):
         promotion = pool.submit(post, api, "promote", version=f"{MODEL}@3")
         wait_for(lambda: models.calls[-1] == ("load", MODEL, f"{MODEL}@3"), 10, "it is loaded")
         models.loads_for_ever = False
+        assert api.client.post("/v1/models/nobody/rollback", json={"reason": "it is late"}).status_code == 404
+        assert not promotion.done()
         assert post(api, "rollback", reason="alarms all night").status_code == 200
         given_up = promotion.result(10)
     assert given_up.status_code == 503 and "a roll-back came first" in given_up.json()["detail"]
