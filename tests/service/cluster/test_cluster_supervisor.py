@@ -222,6 +222,7 @@ def test_a_database_that_is_away_ends_streams_in_time_and_they_come_back(cluster
         leases._database = Away()  # type: ignore[assignment]
         world.clocks["a"].ahead_s = TTL_S
         await until(lambda: STREAM not in script.running, "it stops by itself")
+        await until(lambda: leases.failed > 0, "it could not be renewed")
         leases._database = good
         await until(lambda: world.runs(STREAM) == "a", "it runs again")
         assert leases.failed and script.first[STREAM] >= 1
