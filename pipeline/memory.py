@@ -7,13 +7,16 @@ import ctypes
 import gc
 
 
+def set_apart() -> None:
+    """What there is now stays for good: a later ``give_memory_back`` looks at what came since, in a hundredth of the
+    time."""
+    gc.freeze()
+
+
 def give_memory_back() -> None:
-    """What nobody refers to is found first: each trial of a large network and each lost connection would leave some."""
+    """Circles of objects are found first: the interpreter looks for them by their number, not by the pictures that they
+    hold. Then what is free goes back: glibc keeps what is freed in pieces.
+    """
     gc.collect()
-    trim_memory()
-
-
-def trim_memory() -> None:
-    """glibc keeps what is freed in pieces: pictures and features that come and go leave a little more each time."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
