@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import CACHE
-from tests.service.storage.conftest import cluster_url, postgres_url  # noqa: F401 - fixtures
+from tests.service.storage.conftest import cluster_url  # noqa: F401 - a fixture
 from tests.support.cluster import Cluster
 from tests.support.service import SAMPLE_URL, Service, Subscriber
 

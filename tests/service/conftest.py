@@ -24,6 +24,7 @@ from service.settings import Settings
 from tests.service.access.desk import CHEAP
 from tests.service.scripted import ScriptedSupervisor
 from tests.support.fresh_database import fresh_database
+from tests.support.postgres import postgres_url  # noqa: F401 - a fixture: one server a test process
 from tests.support.service import free_port
 
 LABELS = ("push up", "squat", "playing cricket")

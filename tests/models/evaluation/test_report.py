@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from models.evaluation.videos.judgement import VideoJudgeConfig, judge_videos
 from models.evaluation.worst_mistakes import gif, sheet_row
 from tests.models.coloured import LABELS, ColourClassifier, coloured_clip, perfect, write_coloured
 from tests.models.evaluation.videos.test_metrics import RUN, TRUTH
+from tests.support.chromium import chromium
 
 JUDGING = JudgeConfig(subsets=(("Red", "Green"),), samples=100)
 SHOWN = [*perfect(each=4), ("Red", "Blue", Split.VAL), ("Green", "Blue", Split.VAL)]
@@ -89,13 +88,7 @@ def test_sheet_row_and_gif_keep_the_colours():
 
 
 def test_report_is_shown_by_a_browser_without_complaint(evaluated: tuple[Path, Evaluation]):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("ACTOSCOPE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        if path is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium here")
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-proxy-server"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         asked: list[str] = []
         complaints: list[str] = []
@@ -109,7 +102,6 @@ def test_report_is_shown_by_a_browser_without_complaint(evaluated: tuple[Path, E
         assert set(asked) <= {"file", "data"}
         for text in ("Worst mistakes", "Whole videos of the split val", "macro F1 among Red, Green"):
             assert page.get_by_text(text).first.is_visible()
-        browser.close()
 
 
 def predictions_of(folder: Path, classifier: ColourClassifier, name: str, temperature: float = 1.0) -> Candidate:

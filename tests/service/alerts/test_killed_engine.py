@@ -20,9 +20,9 @@ from service.storage.tables import MessageRow
 from service.wire_messages import parse_rfc3339
 from tests.service.alerts import killed_engine
 from tests.service.alerts.scripted_log import GATE, YARD, act, say, see
-from tests.service.storage.conftest import postgres_url, url
+from tests.service.storage.conftest import url
 
-__all__ = ["postgres_url", "url"]
+__all__ = ["url"]
 
 KILLS = {"sqlite": 55, "postgresql": 20}
 LONGEST_LIFE = 0.3  # of what the whole log takes undisturbed

@@ -22,9 +22,9 @@ from service.storage.store import Store
 from service.storage.tables import MessageRow
 from tests.service.alerts.scripted_log import BEGIN, Played, act, rule, see
 from tests.service.alerts.test_killed_engine import RULE
-from tests.service.storage.conftest import postgres_url, url
+from tests.service.storage.conftest import url
 
-__all__ = ["postgres_url", "url"]
+__all__ = ["url"]
 
 QUICK = {**RULE, "group_s": 0, "sinks": ["snk_a"]}
 

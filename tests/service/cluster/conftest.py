@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.service.storage.conftest import cluster_url, postgres_url  # noqa: F401 - fixtures
+from tests.service.storage.conftest import cluster_url  # noqa: F401 - a fixture

@@ -21,7 +21,7 @@ from service.storage.database import Database
 from service.storage.outbox import NewMessage
 from service.storage.secret_box import SecretBox
 from service.storage.sinks import SinkRecord, SinkStore
-from tests.service.storage.conftest import postgres_url, url  # noqa: F401 - fixtures
+from tests.service.storage.conftest import url  # noqa: F401 - fixtures
 
 SINK = "snk_0000000000000001"
 INCIDENT = "inc_0000000000000001"

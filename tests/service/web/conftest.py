@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,22 +12,17 @@ import pytest
 from service.access.accounts import Actor
 from service.rights import LOCAL, Grant, Role
 from tests.service.conftest import RunningApi
+from tests.support.chromium import chromium
 
 PASSWORD = "correct horse battery"
+AT_THE_ROOT_AND_BELOW = ("", pytest.param("/a/cameras", marks=pytest.mark.exhaustive))
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The system's Chromium, or Playwright's own. Its loop bars others, so it ends with its file."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("ACTOSCOPE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        if path is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium here")
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-proxy-server"]
-        instance = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield instance
-        instance.close()
+    """It ends with its file."""
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(params=[""])

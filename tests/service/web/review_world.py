@@ -11,7 +11,7 @@ import numpy as np
 
 from service.wire_messages import rfc3339
 from tests.service.conftest import RunningApi, action
-from tests.service.web.test_overlay import START_S, STARTED_AT, decoded, recorded
+from tests.service.web.test_overlay import START_S, STARTED_AT, decoded, recorded_once
 from tests.support.service import wait_for
 
 DAY = "2026-05-04"  # of STARTED_AT, in Greenwich
@@ -34,7 +34,7 @@ def film(api: RunningApi, stream_id: str, *after_s: float, overlay: bool = False
     """Recordings of ten seconds each, each so long after STARTED_AT."""
     folder = api.settings.recordings_dir.resolve() / stream_id
     for each in after_s:
-        api.call(api.context.store.add_recording(recorded(folder, overlay, each)))
+        api.call(api.context.store.add_recording(recorded_once(folder, overlay, each)))
 
 
 def tell(api: RunningApi, stream_id: str, events: Sequence[Told], began: float = STARTED_AT) -> None:

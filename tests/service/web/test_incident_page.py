@@ -9,7 +9,7 @@ import pytest
 
 from service.rights import Role
 from tests.service.conftest import RunningApi
-from tests.service.web.conftest import add_user, log_in
+from tests.service.web.conftest import AT_THE_ROOT_AND_BELOW, add_user, log_in
 from tests.service.web.review_world import Told, gate
 from tests.support.service import wait_for
 
@@ -24,7 +24,7 @@ def incident_of(api: RunningApi) -> str:
     return str(incident["id"])
 
 
-@pytest.mark.parametrize("root_path", ["", "/a/cameras"], indirect=True)
+@pytest.mark.parametrize("root_path", AT_THE_ROOT_AND_BELOW, indirect=True)
 def test_incident_says_what_it_is_and_is_kept_by_a_key(visit: Visit, api: RunningApi, root_path: str):
     incident_id = incident_of(api)
     page = visit(f"/incidents/{incident_id}")

@@ -9,19 +9,28 @@ from service.access.accounts import Actor, UserChange
 from service.rights import LOCAL, Role
 from tests.service.conftest import RunningApi
 from tests.service.web.conftest import PASSWORD, add_user, log_in
+from tests.service.web.test_models_and_training import VERSIONS, Answers, items, part
 from tests.support.service import wait_for
 
 Visit = Callable[[str], Any]
 
 
-@pytest.mark.parametrize("root_path", ["", "/a/cameras"], indirect=True)
-@pytest.mark.parametrize(("path", "back"), [("/", "/"), ("/settings#tokens", "/settings#tokens")])
-def test_page_leads_to_the_log_in_and_back(visit: Visit, api: RunningApi, root_path: str, path: str, back: str):
+@pytest.mark.parametrize(
+    ("root_path", "path"),
+    [
+        ("", "/"),
+        ("/a/cameras", "/settings#tokens"),
+        pytest.param("", "/settings#tokens", marks=pytest.mark.exhaustive),
+        pytest.param("/a/cameras", "/", marks=pytest.mark.exhaustive),
+    ],
+    indirect=["root_path"],
+)
+def test_page_leads_to_the_log_in_and_back(visit: Visit, api: RunningApi, root_path: str, path: str):
     add_user(api, "anna")
     page = visit(path)
     page.wait_for_url("**/login?next=*")
     log_in(page, "anna")
-    page.wait_for_url(f"{api.url}{root_path}{back}")
+    page.wait_for_url(f"{api.url}{root_path}{path}")
     page.locator("#principal").get_by_text("anna").wait_for()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/login?next=*")
@@ -40,7 +49,14 @@ def test_wrong_password_is_said_and_another_try_is_possible(visit: Visit, api: R
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example/", "settings/../../x", "javascript:alert(1)"]
+    "wanted",
+    [
+        "//evil.example/",
+        *(
+            pytest.param(each, marks=pytest.mark.exhaustive)
+            for each in ("https://evil.example/", "settings/../../x", "javascript:alert(1)")
+        ),
+    ],
 )
 def test_log_in_leads_to_no_other_place_than_our_own_pages(visit: Visit, api: RunningApi, wanted: str):
     add_user(api, "anna")
@@ -129,3 +145,14 @@ def test_settings_of_a_viewer_are_the_password_alone(visit: Visit, api: RunningA
     page.get_by_text("The password is changed").wait_for()
     page.reload()  # the session goes on as a new one
     page.get_by_label("Present password").wait_for()
+
+
+def test_viewer_is_offered_neither_promotion_nor_training(visit: Visit, api: RunningApi):
+    add_user(api, "boss")
+    add_user(api, "anna", Role.VIEWER)
+    page = visit("/login?next=models")
+    answers = Answers(page)
+    answers.to("models/surveillance/versions", lambda method, body: (200, items(*VERSIONS)))
+    log_in(page, "anna")
+    part(page, "surveillance@4").get_by_text("Refused.").wait_for()
+    assert page.locator("main button:visible").count() == 0

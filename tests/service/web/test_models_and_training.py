@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.rights import Role
 from tests.service.conftest import RunningApi
-from tests.service.web.conftest import add_user, log_in
 from tests.support.service import wait_for
 
 Visit = Callable[[str], Any]
@@ -40,6 +38,12 @@ SHADOW = {
     "ready": True,
     "why": "",
 }
+
+
+@pytest.fixture
+def api(shared_api: RunningApi) -> RunningApi:
+    """Of the whole file: what the pages show is told to the browser, not to the service."""
+    return shared_api
 
 
 def version(number: int, state: str, **changes: Any) -> dict[str, Any]:
@@ -270,17 +274,6 @@ def test_training_is_cancelled_after_a_question(train_page: tuple[Any, Answers],
     page.get_by_role("button", name="Cancel").click()
     page.locator("#trainings").get_by_text("cancelled by boss").wait_for()
     page.get_by_text("Nothing is being trained.").wait_for()
-
-
-def test_viewer_is_offered_neither_promotion_nor_training(visit: Visit, api: RunningApi):
-    add_user(api, "boss")
-    add_user(api, "anna", Role.VIEWER)
-    page = visit("/login?next=models")
-    answers = Answers(page)
-    answers.to("models/surveillance/versions", lambda method, body: (200, items(*VERSIONS)))
-    log_in(page, "anna")
-    part(page, "surveillance@4").get_by_text("Refused.").wait_for()
-    assert page.locator("main button:visible").count() == 0
 
 
 def test_check_without_words_is_told_by_its_name(models: tuple[Any, Answers]):

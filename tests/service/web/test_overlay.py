@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import shutil
+import tempfile
 import time
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +80,26 @@ def recorded(folder: Path, overlay: bool = False, after_s: float = 0.0) -> Segme
     return done[0]
 
 
+@cache
+def _kept(overlay: bool, after_s: float) -> Segment:
+    """Encoded once a test process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    return recorded(folder, overlay, after_s)
+
+
+def recorded_once(folder: Path, overlay: bool = False, after_s: float = 0.0) -> Segment:
+    """→ ``recorded``, as a copy in this folder."""
+    kept = _kept(overlay, after_s)
+    assert kept.events_path is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    video, events = (Path(shutil.copy2(path, folder)) for path in (kept.path, kept.events_path))
+    return replace(kept, path=video, events_path=events)
+
+
 def index_it(api: RunningApi, overlay: bool = False) -> None:
     folder = api.settings.recordings_dir.resolve() / "str_0000000000000001"
-    api.call(api.context.store.add_recording(recorded(folder, overlay)))
+    api.call(api.context.store.add_recording(recorded_once(folder, overlay)))
 
 
 def open_player(page: Any) -> None:
@@ -118,7 +140,7 @@ def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("width", [1280, pytest.param(420, marks=pytest.mark.exhaustive)])
 def test_box_is_on_the_person_at_every_seek(page: Any, api: RunningApi, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     index_it(api)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
@@ -13,7 +14,7 @@ from service.supervisor_protocol import StreamStatus
 from service.wire_messages import rfc3339
 from tests.service.conftest import URL, RunningApi, action
 from tests.service.test_routes_recordings import add_recording
-from tests.service.web.conftest import jpeg
+from tests.service.web.conftest import AT_THE_ROOT_AND_BELOW, jpeg
 from tests.support.places import REPOSITORY
 from tests.support.service import wait_for
 
@@ -22,16 +23,28 @@ REVIEW = ("/review", "/events", "/corrections", "/incidents/inc_0123456789abcdef
 MARKUP = "<img src=x onerror=\"document.title='broken'\">"
 
 
+@pytest.fixture
+def api(request: pytest.FixtureRequest, root_path: str) -> Iterator[RunningApi]:
+    """Of the whole file, at the root; a test's cameras and recordings go with it."""
+    if root_path:
+        yield request.getfixturevalue("run_api")(root_path=root_path)
+        return
+    shared: RunningApi = request.getfixturevalue("shared_api")
+    yield shared
+    for each in shared.client.get("/v1/recordings").json()["items"]:
+        shared.client.delete(f"/v1/recordings/{each['id']}").raise_for_status()
+
+
 @pytest.mark.parametrize("path", ["/", "/login", "/settings", "/models", "/rules", "/system", "/train", *REVIEW])
-def test_page_and_its_files_are_sent_with_a_strict_policy(api: RunningApi, path: str):
-    page = api.client.get(path)
+def test_page_and_its_files_are_sent_with_a_strict_policy(file_api: RunningApi, path: str):
+    page = file_api.client.get(path)
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy and "http" not in policy
     named = [urljoin(path, part) for part in re.findall(r'(?:src|href)="([^"#]+)"', page.text)]
-    for part in parts_of(api, named):
-        answer = api.client.get(part)
+    for part in parts_of(file_api, named):
+        answer = file_api.client.get(part)
         assert answer.status_code == 200, part
         assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -47,12 +60,12 @@ def parts_of(api: RunningApi, wanted: list[str]) -> set[str]:
     return found
 
 
-def test_every_file_of_the_pages_is_sent_and_nothing_else_is(api: RunningApi):
+def test_every_file_of_the_pages_is_sent_and_nothing_else_is(file_api: RunningApi):
     for path in WEB.iterdir():
         if path.suffix != ".html":
-            assert api.client.get(f"/web/{path.name}").content == path.read_bytes()
+            assert file_api.client.get(f"/web/{path.name}").content == path.read_bytes()
     for name in ("index.html", "page.py", "..%2Fsettings.py", "%2e%2e/settings.py", "x.js"):
-        assert api.client.get(f"/web/{name}").status_code == 404, name
+        assert file_api.client.get(f"/web/{name}").status_code == 404, name
 
 
 def test_page_uses_nothing_from_elsewhere_and_makes_no_html_of_data():
@@ -75,7 +88,7 @@ def middle_of(canvas: Any) -> list[int]:
     return list(canvas.evaluate(MIDDLE))
 
 
-@pytest.mark.parametrize("root_path", ["", "/a/cameras"], indirect=True)
+@pytest.mark.parametrize("root_path", AT_THE_ROOT_AND_BELOW, indirect=True)
 def test_person_adds_a_stream_and_sees_it(page: Any, api: RunningApi):
     api.supervisor.pictures = [jpeg()] * 3
     page.get_by_label("Camera or file").fill(URL)

@@ -38,6 +38,12 @@ def picture() -> bytes:
 
 
 @pytest.fixture
+def api(shared_api: RunningApi) -> RunningApi:
+    """Of the whole file: a test's cameras go with it."""
+    return shared_api
+
+
+@pytest.fixture
 def gate(api: RunningApi) -> str:
     """→ id of a camera that shows one person and a guess."""
     api.supervisor.pictures = [picture()]
@@ -66,7 +72,7 @@ def drawn(page: Any, place: int = 0) -> np.ndarray:
     return seen(page, place)
 
 
-@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("width", [1280, pytest.param(420, marks=pytest.mark.exhaustive)])
 def test_box_is_around_the_person_of_the_very_picture(gate: str, page: Any, width: int):
     page.set_viewport_size({"width": width, "height": 800})
     image = drawn(page)

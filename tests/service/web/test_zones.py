@@ -3,12 +3,19 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.service.conftest import RunningApi
 from tests.service.web.conftest import jpeg
 from tests.support.service import wait_for
 
 GATE = {"name": "gate", "polygon": [[0.1, 0.5], [0.6, 0.5], [0.6, 1.0]]}
+
+
+@pytest.fixture
+def api(shared_api: RunningApi) -> RunningApi:
+    """Of the whole file: zones go with their streams."""
+    return shared_api
 
 
 def opened(page: Any, api: RunningApi, *zones: dict[str, Any]) -> tuple[str, Any]:
