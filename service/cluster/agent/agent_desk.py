@@ -116,7 +116,7 @@ class AgentDesk:
         return Reports(self._spool.id, self._incarnation, upto, rows, seen, view)
 
     def _left_s(self, after: int, live: bool, deadline_s: float) -> float:
-        """→ how long the answer may wait yet: not at all with rows, a little for more ``tracks`` to go with the first."""
+        """→ how long the answer may wait yet: not at all with rows, a little for more ``tracks`` to go along."""
         if self._spool.last > after:
             return 0.0
         due_s = min(deadline_s, self._viewed_s + VIEW_S)

@@ -44,7 +44,7 @@ async def until(parts: Parts, now: list[int]) -> None:
 def test_the_second_stands_by_and_leads_when_the_first_is_gone(cluster_url):
     async def work(_: Database) -> None:
         one, two = Parts(), Parts()
-        (_, first), (_, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
+        (__, first), (__, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
         await first.open()
         await second.open()
         assert (one.now, two.now, first.leads, second.leads) == ([1], [0], True, False)
@@ -59,7 +59,7 @@ def test_the_second_stands_by_and_leads_when_the_first_is_gone(cluster_url):
 def test_one_that_was_overtaken_stands_by_and_may_lead_again(cluster_url):
     async def work(database: Database) -> None:
         one, two = Parts(), Parts()
-        (held, first), (_, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
+        (held, first), (__, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
         await first.open()
         stop(held)  # its process hangs
         await second.open()
@@ -78,7 +78,7 @@ def test_one_that_was_overtaken_stands_by_and_may_lead_again(cluster_url):
 def test_one_that_cannot_begin_to_lead_stands_by_still_and_tries_again(cluster_url):
     async def work(_: Database) -> None:
         one, two = Parts(), Parts(fails=1)
-        (_, first), (_, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
+        (__, first), (__, second) = reigns(cluster_url, "one", one), reigns(cluster_url, "two", two)
         await first.open()
         await second.open()
         await first.close()
