@@ -226,9 +226,7 @@ async def agents(url: str, folder: Path, names: list[str]) -> None:
         settings = Settings(data_dir=data, database_url=SecretStr(url), node=name, cluster_capacity=1000)
         node = Node(settings, Cameras)  # type: ignore[arg-type] # as far as an agent asks
         await node.open()
-        server = SocketServer(
-            folder / f"{name}.sock", lambda _, method, __, body, at=node: at.desk.answer(method, body)
-        )  # type: ignore[misc]
+        server = SocketServer(folder / f"{name}.sock", _served(node))
         await server.open()
         nodes.append(node)
     await stop.wait()
