@@ -1,5 +1,5 @@
-# Three targets: `--target cpu` (OpenVINO), `--target gpu` (TensorFlow with CUDA) and `--target train` (the same, with what
-# trainings need: docs/batch.md).
+# Four targets: `--target cpu` (OpenVINO), `--target cluster` (the same with Ray: docs/cluster.md), `--target gpu` (TensorFlow
+# with CUDA) and `--target train` (the same, with what trainings need: docs/batch.md).
 # The last stage is the CPU one, so that a plain `docker build .` makes it.
 
 FROM python:3.11-slim-bookworm AS base
@@ -43,6 +43,11 @@ RUN pip install -c constraints.txt -e '.[postgres,s3,train]' \
 USER actoscope
 HEALTHCHECK NONE
 CMD ["batch", "run", "--help"]
+
+FROM base AS cluster
+RUN pip install -c constraints.txt -e '.[cluster,train]' \
+    && chown -R actoscope weights
+USER actoscope
 
 FROM base AS cpu
 RUN pip install -c constraints.txt -e '.[postgres,train]' \

@@ -65,7 +65,7 @@ from service.routes.versions import models, versions
 from service.settings import Settings
 from service.sinks.desk import SinkDesk
 from service.sinks.sender import SenderContext
-from service.storage.database import Database
+from service.storage.database import Database, migrated
 from service.storage.review.exports import ExportStore
 from service.storage.secret_box import SecretBox
 from service.storage.store import Store
@@ -155,6 +155,7 @@ async def _begin(
     def put(context: Context) -> None:
         app.state.context = context
 
+    await migrated(url)  # the election is held in its tables
     await _opened(stack, Reigns(Election(url, start.candidate), opening, put))
 
 

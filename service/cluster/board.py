@@ -53,6 +53,7 @@ class Board:
         self._leaving: dict[str, tuple[int, float]] = {}  # stream → epoch, and since when (monotonic)
         self._given_up: list[tuple[str, int]] = []
         self._next_track: dict[str, int] = {}
+        self._of: dict[str, list[str]] = {}  # node → its streams, as of the last round
         self._former: dict[str, str] = {}  # stream → the node that let go of it last
         self.counters = dict.fromkeys(COUNTERS, 0)
 
@@ -110,7 +111,12 @@ class Board:
             lease = self.leases[stream_id]
             if lease.counts and stream_id not in self._leaving:
                 self._leaving[stream_id] = (lease.epoch, now)
-        return await self._write(plan, self._stubborn(now))
+        moved = await self._write(plan, self._stubborn(now))
+        self._of = {}
+        for lease in self.leases.values():
+            if lease.node:
+                self._of.setdefault(lease.node, []).append(lease.stream_id)
+        return moved
 
     def _stubborn(self, now: float) -> list[tuple[str, int]]:
         late = [(stream_id, epoch) for stream_id, (epoch, since) in self._leaving.items() if now - since > LET_GO_S]
@@ -189,8 +195,9 @@ class Board:
     # -- orders
 
     def assignments(self, node: str) -> tuple[Assignment, ...]:
-        """→ what a node is to run."""
-        mine = (lease for lease in self.leases.values() if lease.node == node and lease.counts)
+        """→ what a node is to run, as of the last round."""
+        known = (self.leases.get(stream_id) for stream_id in self._of.get(node, ()))
+        mine = [lease for lease in known if lease is not None and lease.node == node and lease.counts]
         return tuple(
             Assignment(
                 self.desired[lease.stream_id],

@@ -37,6 +37,7 @@ from service.wire_messages import parse_rfc3339, to_stream_message
 log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+PAUSE_S = 0.25  # between rounds: many streams that come at once are placed together
 TIDY_S = 60.0
 STOP_S = 4.5
 
@@ -152,6 +153,7 @@ class ClusterSupervisor:
                 log.error("streams stay where they are: %s", error)
             except Exception:  # the task's outermost frame
                 log.exception("streams stay where they are")
+            await asyncio.sleep(PAUSE_S)
             await rung(self._bell, ROUND_S)
             self._bell.clear()
 

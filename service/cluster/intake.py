@@ -47,6 +47,11 @@ class Intake:
         self.refused = 0  # of an epoch that was over
 
     @property
+    def watched(self) -> bool:
+        """Whether somebody hears what streams show."""
+        return self._hub.subscribers > 0
+
+    @property
     def acked(self) -> int:
         """→ the row up to which all is in the log."""
         while self._stored_at and self._stored_at[0][1] <= self._hub.seq:

@@ -76,7 +76,8 @@ class Peer:
                 await asyncio.sleep(RETRY_S)
 
     async def _hear(self) -> None:
-        want = WantReports(self._leader, self.intake.spool, self.intake.after, self.intake.acked, WAIT_S)
+        live = self.intake.watched
+        want = WantReports(self._leader, self.intake.spool, self.intake.after, self.intake.acked, WAIT_S, live)
         reports = await ask(self.link, "reports", want, Reports, WAIT_S)
         self._say("")
         self.heard_s = time.monotonic()

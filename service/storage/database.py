@@ -91,6 +91,15 @@ def _forget(engine: Engine) -> None:
                 log.warning("the database's old pages could not be cleaned: %s", getattr(error, "orig", None) or error)
 
 
+async def migrated(url: str) -> None:
+    """Brings a database to the newest revision before anybody works with it. Raises StoreError."""
+    database = Database(url)
+    try:
+        await database.open()
+    finally:
+        await database.close()
+
+
 class Database:
     """Runs functions of a Session on threads, one that writes and a few that read: the event loop waits on no disk."""
 

@@ -178,6 +178,7 @@ OBJECTS = {
 }
 # … → id of what belongs to none.
 OTHERS = {
+    "node_id": "yard-1",
     "user_id": World.USER,
     "token_id": World.TOKEN,
     "sink_id": World.SINK,

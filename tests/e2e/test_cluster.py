@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.conftest import CACHE
 from tests.service.storage.conftest import cluster_url  # noqa: F401 - a fixture
 from tests.support.cluster import Cluster
+from tests.support.postgres import postgres_url  # noqa: F401 - a fixture
 from tests.support.service import SAMPLE_URL, Service, Subscriber
 
 JOIN_S = 240.0  # Ray and networks, on two cores that others use too

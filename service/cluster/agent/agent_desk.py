@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 512  # in one answer
 VIEW_S = 1.0
+GATHER_S = 0.02  # between answers of nothing but ``tracks``
 MAX_WAIT_S = 10.0
 
 
@@ -56,7 +57,7 @@ class AgentDesk:
         self._taps = Taps(agent.supervisor)
         self._bell = asyncio.Event()
         agent.outlet.on_new = self._bell.set
-        self._viewed_s = 0.0
+        self._viewed_s = self._answered_s = 0.0
         self._loading: asyncio.Task[None] | None = None
         self._methods: dict[str, tuple[type[Any], Callable[[Any], Awaitable[object]]]] = {
             "apply": (Orders, self._apply),
@@ -104,19 +105,25 @@ class AgentDesk:
             self._spool.acknowledge(want.acked)
             self._agent.acknowledged(want.acked)
         deadline_s = time.monotonic() + min(want.wait_s, MAX_WAIT_S)
-        while not self._something(after):
-            self._bell.clear()
-            left_s = min(deadline_s, self._viewed_s + VIEW_S) - time.monotonic()
-            if left_s <= 0:
-                break
+        self._bell.clear()
+        while (left_s := self._left_s(after, want.live, deadline_s)) > 0:
             await rung(self._bell, left_s)
+            self._bell.clear()
         self._agent.check()  # nothing leaves under a lease that is over, however long this process was stopped
-        rows, seen = tuple(self._rows(after)), self._agent.outlet.take_seen()
+        rows, view = tuple(self._rows(after)), self._view()
+        seen = self._agent.outlet.take_seen() if want.live or view is not None else ()
         upto = rows[-1].n if len(rows) == MAX_ROWS else self._spool.last
-        return Reports(self._spool.id, self._incarnation, upto, rows, seen, self._view())
+        self._answered_s = time.monotonic()
+        return Reports(self._spool.id, self._incarnation, upto, rows, seen, view)
 
-    def _something(self, after: int) -> bool:
-        return self._spool.last > after or self._agent.outlet.waits
+    def _left_s(self, after: int, live: bool, deadline_s: float) -> float:
+        """→ how long the answer may wait yet: not at all with rows, a little for more ``tracks`` to go along."""
+        if self._spool.last > after:
+            return 0.0
+        due_s = min(deadline_s, self._viewed_s + VIEW_S)
+        if live and self._agent.outlet.waits:
+            due_s = min(due_s, self._answered_s + GATHER_S)
+        return due_s - time.monotonic()
 
     def _rows(self, after: int) -> list[Any]:
         return self._spool.after(after, MAX_ROWS) if self._spool.last > after else []

@@ -89,13 +89,16 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class WantReports:
-    """``after``: rows behind it; ``acked``: those up to it are in the log and need not be kept. Of ``spool`` both."""
+    """``after``: rows behind it; ``acked``: those up to it are in the log and need not be kept. Of ``spool`` both.
+    ``live``: somebody looks, so that ``tracks`` are wanted at once; else once a second.
+    """
 
     leader: int
     spool: str
     after: int
     acked: int
     wait_s: float = 1.0
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)

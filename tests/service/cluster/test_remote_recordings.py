@@ -1,0 +1,97 @@
+"""Recordings that lie on nodes: fetched in pieces, kept within bounds, deleted there first."""
+
+import asyncio
+import os
+
+import pytest
+
+from service.app import retention_of
+from service.cluster.links.errors import LinkDown
+from service.cluster.links.link import LocalLink
+from service.cluster.remote_recordings import RemoteRecordings, keep_within
+from service.rights import ALL
+from service.storage.cluster.nodes import recording_nodes, tell
+from tests.service.cluster.test_standby import FACTS
+from tests.service.cluster.world import World, in_world
+
+PATH = "str_1/20260504T030201000Z.mp4"
+TOLD = {
+    "path": PATH,
+    "events_path": PATH.replace(".mp4", ".jsonl.gz"),
+    "started_at": 1_777_000_000.0,
+    "start_s": 0.0,
+    "duration_s": 60.0,
+    "frames": 1500,
+    "bytes": 2_500_000,
+    "size_hw": [480, 640],
+    "overlay": False,
+    "stream_id": "str_1",
+}
+
+
+def recordings(world: World) -> RemoteRecordings:
+    _, _, database = world.leaders[-1]
+    store, folder = world.leaders[-1][0]._store, world.folder / "recordings"
+    return RemoteRecordings(folder, store, retention_of(world.settings), database, world, 1)
+
+
+def test_a_file_of_a_node_is_fetched_once_and_deleted_there(cluster_url, tmp_path):
+    async def work(world: World) -> None:
+        await world.add_node("a")
+        await world.lead()
+        kept, content = recordings(world), os.urandom(2_500_000)
+        there = world.nodes["a"].files._folder / PATH
+        there.parent.mkdir(parents=True)
+        there.write_bytes(content)
+        await kept.add("a", TOLD)
+        await kept.add("a", TOLD)  # told again after a leader's death
+        (record,) = await kept._store.all_recordings()
+        await kept.bring(PATH, None)
+        assert kept.path(PATH).read_bytes() == content
+        there.unlink()
+        await kept.bring(PATH)  # it is here
+        await kept.delete(record)
+        assert not kept.path(PATH).exists() and await kept._store.all_recordings() == ()
+        assert await world.leaders[-1][2].read(lambda s: recording_nodes(s, [PATH])) == {}
+
+    in_world(cluster_url, tmp_path, work)
+
+
+def test_a_node_that_is_away_is_said_and_nothing_half_fetched_is_shown(cluster_url, tmp_path):
+    async def work(world: World) -> None:
+        await world.lead()
+        kept = recordings(world)
+        await world.leaders[-1][2].write(lambda s: tell(s, FACTS))
+        await kept.add("yard-1", TOLD)
+        world.links["yard-1"] = LocalLink(None)  # type: ignore[arg-type]
+        world.links["yard-1"].down = True
+        with pytest.raises(LinkDown):
+            await kept.bring(PATH)
+        (record,) = await kept._store.all_recordings()
+        with pytest.raises(LinkDown):
+            await kept.delete(record)
+        assert await kept._store.get_recording(record.id, ALL) is not None, "its row stays with its file"
+        assert not list(kept._folder.glob("*/*"))
+
+    in_world(cluster_url, tmp_path, work)
+
+
+def test_a_path_outside_the_folder_is_refused(cluster_url, tmp_path):
+    async def work(world: World) -> None:
+        await world.add_node("a")
+        for path in ("../api/secret.key", "/etc/passwd", "."):
+            with pytest.raises(ValueError, match="within the folder of recordings"):
+                world.nodes["a"].files.read(path, 0, 10)
+        await asyncio.sleep(0)
+
+    in_world(cluster_url, tmp_path, work)
+
+
+def test_what_was_fetched_longest_ago_goes_but_not_what_is_needed(tmp_path):
+    (tmp_path / "s").mkdir()
+    files = [tmp_path / "s" / f"{i}.mp4" for i in range(4)]
+    for age, path in enumerate(files):
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1000 + age, 1000 + age))
+    keep_within(tmp_path, 200, {files[0]})
+    assert [path.exists() for path in files] == [True, False, False, True]
