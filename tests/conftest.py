@@ -15,6 +15,8 @@ ALONE = (
     "e2e/test_broken_cameras.py",
     "e2e/test_bucket.py",
     "e2e/test_clocks_and_rates.py",
+    "e2e/test_cluster.py",
+    "e2e/test_cluster_failures.py",
     "e2e/test_main_job.py",
     "e2e/test_malformed.py",
     "e2e/test_reliability.py",
