@@ -78,4 +78,4 @@ def ids(subscriber: Subscriber, begin: int, end: int) -> set[int]:
     return {track["track_id"] for message in tracks for track in message["tracks"]}
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.exhaustive, pytest.mark.slow, pytest.mark.timeout(1200)]  # three Rays, some two minutes
