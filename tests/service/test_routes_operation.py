@@ -294,6 +294,9 @@ def test_allow_lists_the_methods_of_every_route_of_a_path(shared_api: RunningApi
         assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, set(methods.split(", ")))
 
 
+COUNTING = ("/metrics", "/v1/system", "/v1/live")  # their answers grow by a digit between two questions
+
+
 def test_head_is_answered_wherever_get_is(api: RunningApi):
     from tests.service.test_routes_exports import add_export
     from tests.service.test_routes_media import INCIDENT, add_incident
@@ -327,7 +330,7 @@ def test_head_is_answered_wherever_get_is(api: RunningApi):
         assert (answer.status_code, answer.content) == (200, b""), path
         if not path.endswith("live.mjpeg"):
             whole = api.client.get(path)
-            for name in ("content-type", "content-length", "etag"):
+            for name in ("content-type", "etag", *(() if path in COUNTING else ("content-length",))):
                 assert answer.headers.get(name) == whole.headers.get(name), (path, name)
         else:
             assert answer.headers["content-type"].startswith("multipart/x-mixed-replace")
