@@ -106,7 +106,14 @@ def test_parser_of_no_words_in_particular_knows_every_option():
 
 
 def test_help_and_a_mistyped_command_load_no_command():
-    lines = (["--help"], ["dataset", "--help"], ["weights", "--help"], [], ["exprot"], ["dataset", "extarct"])
+    lines: tuple[list[str], ...] = (
+        ["--help"],
+        ["dataset", "--help"],
+        ["weights", "--help"],
+        [],
+        ["exprot"],
+        ["dataset", "extarct"],
+    )
     heavy = ("numpy", "cv2", "pydantic", "tqdm", "keras", "tensorflow", "service.settings")
     assert loaded_after(heavy, *lines) == "[[], [], [], [], [], []]"
 
