@@ -16,8 +16,8 @@ MOVES = 8  # streams under way from one node to another at once: the machines th
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node as far as streams ask. ``open``: it takes further ones. ``draining``: it is to let go of those that it has;
-    one that merely cannot be reached runs on, and keeps what it has to tell.
+    """A node as far as streams ask. ``open``: it takes further ones. ``draining``: it is to let go of those that it
+    has; one that merely cannot be reached runs on, and keeps what it has to tell.
     """
 
     name: str
