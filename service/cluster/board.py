@@ -188,6 +188,7 @@ class Board:
                 node.facts.load,
                 node.facts.ready,
                 open=node.alive and not node.draining and self._linked(node.name),
+                draining=node.draining,
             )
             for node in self.nodes.values()
         }

@@ -16,7 +16,9 @@ MOVES = 8  # streams under way from one node to another at once: the machines th
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node as far as streams ask. ``open``: it is alive and not being drained."""
+    """A node as far as streams ask. ``open``: it takes further ones. ``draining``: it is to let go of those that it
+    has; one that merely cannot be reached runs on, and keeps what it has to tell.
+    """
 
     name: str
     site: str
@@ -24,6 +26,7 @@ class Seat:
     load: float
     ready: bool
     open: bool
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def place(wanted: Iterable[Wanted], seats: Mapping[str, Seat]) -> Plan:
 
 def _must_go(stream: Wanted, seats: Mapping[str, Seat]) -> bool:
     seat = seats.get(stream.node or "")
-    return seat is not None and not (seat.open and _suits(stream.placement, seat))
+    return seat is not None and (seat.draining or not _suits(stream.placement, seat))
 
 
 def _suits(placement: Placement, seat: Seat) -> bool:

@@ -53,6 +53,7 @@ class SocketServer:
         self._serving = serving
         self._server: asyncio.Server | None = None
         self._slots = asyncio.Semaphore(MAX_CALLS)
+        self._connections: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -60,11 +61,17 @@ class SocketServer:
         self._path.chmod(0o600)
 
     async def close(self) -> None:
+        """Nothing is answered any more, on open connections neither."""
         if self._server is not None:
             self._server.close()
+        for writer in tuple(self._connections):
+            writer.transport.abort()
+        self._connections.clear()
+        await asyncio.sleep(0)  # who reads from them sees it
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks: set[asyncio.Task[None]] = set()
+        self._connections.add(writer)
         try:
             while True:
                 call = await read_frame(reader)
@@ -79,6 +86,7 @@ class SocketServer:
         finally:
             for task in tuple(tasks):
                 task.cancel()
+            self._connections.discard(writer)
             writer.close()
 
     async def _answer(self, call: list[Any], writer: asyncio.StreamWriter) -> None:

@@ -4,6 +4,7 @@ from service.cluster.placement import MOVES, Seat, Wanted, place
 from service.storage.cluster.leases import Placement
 
 ANY = Placement()
+DRAINING = {"open": False, "draining": True}
 
 
 def seats(**changes: dict) -> dict[str, Seat]:
@@ -47,22 +48,27 @@ def test_nothing_is_moved_to_even_out_the_load():
 
 def test_a_draining_node_is_left_a_few_streams_at_a_time():
     streams = [Wanted(f"s{i}", ANY, node="a") for i in range(MOVES + 3)]
-    plan = place(streams, seats(a={"open": False, "capacity": 20}, b={"capacity": 20}))
+    plan = place(streams, seats(a={**DRAINING, "capacity": 20}, b={"capacity": 20}))
     assert len(plan.move) == MOVES
     leaving = [Wanted(each.stream_id, ANY, "a", leaving=each.stream_id in plan.move) for each in streams]
-    assert place(leaving, seats(a={"open": False, "capacity": 20}, b={"capacity": 20})).move == frozenset()
+    assert place(leaving, seats(a={**DRAINING, "capacity": 20}, b={"capacity": 20})).move == frozenset()
 
 
 def test_a_stream_stays_on_a_draining_node_where_no_other_takes_it():
-    plan = place([Wanted("s", Placement(pin="a"), node="a")], seats(a={"open": False}))
+    plan = place([Wanted("s", Placement(pin="a"), node="a")], seats(a=DRAINING))
     assert (plan.give, plan.move, plan.unplaced) == ({}, frozenset(), {})
 
 
 def test_room_is_kept_for_streams_on_their_way():
     streams = [Wanted("old", ANY, node="a"), Wanted("new", ANY)]
-    plan = place(streams, seats(a={"open": False}, b={"capacity": 1}))
+    plan = place(streams, seats(a=DRAINING, b={"capacity": 1}))
     assert plan.move == {"old"} and "new" in plan.unplaced
 
 
 def test_a_stream_that_was_pinned_elsewhere_moves():
     assert place([Wanted("s", Placement(pin="b"), node="a")], seats()).move == {"s"}
+
+
+def test_a_node_that_cannot_be_reached_gets_nothing_more_and_keeps_what_it_has():
+    plan = place([Wanted("old", ANY, node="a"), Wanted("new", ANY)], seats(a={"open": False}))
+    assert (plan.move, plan.give) == (frozenset(), {"new": "b"})
