@@ -8,15 +8,21 @@ import gc
 
 
 def set_apart() -> None:
-    """What there is now stays for good: a later ``give_memory_back`` looks at what came since, in a hundredth of the
-    time."""
+    """What there is now stays for good: ``give_memory_back`` then looks only at what came since, in a hundredth of the
+    time.
+    """
     gc.freeze()
 
 
 def give_memory_back() -> None:
     """Circles of objects are found first: the interpreter looks for them by their number, not by the pictures that they
-    hold. Then what is free goes back: glibc keeps what is freed in pieces.
+    hold.
     """
     gc.collect()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """What is free goes back to the system: glibc keeps what is freed in pieces."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

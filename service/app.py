@@ -254,9 +254,9 @@ async def _alerting(ground: Ground, stack: AsyncExitStack, alerts: Alerts, desk:
 def _recordings(ground: Ground, store: Store, database: Database) -> Recordings:
     """Those of a cluster stay on the nodes that made them: its API has no files that it could send."""
     limits, settings = retention_of(ground.settings), ground.settings
-    return ground.recordings(
-        store, limits, None if settings.cluster else open_bucket(settings, database, limits.buffer_s)
-    )
+    if settings.cluster:
+        return ground.recordings(store, limits, None)
+    return ground.recordings(store, limits, open_bucket(settings, database, limits.buffer_s))
 
 
 def _export_desk(

@@ -137,12 +137,19 @@ class IncidentMedia:
         while True:
             try:
                 for record in await self._incidents.without_clip(CLIPS_AT_ONCE):
-                    await self.clip(record)
-            except (StoreError, OSError, Unavailable) as error:
+                    await self._clip_or_wait(record)
+            except (StoreError, OSError) as error:
                 log.error("clips wait: %s", error)
             except Exception:  # the task's outermost frame: clips must not end silently
                 log.exception("clips failed, trying again")
             await asyncio.sleep(LOOK_S)
+
+    async def _clip_or_wait(self, record: IncidentRecord) -> None:
+        """Where its recordings cannot be reached now, the others do not wait for it."""
+        try:
+            await self.clip(record)
+        except Unavailable as error:
+            log.warning("the clip of incident %s waits: %s", record.id, error)
 
     async def clip(self, record: IncidentRecord) -> bool:
         """Cuts an ended incident's clip, or says why there will be none. → False where it still has to wait."""
@@ -180,6 +187,8 @@ class IncidentMedia:
             await self._recordings.bring(*(each.path for each in found))
             async with self._recordings.at_hand([each.id for each in found]):
                 await asyncio.to_thread(cut_clip, sources, span.begin, span.end, self.path(relative))
+        except Unavailable:  # also where it is an OSError: a machine that cannot be reached now
+            raise
         except (OSError, ValueError) as error:
             log.error("incident %s has no clip: %s", record.id, error)
             return f"it could not be cut: {getattr(error, 'strerror', None) or error}"

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, NoReturn, TypeVar
 
-from pipeline.memory import give_memory_back, set_apart
+from pipeline.memory import trim_memory
 from service import logs
 from service.processes.ipc import Channel, ChannelClosed
 from service.processes.messages import ChildSetup, MessageChannel, Stop, UnexpectedMessage, unexpected
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 MAX_OUTBOX = 4096
 EXIT_GRACE_S = 4.0
-GIVE_BACK_EVERY_S = 60.0
+TIDY_EVERY_S = 60.0
 
 
 _Setup = TypeVar("_Setup", bound=ChildSetup)
@@ -43,6 +43,7 @@ class ControlLink(Generic[_Setup]):
         self.setup = setup
         self.stopped = threading.Event()
         self.exit_status = 0
+        self.tidy: Callable[[], None] = trim_memory  # called from time to time
         self._channel = channel
         self._handlers: dict[type, Callable[[Any], None]] = {Stop: lambda _: self.stopped.set()}
         self._condition = threading.Condition()
@@ -65,8 +66,8 @@ class ControlLink(Generic[_Setup]):
         """Memory goes back to the system while the process runs. A decoder stuck in native code cannot be unblocked:
         a grace period after the process is told to stop, it goes anyway.
         """
-        while not self.stopped.wait(GIVE_BACK_EVERY_S):
-            give_memory_back()
+        while not self.stopped.wait(TIDY_EVERY_S):
+            self.tidy()
         time.sleep(EXIT_GRACE_S)
         os._exit(self.exit_status or 4)
 
@@ -152,7 +153,6 @@ def start_child(fd: int, expected: type[_Setup]) -> ControlLink[_Setup]:
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     link = ControlLink(channel, setup)
-    set_apart()
     _stop_on_sigterm(link.stopped)
     return link
 

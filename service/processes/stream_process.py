@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.entities import ActionEvent, Frame, FrameResult, TrackState, Zone
 from pipeline.errors import SourceError, SourceUrlError
-from pipeline.memory import give_memory_back
+from pipeline.memory import give_memory_back, set_apart
 from pipeline.sources.tape import CodedTape
 from pipeline.sources.url import SourcePolicy, SourceUrl
 from pipeline.sources.video_source import SourceOptions, SourceState, SourceStats, VideoSource
@@ -197,6 +197,8 @@ class StreamProcess:
         self._link.on(WantStill, lambda wish: self._presenter.want_still(wish.seconds))
         self._link.on(SetZones, lambda change: self._set_zones(change.zones))
         self._link.on(UseModel, self._version.use)
+        set_apart()
+        self._link.tidy = give_memory_back
         self._link.listen()
         threading.Thread(target=self._wait_for_stop, name="stop", daemon=True).start()
         threading.Thread(target=self._report_loop, name="report", daemon=True).start()

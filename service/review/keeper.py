@@ -166,10 +166,10 @@ class ClipKeeper:
         if earlier is not None:
             return await self._store(verdict, lambda: earlier, config)
         window = Window.around(verdict.start_s, verdict.end_s, config)
-        footage = await self._sources.footage.find(verdict, window)
-        if footage is None:
-            return None
         try:
+            footage = await self._sources.footage.find(verdict, window)
+            if footage is None:
+                return None
             async with self._sources.footage.at_hand(footage):
                 return await self._store(verdict, lambda: cut_crops(footage, verdict.track_id, window, config), config)
         except Unavailable as error:

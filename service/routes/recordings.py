@@ -139,5 +139,6 @@ async def _existing(here: Context, recording: RecordingRecord, relative: str) ->
     if await asyncio.to_thread(path.is_file) or (recording.place != LOCAL and here.recordings.bucket is not None):
         return path
     if recording.place != LOCAL:
-        raise Unavailable("this recording is in a bucket, and ACTOSCOPE_STORE names none")
+        why = "is part of a cluster" if here.settings.cluster else "has none: ACTOSCOPE_STORE names none"
+        raise Unavailable(f"this recording is in a bucket, and this service {why}")
     raise NotFound("the file of this recording is gone")

@@ -60,7 +60,7 @@ def standby(settings: Settings, cluster_url: str, tmp_path: Path) -> Iterator[Ru
     token = tmp_path / "cluster.token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    settings.data_dir.mkdir()
+    settings.data_dir.mkdir(exist_ok=True)
     asyncio.run(furnish(cluster_url, settings.data_dir))
     leader = Leader(cluster_url)
     changes = {"cluster": True, "cluster_token": token, "database_url": SecretStr(cluster_url)}
