@@ -61,12 +61,10 @@ def test_kinetics_clips_get_their_own_label(
     assert best == {label: label for label in kinetics_clips}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("precision", "tolerance"),
-    [
-        (Precision.F32, F32_LOGIT_TOLERANCE),
-        pytest.param(Precision.BF16, BF16_LOGIT_TOLERANCE, marks=pytest.mark.exhaustive),
-    ],
+    [(Precision.F32, F32_LOGIT_TOLERANCE), (Precision.BF16, BF16_LOGIT_TOLERANCE)],
 )
 def test_openvino_gives_tensorflows_logits(
     precision: Precision,

@@ -70,6 +70,7 @@ def test_shipped_network_is_whole_small_and_says_where_it_comes_from(card: Model
     assert {"cpu", "gpu"} <= set(card.recipes)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_shipped_network_knows_some_of_them(clips: Path, tmp_path: Path) -> None:
     """The path alone, where a clip may take four CPU seconds: every fifth person."""

@@ -78,6 +78,7 @@ def inputs(people: int = 3) -> tuple[Any, Any]:
     return RNG.uniform(-1, 1, (1, *CLIP)).astype(np.float32), boxes
 
 
+@pytest.mark.exhaustive
 def test_action_transformer_judges_several_people_of_one_clip_as_if_alone(small: Any) -> None:
     clip, boxes = inputs()
     together = keras.ops.convert_to_numpy(small([clip, boxes]))

@@ -55,6 +55,7 @@ def test_cnn_gru_passes_the_network_check_with_all_of_it_learning() -> None:
     )
 
 
+@pytest.mark.exhaustive
 def test_cnn_lstm_passes_the_network_check_with_a_part_of_it_learning(weights: Path) -> None:
     model = check_network(
         lambda: small("cnn_lstm", weights=weights, dropout=0.0, trainable_backbone="conv_dw_4"),
@@ -72,6 +73,7 @@ def attention_parameters(heads: int) -> int:
     return 2 * WIDTH + 3 * (WIDTH + 1) * inner - inner + (inner + 1) * WIDTH
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("kind", "options", "parameters"),
     [

@@ -30,6 +30,7 @@ def test_movinet_with_own_frame_gates_has_the_parameters_of_the_formula() -> Non
     assert sum(int(np.prod(weight.shape)) for weight in weights) == movinet_a0(5, own_frame=True)
 
 
+@pytest.mark.exhaustive
 def test_movinet_passes_the_network_check() -> None:
     check_network(
         lambda: registry.build("movinet_a0_stream", 4, TINY, dropout=0.0, drop=0.0),
