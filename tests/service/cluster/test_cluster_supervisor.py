@@ -111,6 +111,7 @@ def test_what_comes_late_of_an_old_epoch_is_refused_and_counted(cluster_url, tmp
         sql = text("UPDATE stream_leases SET epoch = epoch + 1, node = 'b' WHERE stream_id = :id")
         await world.leaders[-1][2].write(lambda s: s.execute(sql, {"id": STREAM}))
         await until(lambda: supervisor.board.leases[STREAM].epoch == lease.epoch + 1, "the leader knows")
+        await until(lambda: STREAM not in script.running, "the node knows, and lets nothing out that waits")
         world.nodes["a"].spool.put(STREAM, lease.epoch, "action", {"event_id": "evt_late"})
         world.links["a"].down = False
         await until(lambda: supervisor.peers["a"].intake.refused, "it is refused")
