@@ -294,7 +294,10 @@ class ClusterSupervisor:
             for each in peer.view.measures if peer.view is not None else ():
                 labels = {**each.labels, "node": name}
                 yield each.prefix, labels, each.snapshot, self._keeper(name, each.prefix, *each.labels.values())
-            refused = {"counters": {"refused_total": peer.intake.refused}, "gauges": self._gauges(name)}
+            refused = {
+                "counters": {"refused_total": peer.intake.refused, "lost_total": peer.intake.lost},
+                "gauges": self._gauges(name),
+            }
             yield "node_", {"node": name}, refused, self._keeper(name, "leader")
         granted = {"counters": self.board.counters, "gauges": {"leader_epoch": self._reign.epoch}}
         yield "cluster_", {}, granted, self._keeper("cluster")

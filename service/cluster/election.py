@@ -69,7 +69,10 @@ class Election:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._beat_s)
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception:  # the task's outermost frame: without a beat nobody could tell that it hangs
+                log.exception("the election goes on")
 
     async def _turn(self) -> None:
         before = self.epoch
@@ -83,6 +86,7 @@ class Election:
             log.warning("another API leads the cluster by now")
         else:
             self.epoch, self._stands = epoch, False
+            self.lost.clear()
             self.won.set()
             log.info("this API leads the cluster, epoch %d", epoch)
 

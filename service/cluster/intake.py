@@ -12,6 +12,7 @@ from service.cluster.board import Board
 from service.cluster.links.messages import Reports, Row, Seen
 from service.cluster.strict_hub import SOURCE, StrictHub
 from service.storage.cluster.nodes import Taken
+from service.storage.database import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Intake:
             "stream": hub.publish_stream,
         }
         self.refused = 0  # of an epoch that was over
+        self.lost = 0  # that nobody could take
 
     @property
     def watched(self) -> bool:
@@ -64,7 +66,7 @@ class Intake:
             self._stored_at.clear()
         for row in reports.rows:
             if row.n > self.after:
-                await self._row(row)
+                await self._taken(row)
                 self.after = row.n
                 self._stored_at.append((row.n, self._hub.given))
         if reports.upto > self.after:
@@ -73,10 +75,22 @@ class Intake:
         for seen in reports.seen:
             await self._tracks(seen)
 
+    async def _taken(self, row: Row) -> None:
+        """One row that nobody can take must not keep the node from telling more. Raises StoreError: it is asked for
+        again then.
+        """
+        try:
+            await self._row(row)
+        except StoreError:
+            raise
+        except Exception:  # the row's outermost frame
+            self.lost += 1
+            log.exception("what node %s tells of the kind %s is lost", self._node, row.kind)
+
     async def _row(self, row: Row) -> None:
         other = self._listeners.others.get(row.kind)
         if other is not None:
-            return await self._told(other, row)
+            return await other(row.stream_id, row.body)
         if not self._board.has(row.stream_id, self._node, row.epoch):
             self.refused += 1
             return None
@@ -91,13 +105,6 @@ class Intake:
         else:
             log.error("node %s tells something of the kind %s: is it of a later version?", self._node, row.kind)
         return None
-
-    async def _told(self, listener: OnRow, row: Row) -> None:
-        """One row that nobody can take must not keep the node from telling more."""
-        try:
-            await listener(row.stream_id, row.body)
-        except Exception:  # the row's outermost frame
-            log.exception("what node %s tells of the kind %s is lost", self._node, row.kind)
 
     async def _message(self, row: Row) -> None:
         if row.kind == "action":

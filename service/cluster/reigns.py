@@ -56,13 +56,17 @@ class Reigns(Generic[PartsT]):
                 await self._begin(self._election.epoch)
             except (ServiceError, OSError) as error:
                 log.error("it cannot %s: %s", "lead" if self._election.epoch else "stand by", error)
-                if self._election.epoch:
-                    await self._election.resign()
-                    self._election.resume()
-                await asyncio.sleep(AGAIN_S)
+                await self._give_up()
             except Exception:  # the task's outermost frame
                 log.exception("it can neither lead nor stand by")
-                await asyncio.sleep(AGAIN_S)
+                await self._give_up()
+
+    async def _give_up(self) -> None:
+        """Somebody else may lead; this one tries again later."""
+        if self._election.epoch:
+            await self._election.resign()
+            self._election.resume()
+        await asyncio.sleep(AGAIN_S)
 
     async def _begin(self, epoch: int) -> None:
         stack = AsyncExitStack()

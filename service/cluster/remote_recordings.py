@@ -7,6 +7,7 @@ bytes, so that neither side holds a file in memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,12 +76,23 @@ class RemoteRecordings(Recordings):
         wanted = [each for each in relatives if each is not None and not self.path(each).is_file()]
         if not wanted:
             return
-        at = await self._database.read(lambda session: nodes.recording_nodes(session, [_key(one) for one in wanted]))
+        keys = [_key(one) for one in wanted]
+        at = await self._database.read(lambda session: nodes.recording_nodes(session, keys))
         for relative in wanted:
             node = at.get(_key(relative))
             if node is not None:
                 await self._fetch(relative, node)
-        await asyncio.to_thread(keep_within, self._folder, CACHE_BYTES, {self.path(one) for one in wanted})
+        await self._make_room({self.path(one) for one in wanted})
+
+    async def _make_room(self, needed: set[Path]) -> None:
+        """Only what a node has goes: what this machine recorded before it led a cluster is nowhere else."""
+        sizes = await asyncio.to_thread(fetched_sizes, self._folder)
+        if sum(sizes.values()) <= CACHE_BYTES:
+            return
+        keys = {path: _key(path.relative_to(self._folder).as_posix()) for path in sizes}
+        at = await self._database.read(lambda session: nodes.recording_nodes(session, [*keys.values()]))
+        elsewhere = {path: size for path, size in sizes.items() if keys[path] in at}
+        await asyncio.to_thread(keep_within, elsewhere, CACHE_BYTES, needed)
 
     async def _fetch(self, relative: str, node: str) -> None:
         async with self._slots, self._under_way.setdefault(relative, asyncio.Lock()):
@@ -128,13 +140,23 @@ def _key(relative: str) -> str:
     return relative if relative.endswith(".mp4") else relative.partition(".")[0] + ".mp4"
 
 
-def keep_within(folder: Path, most: int, needed: set[Path]) -> None:
+def fetched_sizes(folder: Path) -> dict[Path, int]:
+    """→ the size of each file, those that have been there longest first."""
+    found: list[tuple[float, Path, int]] = []
+    for path in folder.glob("*/*"):
+        with contextlib.suppress(FileNotFoundError):  # one that is renamed or deleted meanwhile
+            status = path.stat()
+            if path.suffix != ".fetch" and path.is_file():
+                found.append((status.st_mtime, path, status.st_size))
+    return {path: size for _, path, size in sorted(found)}
+
+
+def keep_within(sizes: Mapping[Path, int], most: int, needed: set[Path]) -> None:
     """Takes away what was fetched longest ago beyond ``most`` bytes, but for what is needed now."""
-    files = sorted((path for path in folder.glob("*/*") if path.is_file()), key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in files)
-    for path in files:
+    total = sum(sizes.values())
+    for path, size in sizes.items():
         if total <= most:
             return
         if path not in needed:
-            total -= path.stat().st_size
+            total -= size
             path.unlink(missing_ok=True)

@@ -190,11 +190,18 @@ class Recordings:
         removals = await asyncio.to_thread(
             removable, segments, self._retention, now, needed, only, lambda segment: places[segment.path]
         )
-        doomed = list(removals)
-        for segment in doomed:
-            await self.delete(by_path[segment.path])
-        self._room.take(removals)
-        return len(doomed)
+        deleted, left = 0, None
+        for segment in list(removals):
+            try:
+                await self.delete(by_path[segment.path])
+                deleted += 1
+            except OSError as error:  # one that cannot be deleted now holds up no other
+                left = error
+        if left is None:
+            self._room.take(removals)
+        else:
+            log.error("recordings that are to go stay for now: %s", left)
+        return deleted
 
     @property
     def problem(self) -> str:

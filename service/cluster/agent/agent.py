@@ -203,7 +203,10 @@ class NodeAgent:
     async def _watch_forever(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self.check()
+            try:
+                self.check()
+            except Exception:  # the task's outermost frame: streams must not outlive their leases
+                log.exception("leases that are over cannot be looked for")
 
     def _behind(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -20,11 +20,13 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 200_000  # about 100 MB: 50 streams that say one thing a second each, for an hour
 _PORTION = 100  # how many go at once when it is full
+_GAP = 1_000_000  # numbers left out at each start: a power cut may have cost rows that the leader knows by theirs
 _TABLES = """
 CREATE TABLE IF NOT EXISTS rows (
     n INTEGER PRIMARY KEY AUTOINCREMENT, stream_id TEXT NOT NULL, epoch INTEGER NOT NULL, kind TEXT NOT NULL,
     body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_rows_kind ON rows (kind, n);
+CREATE INDEX IF NOT EXISTS ix_rows_stream ON rows (stream_id, epoch);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS told (path TEXT PRIMARY KEY);
 """
@@ -42,6 +44,7 @@ class Spool:
         self._file.executescript(_TABLES)
         self._file.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (secrets.token_hex(8),))
         self.id = str(self._file.execute("SELECT value FROM about WHERE name = 'id'").fetchone()[0])
+        self._file.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'rows'", (_GAP,))
         self.rows = int(self._file.execute("SELECT count(*) FROM rows").fetchone()[0])
         self.last = int(self._file.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()[0])
         self.dropped = 0  # for want of room
@@ -55,11 +58,11 @@ class Spool:
         try:
             if self.rows >= self._most:
                 self._make_room()
-            text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+            text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
             cursor = self._file.execute(
                 "INSERT INTO rows (stream_id, epoch, kind, body) VALUES (?, ?, ?, ?)", (stream_id, epoch, kind, text)
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:  # the latter: what JSON cannot hold
             self.failed += 1
             log.error("a report of stream %s is lost, the spool does not take it: %s", stream_id, error)
             return 0
@@ -85,15 +88,22 @@ class Spool:
 
     def acknowledge(self, n: int) -> None:
         """The log has all up to ``n``."""
-        self.rows -= self._file.execute("DELETE FROM rows WHERE n <= ?", (n,)).rowcount
+        self.rows -= self._delete("n <= ?", (n,))
 
     def drop(self, stream_id: str, epoch: int) -> int:
         """What a stream said under an epoch that is over must not leave. Recordings do: they are there. → how many."""
-        gone = self._file.execute(
-            "DELETE FROM rows WHERE stream_id = ? AND epoch = ? AND kind <> 'recording'", (stream_id, epoch)
-        ).rowcount
+        gone = self._delete("stream_id = ? AND epoch = ? AND kind <> 'recording'", (stream_id, epoch))
         self.rows -= gone
         return gone
+
+    def _delete(self, where: str, values: tuple[object, ...]) -> int:
+        """→ how many. A full disk keeps them: the leader refuses what is of an old epoch, and knows what it has."""
+        try:
+            return self._file.execute(f"DELETE FROM rows WHERE {where}", values).rowcount  # noqa: S608 - constants
+        except sqlite3.Error as error:
+            self.failed += 1
+            log.error("the spool does not let go of rows: %s", error)
+            return 0
 
     # -- which recordings were told of
 

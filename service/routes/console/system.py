@@ -67,7 +67,9 @@ async def _machine(here: Context, who: Principal, size: DatabaseSize) -> Machine
         database=Database(kind=size.kind, bytes=size.bytes),
         queues={name: value for name, value in _told(here, "gauges") if _waits(name)},
         counters={name: value for name, value in _told(here, "counters") if value},
-        cluster=None if here.cluster is None else await told(here.cluster, here.leads, who),
+        cluster=None
+        if here.cluster is None or not who.may("nodes:read")
+        else await told(here.cluster, here.leads, who),
     )
 
 

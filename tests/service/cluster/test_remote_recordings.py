@@ -8,7 +8,7 @@ import pytest
 from service.app import retention_of
 from service.cluster.links.errors import LinkDown
 from service.cluster.links.link import LocalLink
-from service.cluster.remote_recordings import RemoteRecordings, keep_within
+from service.cluster.remote_recordings import RemoteRecordings, fetched_sizes, keep_within
 from service.rights import ALL
 from service.storage.cluster.nodes import recording_nodes, tell
 from tests.service.cluster.test_standby import FACTS
@@ -93,5 +93,6 @@ def test_what_was_fetched_longest_ago_goes_but_not_what_is_needed(tmp_path):
     for age, path in enumerate(files):
         path.write_bytes(b"x" * 100)
         os.utime(path, (1000 + age, 1000 + age))
-    keep_within(tmp_path, 200, {files[0]})
+    (tmp_path / "s" / "4.mp4.fetch").write_bytes(b"x" * 500)  # under way
+    keep_within(fetched_sizes(tmp_path), 200, {files[0]})
     assert [path.exists() for path in files] == [True, False, False, True]

@@ -9,7 +9,7 @@ def test_rows_outlive_the_process_and_go_once_acknowledged(tmp_path):
     spool = Spool(tmp_path / "spool.db")
     numbers = [spool.put("s", 1, "action", {"i": i}) for i in range(3)]
     again = Spool(tmp_path / "spool.db")
-    assert (again.id, again.last) == (spool.id, 3)
+    assert again.id == spool.id and again.last > 3, "rows that a power cut took had numbers, too"
     assert [(row.n, row.body["i"]) for row in again.after(0, 10)] == list(zip(numbers, range(3), strict=True))
     again.acknowledge(2)
     assert [row.n for row in again.after(0, 10)] == [3] and again.rows == 1
@@ -18,7 +18,7 @@ def test_rows_outlive_the_process_and_go_once_acknowledged(tmp_path):
 def test_numbers_are_never_given_twice_also_when_all_is_acknowledged(tmp_path):
     spool = Spool(tmp_path / "spool.db")
     spool.acknowledge(spool.put("s", 1, "action", {}))
-    assert Spool(tmp_path / "spool.db").put("s", 1, "action", {}) == 2
+    assert Spool(tmp_path / "spool.db").put("s", 1, "action", {}) > 1
 
 
 def test_a_full_spool_drops_presence_first_then_the_oldest_and_counts(tmp_path):
