@@ -75,7 +75,7 @@ class IncidentMedia:
         limits: MediaLimits,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._incidents, self._runner = incidents, runner
         self._store, self._recordings, self._supervisor = sources
         self._limits = limits

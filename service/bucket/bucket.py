@@ -92,7 +92,8 @@ class Bucket:
 
     async def find(self, path: Path) -> ObjectRecord:
         """→ what the file of the data folder is in the bucket. Raises NotFound."""
-        record = await self._parts.objects.get(key_of(path.relative_to(self._parts.data_dir).as_posix()))
+        relative = self._parts.relative(path)
+        record = None if relative is None else await self._parts.objects.get(key_of(relative))
         if record is None or record.state != STORED:
             raise NotFound("the file is gone" + ("" if record is None else ", also from the bucket that it was in"))
         return record
@@ -163,10 +164,10 @@ class Bucket:
         if self._is_due("look", LOOK_S):
             await self._uploads.write_down()
             self.standing.waiting = await self._parts.objects.waiting()
-        if self._is_due("room", COPIES_S):
-            await self._copies.make_room()
         if not self._claimed:
             await self._claim()
+        if self._is_due("room", COPIES_S):
+            await self._copies.make_room()
         pause_s = await self._uploads.one()
         if pause_s:
             return pause_s
@@ -176,18 +177,18 @@ class Bucket:
 
     async def _claim(self) -> None:
         await claim(self._parts)
-        self._claimed = True
+        self._claimed = self._copies.may_go = True
         self.standing.went_well()
 
     async def _beside(self) -> bool:
         """What is not urgent. → whether there is more of it."""
+        if self._comparison is not None and self._is_due("comparison", COMPARE_AGAIN_S):
+            await self._comparison.run()
+            self._put_off("comparison", COMPARE_S)
         if self._is_due("copies", COPIES_S):
             await self._copies.age_out()
         if self._comparison is None:
             return False
-        if self._is_due("comparison", COMPARE_AGAIN_S):
-            await self._comparison.run()
-            self._put_off("comparison", COMPARE_S)
         return self._is_due("strays", 0.0) and await self._one_stray(self._comparison)
 
     async def _one_stray(self, comparison: Comparison) -> bool:
@@ -195,8 +196,12 @@ class Bucket:
             return await comparison.one_stray()
         except Unavailable as error:  # the disk is nearly full
             log.warning("objects without a row wait: %s", error)
-            self._put_off("strays", COMPARE_AGAIN_S)
-            return False
+        except (StoreError, DatabaseError):
+            raise
+        except Exception:  # of one object: neither the others nor what is recorded wait for it
+            log.exception("an object without a row could not be looked at, it is tried again later")
+        self._put_off("strays", COMPARE_AGAIN_S)
+        return False
 
     def _is_due(self, what: str, period_s: float) -> bool:
         """→ whether it is time for it; then it is again ``period_s`` later."""

@@ -1,5 +1,5 @@
-"""The bucket held against the rows: objects that are gone are said and sent again, those without a row taken in or
-deleted. Rows are the index; nothing of them is ever read from the bucket but here.
+"""The bucket held against the rows: objects that are gone are said and sent again, those without a row taken in,
+left alone or deleted. Rows are the index; nothing of them is ever read from the bucket but here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from models.store.protocol import Stored
 from service.bucket.copies import LocalCopies
 from service.bucket.keys import OWNER_KEY, incident_of, is_video, path_of, sidecar_keys_of, video_key_of
 from service.bucket.parts import Parts
+from service.errors_base import Unavailable
+from service.storage.database import StoreError as DatabaseError
 from service.storage.objects import DELETING, INCIDENTS, MISSING, RECORDINGS, STORED, ObjectRecord
 
 log = logging.getLogger(__name__)
@@ -104,30 +106,29 @@ class Comparison:
 
     async def _is_gone(self, record: ObjectRecord) -> bool:
         """→ whether it is lost; where there is a local copy it is sent again."""
-        if await asyncio.to_thread(self._parts.path(record).is_file):
-            log.error("%s is not in the bucket as it was sent: it is sent again", record.key)
-            await self._parts.objects.send_again(record.key, self._parts.clock())
-            return False
-        if record.state == STORED:
-            await self._parts.objects.lost(record.key)
-        return record.state == STORED
+        return not await self._copies.send_again(record) and record.state == STORED
 
     # -- objects without a row
 
     async def one_stray(self) -> bool:
-        """→ False where none is left. Raises StoreUnavailableError, Unavailable; it is the next one again then."""
+        """→ False where none is left. Raises StoreUnavailableError, Unavailable and the database's StoreError; it is
+        the next one again then. After anything unexpected, which is raised too, it is the last.
+        """
         if not self._strays:
             return False
-        stray = self._strays[0]
-        known = await self._parts.objects.known([stray.key, video_key_of(stray.key)])
+        stray = self._strays.popleft()
         try:
+            known = await self._parts.objects.known([stray.key, video_key_of(stray.key)])
             if stray.key not in known:
                 await self._deal_with(stray, known)
-        except StoreUnavailableError:
+        except (StoreUnavailableError, Unavailable, DatabaseError):
+            self._strays.appendleft(stray)
             raise
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             self._leave(stray, str(error))
-        self._strays.popleft()
+        except Exception:
+            self._strays.append(stray)
+            raise
         return True
 
     async def _deal_with(self, stray: Stored, known: dict[str, ObjectRecord]) -> None:
@@ -156,7 +157,7 @@ class Comparison:
     async def _take_incident_in(self, stray: Stored, path: str) -> None:
         owner = incident_of(stray.key)
         if owner is None or owner not in await self._parts.objects.incident_ids():
-            await self._delete(stray, "its incident is gone")
+            self._leave(stray, "there is no incident that it belongs to")  # evidence: the database may be a new one
             return
         record = await self._record_of(stray.key, path)
         if record is None or not record.sha256:

@@ -33,6 +33,7 @@ class LocalCopies:
         self._hands = Hands("bucket-fetch", 1, niceness=5)
         self._pins: Counter[str] = Counter()
         self._fetching = asyncio.Lock()
+        self.may_go = False  # once the bucket is known to be ours
 
     @asynccontextmanager
     async def at_hand(self, owners: Sequence[str]) -> AsyncIterator[None]:
@@ -70,9 +71,12 @@ class LocalCopies:
         return record.state != STORED or await asyncio.to_thread(self._parts.path(record).is_file)
 
     async def fetch(self, record: ObjectRecord) -> None:
-        """Raises StoreError (NotStoredError, StoreDamagedError), and Unavailable where the disk has no room."""
+        """Older copies make room for it. Raises StoreError (NotStoredError, StoreDamagedError), and Unavailable where
+        the disk has none.
+        """
         parts, path = self._parts, self._parts.path(record)
-        free = await asyncio.to_thread(lambda: shutil.disk_usage(parts.data_dir).free)
+        await self.make_room(record.bytes, self._hands)
+        free = await asyncio.to_thread(self._free)
         if free - record.bytes < parts.floor_bytes:
             raise Unavailable(
                 f"the disk has no room for a recording from the bucket: {free // _MB} MB are free, "
@@ -91,30 +95,53 @@ class LocalCopies:
     async def age_out(self) -> None:
         """Takes away what is old enough, having looked once more whether it is in the bucket. Raises StoreError."""
         for record in await self._parts.objects.aged(self._parts.clock() - self._keep_s, AT_ONCE):
-            if await self._is_there(record):
+            if await self._is_there(record, self._parts.hands):
                 await self._leave(record)
 
-    async def make_room(self) -> None:
-        """Where the disk is nearly full copies go before their time, the oldest first, so that recording goes on."""
-        if not await asyncio.to_thread(self._is_crowded):
+    async def make_room(self, need: int = 0, hands: Hands | None = None) -> None:
+        """Where the disk is nearly full copies go before their time, the oldest first, so that recording goes on: so
+        many that it is not full again with the next file. ``need``: bytes that are to be free besides.
+
+        Looks before as ``age_out`` does, by ``hands``. Raises StoreError.
+        """
+        floor = self._parts.floor_bytes
+        if not self.may_go or await asyncio.to_thread(self._free) >= floor + need:
             return
         for record in await self._parts.objects.aged(self._parts.clock(), AT_ONCE):
-            if not await asyncio.to_thread(self._is_crowded):
+            if await asyncio.to_thread(self._free) >= floor + floor // 2 + need:
                 return
-            await self._leave(record)
+            if record.key not in self._pins and await self._is_there(record, hands or self._parts.hands):
+                await self._leave(record)
 
-    async def _is_there(self, record: ObjectRecord) -> bool:
-        """Looks once more: a rule of the bucket, or a person, may have deleted it. Then it is sent again."""
+    async def _is_there(self, record: ObjectRecord, hands: Hands) -> bool:
+        """Looks once more: a rule of the bucket, or a person, may have deleted it. Then it is sent again. The same
+        content under another tag: somebody has moved the bucket.
+        """
         parts = self._parts
-        found = await parts.hands.do(lambda: parts.store.head(record.key))
-        if found is not None and (found.size, found.tag) == (record.bytes, record.tag):
-            return True
-        log.error("%s is not in the bucket any more as it was sent: it is sent again", record.key)
-        await parts.objects.send_again(record.key, parts.clock())
+        found = await hands.do(lambda: parts.store.head(record.key))
+        if found is not None and found.size == record.bytes:
+            if found.tag == record.tag:
+                return True
+            if found.sha256 == record.sha256 != "":
+                await parts.objects.retag(record.key, found.tag)
+                return True
+        if not await self.send_again(record):
+            log.error("%s is not in %s any more, and nowhere else", record.key, parts.standing.place)
         return False
 
-    def _is_crowded(self) -> bool:
-        return shutil.disk_usage(self._parts.data_dir).free < self._parts.floor_bytes
+    async def send_again(self, record: ObjectRecord) -> bool:
+        """→ False where there is no copy of what is not in the bucket as it was sent: it is lost."""
+        parts = self._parts
+        if await asyncio.to_thread(parts.path(record).is_file):
+            log.error("%s is not in the bucket any more as it was sent: it is sent again", record.key)
+            await parts.objects.send_again(record.key, parts.clock())
+            return True
+        await parts.objects.lost(record.key)
+        await parts.objects.left(record.key)
+        return False
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._parts.data_dir).free
 
     async def _leave(self, record: ObjectRecord) -> None:
         """Not on a thread: nobody can ask for the file between the look at who needs it and its end."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from models.store.protocol import Store
 from service.bucket.hands import Hands
 from service.bucket.standing import Standing
-from service.storage.objects import ObjectRecord, ObjectStore
+from service.storage.objects import INCIDENTS, RECORDINGS, ObjectRecord, ObjectStore
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,11 @@ class Parts:
     def path(self, record: ObjectRecord) -> Path:
         """→ of the local copy, whether there is one or not."""
         return self.data_dir / record.path
+
+    def relative(self, path: Path) -> str | None:
+        """→ by what rows know this file; None where it is not one of ours. Both folders may be links to other disks."""
+        for name in (RECORDINGS, INCIDENTS):
+            for folder in (self.data_dir / name, (self.data_dir / name).resolve()):
+                if path.absolute().is_relative_to(folder):
+                    return f"{name}/{path.absolute().relative_to(folder).as_posix()}"
+        return None

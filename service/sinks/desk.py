@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.bucket.bucket import Bucket
 from service.errors_base import Conflict, InvalidRequest, Wrong, invalid, not_found
 from service.ids import new_id
 from service.prometheus import Measured
@@ -44,10 +45,10 @@ class SinkDesk:
         self.switch = switch
 
     @classmethod
-    def over(cls, context: SenderContext, box: SecretBox) -> SinkDesk:
+    def over(cls, context: SenderContext, box: SecretBox, bucket: Bucket | None = None) -> SinkDesk:
         """Several processes may share a PostgreSQL; the SQLite of a data folder is one process's."""
         database, settings = context.database, context.settings
-        snapshots = Snapshots(database, settings.incidents_dir)
+        snapshots = Snapshots(database, settings.incidents_dir, bucket)
         sinks = SinkStore(database, box)
         switch = RuleSwitch(database)
         senders = Senders(sinks, replace(context, snapshot=snapshots.read, alerts=switch))

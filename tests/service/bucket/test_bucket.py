@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.store.multipart import upload_in_parts
+from service.alerts.media import IncidentMedia
 from service.bucket.bucket import BucketUnusable, open_bucket
 from service.errors_base import NotFound, Unavailable
+from service.recording.adoption import Adoption
 from service.settings import Settings
 from service.storage.database import Database
-from service.storage.objects import DELETING, MISSING, STORED, WAITING
+from service.storage.objects import DELETING, MISSING, STORED, WAITING, ObjectRecord
 from tests.service.bucket.conftest import STREAM, Run, World
 from tests.support.s3 import BUSY, DENIED, GONE, WRONG_TAG, FaultProxy, first
 
@@ -216,12 +219,39 @@ def test_objects_without_a_row_are_taken_in_or_deleted_and_that_is_said(run: Run
         new = [key.replace("01/01/20270101", "01/02/20270102") for key in (SIDECAR, VIDEO)]
         unplayable = "recordings/str_b/2027/01/01/20270101T130000000Z.mp4"
         assert world.keys() == ["recordings/notes.txt", SIDECAR, VIDEO, *new, unplayable]
-        assert world.keys("incidents") == []
-        for words in ("taken in", "belongs to no recording", "nothing that plays", "its incident is gone", "not ours"):
+        assert world.keys("incidents") == ["incidents/inc_gone/clip.mp4"], "evidence that nobody knows of stays"
+        for words in ("taken in", "belongs to no recording", "nothing that plays", "there is no incident", "not ours"):
             assert words in caplog.text
         assert world.files() == []
 
     content = run(first_database)
+    run(lost_database, "other")
+
+
+def test_object_that_cannot_be_taken_in_holds_up_no_other(run: Run, caplog: pytest.LogCaptureFixture):
+    class Picky(Adoption):
+        async def index(self, path: Path) -> str | None:
+            if "T14" in path.name:
+                raise ValueError("nobody expected this")
+            if "T13" in path.name:
+                raise OSError("the disk cannot read it")
+            return await super().index(path)
+
+    async def first_database(world: World) -> None:
+        for hour in (12, 13, 14):
+            await world.record(f"20270101T{hour}0000000Z")
+        await world.work(20)
+
+    async def lost_database(world: World) -> None:
+        world.s3.delete("recordings/OWNER")
+        world.bucket.take(Picky(world.store))
+        await world.work(30)
+        assert ["T12" in row.path for row in await world.rows()] == [True]
+        assert "left alone: the disk cannot read it" in caplog.text
+        assert caplog.text.count("nobody expected this") > 1, "it is tried again"
+        assert len(world.keys()) == 6
+
+    run(first_database)
     run(lost_database, "other")
 
 
@@ -272,6 +302,101 @@ def test_full_disk_takes_copies_before_their_time_and_refuses_to_fetch(run: Run,
             async with world.recordings.at_hand([(await world.rows())[0].id]):
                 pass
 
+    run(work)
+
+
+def test_full_disk_frees_more_than_it_must_and_looks_at_the_bucket_before(
+    run: Run, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+):
+    floor, each = 100_000_000, 15_000_000
+
+    def crowd(world: World, free: int) -> None:
+        """``free``: bytes while all of the six files are here."""
+        copies = world.bucket._copies
+        monkeypatch.setattr(copies, "_keep_s", 1e9)
+        monkeypatch.setattr(copies, "_parts", replace(world.bucket._parts, floor_bytes=floor))
+        monkeypatch.setattr(copies, "_free", lambda: free + each * (6 - len(world.files())))
+
+    async def send(world: World) -> None:
+        crowd(world, 1 << 40)
+        for minute in range(3):
+            await world.record(f"20270101T12{minute:02d}00000Z")
+        await world.work(20)
+        assert await world.states() == [STORED] * 6
+        assert len(world.files()) == 6
+
+    async def next_start(world: World) -> None:
+        world.now += 10_000
+        crowd(world, 90_000_000)
+        proxy.judge = lambda method, path: GONE
+        await world.work(3)
+        assert len(world.files()) == 6, "whether it is in the bucket is not known"
+        proxy.judge = lambda method, path: None
+        await world.work(1)
+        assert len(world.files()) == 2, "free is half as much again as must be"
+        crowd(world, 30_000_000)
+        oldest = min(await world.rows(), key=lambda row: row.path)
+        async with world.recordings.at_hand([oldest.id]):
+            assert {name[:13] for name in world.files()} == {"20270101T1200"}, "others made room"
+
+    run(send)
+    run(next_start)
+
+
+def test_copy_goes_only_if_its_content_is_in_the_bucket_under_whatever_tag(run: Run, proxy: FaultProxy):
+    async def work(world: World) -> None:
+        world.bucket._copies._keep_s = 1e9
+        recording = await world.record()
+        await world.work()
+        video = world.recordings.path(recording.path)
+        s3: Any = world.s3
+        content = video.read_bytes()
+        upload_in_parts(s3._client, s3._at(VIDEO), video, hashlib.sha256(content).hexdigest(), lambda done: None)
+        world.s3.delete(SIDECAR)
+        assert recording.events_path is not None
+        world.recordings.path(recording.events_path).unlink()
+        world.bucket._copies._keep_s = 0.0
+        world.now += 1
+        proxy.asked.clear()
+        await world.bucket._copies.age_out()
+        assert world.files() == []
+        states = {record.key: (record.state, record.here) for record in await world.objects.of([recording.id])}
+        assert states == {VIDEO: (STORED, False), SIDECAR: (MISSING, False)}
+        assert not [asked for asked in proxy.asked if asked.startswith("PUT")]
+        assert await read(world, f"recordings/{recording.path}") == content
+
+    run(work)
+
+
+def test_recordings_may_be_a_link_to_another_disk(run: Run, tmp_path: Path):
+    async def work(world: World) -> None:
+        content = await sent(world)
+        (row,) = await world.rows()
+        path = world.recordings.path(row.path)
+        assert not path.is_relative_to(world.folder)
+        for each in (path, world.folder / "recordings" / row.path):
+            assert (await world.bucket.find(each)).bytes == len(content)
+        with pytest.raises(NotFound):
+            await world.bucket.find(tmp_path / "x.db")
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data" / "recordings").symlink_to(tmp_path / "disk")
+    run(work)
+
+
+def test_incident_is_found_below_a_relative_data_folder(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def work(world: World) -> None:
+        settings = Settings(data_dir=Path("data"), store="s3://bucket/site")
+        there = open_bucket(settings, world._database, 600.0)
+        assert there is not None
+        nobody: Any = None
+        media = IncidentMedia(settings.incidents_dir, nobody, nobody, (nobody, nobody, nobody), nobody)
+        key = "incidents/inc_a/clip.mp4"
+        await world.objects.adopt([ObjectRecord(key, key, "inc_a", STORED, 7, 0.0, here=False)])
+        assert (await there.find(media.path("inc_a/clip.mp4"))).bytes == 7
+
+    monkeypatch.chdir(tmp_path)
     run(work)
 
 

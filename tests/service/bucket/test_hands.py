@@ -46,12 +46,12 @@ def test_service_that_ends_does_not_wait_for_a_call_that_hangs():
     go = threading.Event()
 
     async def work() -> None:
-        call = asyncio.create_task(Hands("t", 1).do(lambda: go.wait(30)))
+        call = asyncio.create_task(Hands("hanging", 1).do(lambda: go.wait(30)))
         await asyncio.sleep(0)
         call.cancel()
 
     asyncio.run(work())
-    hanging = [thread for thread in threading.enumerate() if thread.name == "t"]
+    hanging = [thread for thread in threading.enumerate() if thread.name == "hanging"]
     assert [thread.daemon for thread in hanging] == [True]
     go.set()
     hanging[0].join(10)  # whose loop is closed by now, which is no error
