@@ -211,7 +211,9 @@ async def _storage(ground: Ground, stack: AsyncExitStack) -> tuple[SecretBox, Da
     settings = ground.settings
     box, database = SecretBox.open(settings.data_dir), ground.database()
     store = Store(database, box, settings.recordings_dir, settings.messages_keep, settings.audit_share)
-    return box, database, await _opened(stack, store)
+    await _opened(stack, store)
+    await ground.check(store)
+    return box, database, store
 
 
 class _Part(Protocol):

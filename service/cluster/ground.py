@@ -49,6 +49,9 @@ class Ground:
     def database(self) -> Database:
         return Database(self.settings.sqlalchemy_url())
 
+    async def check(self, store: Store) -> None:
+        """Before anything is made on what is stored. Raises ClusterError."""
+
     def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
         return Recordings(self.settings.recordings_dir, store, limits, bucket)
 
@@ -76,6 +79,9 @@ class StandbyGround(Ground):
     def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
         return Recordings(self.settings.recordings_dir, store, limits)
 
+    async def check(self, store: Store) -> None:
+        await _check_key(self.settings, store)
+
     async def supervisor(self, hub: Hub, store: Store) -> Supervisor:
         return self._supervisor
 
@@ -102,6 +108,9 @@ class LeadingGround(Ground):
         self._kept = RemoteRecordings(folder, store, limits, self._database, self._links, self._epoch)
         return self._kept
 
+    async def check(self, store: Store) -> None:
+        await _check_key(self.settings, store)
+
     def hub(self, store: Store) -> Hub:
         return StrictHub(store, self.settings.subscriber_queue, self.settings.tracks_hz)
 
@@ -109,7 +118,6 @@ class LeadingGround(Ground):
         """Raises ClusterError where the streams' addresses cannot be read: whoever leads has to know them."""
         if self._kept is None or not isinstance(hub, StrictHub):
             raise TypeError(f"expected the hub and the recordings of a leader, got {hub!r} and {self._kept!r}")
-        await _check_key(self.settings, store)
         reign = Reign(self._epoch, self._database, self._links, self._kept.add)
         supervisor = ClusterSupervisor(self.settings, hub, store, reign)
         self.cluster = ClusterView(self._database, supervisor, None)
