@@ -20,7 +20,7 @@ from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
 from service.cluster.links.socket_link import SocketLinks
 from service.cluster.links.token import check_token, ray_environment
 from service.cluster.remote_recordings import RemoteRecordings
-from service.cluster.standby import StandbySupervisor
+from service.cluster.standby import StandbyRecordings, StandbySupervisor
 from service.cluster.strict_hub import StrictHub
 from service.cluster.view import ClusterView
 from service.hub import Hub
@@ -77,7 +77,7 @@ class StandbyGround(Ground):
         return self._database
 
     def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
-        return Recordings(self.settings.recordings_dir, store, limits)
+        return StandbyRecordings(self.settings.recordings_dir, store, limits, self._supervisor.refusal)
 
     async def check(self, store: Store) -> None:
         await _check_key(self.settings, store)

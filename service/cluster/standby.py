@@ -10,15 +10,19 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
 from service.errors_base import Unavailable
+from service.recording.reconcile import Recordings
+from service.recording.retention import Limits
 from service.storage.cluster import leader, states
 from service.storage.cluster.leader import Leader
 from service.storage.database import Database, StoreError
 from service.storage.records import StreamRecord
+from service.storage.store import Store
 from service.stream_state import StreamState
 from service.supervisor_protocol import LivePicture, OnTally, SnapshotUnavailable, StreamStatus
 from service.versions.tally import ShadowTally
@@ -29,6 +33,19 @@ log = logging.getLogger(__name__)
 LOOK_S = 2.0
 RETRY_AFTER_S = 5
 NOTHING: tuple[LivePicture, ...] = ()
+
+
+class StandbyRecordings(Recordings):
+    """``refusal``: what is said of a file that is not on this machine: the one that leads fetches it from its node."""
+
+    def __init__(self, folder: Path, store: Store, retention: Limits, refusal: Callable[[], Unavailable]) -> None:
+        super().__init__(folder, store, retention)
+        self._refusal = refusal
+
+    async def bring(self, *relatives: str | None) -> None:
+        paths = [self.path(each) for each in relatives if each is not None]
+        if not await asyncio.to_thread(lambda: all(path.is_file() for path in paths)):
+            raise self._refusal()
 
 
 class StandbyModels:

@@ -19,10 +19,12 @@ from service.storage.cluster.nodes import NodeFacts, tell
 from service.storage.database import Database
 from service.storage.records import StreamRecord
 from service.storage.secret_box import SecretBox
+from service.storage.segment import Segment
 from service.storage.store import Store
 from tests.service.conftest import RunningApi
 
 STREAM = "str_0000000000000001"
+VIDEO = "20260504T030000000Z.mp4"
 FACTS = NodeFacts("yard-1", "inc_1", "0", "yard", "10.0.0.11", 4, 0, 8, 0.25, True)
 
 
@@ -35,6 +37,8 @@ async def furnish(url: str, data_dir: Path) -> None:
     told = {"type": "stream", "stream_id": STREAM, "state": "running", "code": None, "reason": "it runs"}
     await store.append([{**told, "seq": 1, "at": "2026-05-04T03:02:01.000Z"}])
     await database.write(lambda session: tell(session, FACTS))
+    path = data_dir / "recordings" / STREAM / VIDEO
+    await store.add_recording(Segment(path, None, 1_777_863_600.0, 0.0, 60.0, 1500, 19, (576, 768)))
     await store.close()
 
 
@@ -97,6 +101,17 @@ def test_reads_are_answered_and_whatever_changes_is_refused_with_who_leads(stand
     assert client.get(f"/v1/streams/{STREAM}").status_code == 200
     assert client.get(f"/v1/streams/{STREAM}/snapshot.jpg").status_code == 503
     assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
+
+
+def test_a_recording_that_lies_on_a_node_is_not_said_to_be_gone(standby: RunningApi):
+    (recording,) = standby.client.get("/v1/recordings").json()["items"]
+    path = f"/v1/recordings/{recording['id']}/video.mp4"
+    refused = standby.client.get(path)
+    assert (refused.status_code, refused.json()["detail"].split(":")[0]) == (503, "this API stands by")
+    file = standby.settings.recordings_dir / STREAM / VIDEO
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"fetched when it led")
+    assert standby.client.get(path).content == b"fetched when it led"
 
 
 def test_a_websocket_is_refused_before_it_opens(standby: RunningApi):
