@@ -267,6 +267,6 @@ def test_prepare_of_a_folder_in_which_classes_met_cuts_each_anew(tmp_path: Path,
     found = run(layout, tmp_path / "data").dataset
     assert len({record.path for record in found.records}) == 3
     for ours, theirs in zip(found.records, right.records, strict=True):
-        assert ours.label == theirs.label
-        assert np.array_equal(read_clip(ours.path), read_clip(theirs.path))  # x264 is not the same bit by bit
+        difference = read_clip(ours.path).astype(np.float32) - read_clip(theirs.path)
+        assert ours.label == theirs.label and np.abs(difference).mean() < 4, "x264 is not the same bit by bit"
     assert run(layout, tmp_path / "data").dataset == found
