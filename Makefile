@@ -39,12 +39,12 @@ run: install
 ## Whatever hangs or dies, each half ends within its seconds, with a failure.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \
-	$(LIMIT) 3500 $(PYTEST) -m "not alone and not exhaustive" $(BESIDE) || status=1; \
-	$(LIMIT) 1500 $(PYTEST) -m "alone and not exhaustive" $(SLOWEST) || status=1; \
+	$(LIMIT) 3000 $(PYTEST) -m "not alone and not exhaustive" $(BESIDE) || status=1; \
+	$(LIMIT) 1900 $(PYTEST) -m "alone and not exhaustive" $(SLOWEST) || status=1; \
 	exit $$status
 
 ## `make test` and what shows the same on further networks, backends and data: and a soak of five minutes:
-## before a release, some 25 minutes more.
+## before a release, an hour more.
 test-all: test
 	@status=0; \
 	$(LIMIT) 3000 $(PYTEST) -m "exhaustive" $(BESIDE) || status=1; \
