@@ -47,7 +47,8 @@ test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 ## before a release, an hour more.
 test-all: test
 	@status=0; \
-	$(LIMIT) 3000 $(PYTEST) -m "exhaustive" $(BESIDE) || status=1; \
+	$(LIMIT) 7200 $(PYTEST) -m "exhaustive and not alone" $(BESIDE) || status=1; \
+	$(LIMIT) 3600 $(PYTEST) -m "exhaustive and alone" $(SLOWEST) || status=1; \
 	ACTOSCOPE_TEST_SOAK_MINUTES=5 $(LIMIT) 1200 $(PYTEST) -k soak tests/e2e/test_reliability.py || status=1; \
 	exit $$status
 
