@@ -39,6 +39,7 @@ MAX_CLIP_S = 60.0  # of the incident itself, without what is before and after
 CLIPS_AT_ONCE = 100
 PATIENCE_S = 30.0  # beyond the length of a segment, for one that is being recorded
 LOOK_S = 1.0
+AGAIN_S = 10.0  # for a clip whose recordings could not be reached
 RETENTION_S = 60.0
 MAX_INCIDENTS = 10_000  # that nobody keeps
 ENOUGH_S = 0.5  # a recording that ends so little before the clip has all of it
@@ -81,6 +82,7 @@ class IncidentMedia:
         self._limits = limits
         self._clock, self._ages = clock, AgeClock(wall=clock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._put_off: dict[str, float] = {}  # incidents whose recordings could not be reached, until when (monotonic)
         self._counters = dict.fromkeys(COUNTERS, 0)
 
     async def open(self) -> None:
@@ -136,20 +138,25 @@ class IncidentMedia:
     async def _clip_forever(self) -> None:
         while True:
             try:
-                for record in await self._incidents.without_clip(CLIPS_AT_ONCE):
-                    await self._clip_or_wait(record)
+                await self._clip_all()
             except (StoreError, OSError) as error:
                 log.error("clips wait: %s", error)
             except Exception:  # the task's outermost frame: clips must not end silently
                 log.exception("clips failed, trying again")
             await asyncio.sleep(LOOK_S)
 
-    async def _clip_or_wait(self, record: IncidentRecord) -> None:
-        """Where its recordings cannot be reached now, the others do not wait for it."""
-        try:
-            await self.clip(record)
-        except Unavailable as error:
-            log.warning("the clip of incident %s waits: %s", record.id, error)
+    async def _clip_all(self) -> None:
+        """Where the recordings of one cannot be reached now, the others do not wait for it."""
+        records = await self._incidents.without_clip(CLIPS_AT_ONCE)
+        self._put_off = {each.id: self._put_off[each.id] for each in records if each.id in self._put_off}
+        for record in records:
+            if time.monotonic() < self._put_off.get(record.id, 0.0):
+                continue
+            try:
+                await self.clip(record)
+            except Unavailable as error:
+                self._put_off[record.id] = time.monotonic() + AGAIN_S
+                log.warning("the clip of incident %s waits: %s", record.id, error)
 
     async def clip(self, record: IncidentRecord) -> bool:
         """Cuts an ended incident's clip, or says why there will be none. → False where it still has to wait."""
