@@ -121,22 +121,32 @@ def create_app(
         docs_url=None,  # its page loads scripts from elsewhere
         responses=errors.problems(500),
     )
+    permissions = _with_routes(app)
+    _with_gates(app, settings, permissions)
+    app.openapi = lambda: described(app, permissions)  # type: ignore[method-assign] # FastAPI's documented way
+    return app
+
+
+def _with_routes(app: FastAPI) -> Needs:
+    """→ what each route needs. Raises ServiceError for one that does not say it."""
     routers = [module.router for module in _ROUTES]
     routers.insert(-1, heads(routers))  # the websocket's takes every path
     errors.install(app, Methods(routers).at)
     for route in app.routes:  # what FastAPI adds by itself: the document of the API
         needs("self")(route.endpoint)  # type: ignore[attr-defined]
-    routes = [*app.routes, *(route for router in routers for route in router.routes)]
-    permissions = Needs(routes)
+    permissions = Needs([*app.routes, *(route for router in routers for route in router.routes)])
+    for router in routers:
+        app.include_router(router)
+    return permissions
+
+
+def _with_gates(app: FastAPI, settings: Settings, permissions: Needs) -> None:
+    """The last one is the outermost."""
     if settings.cluster:
         app.add_middleware(StandbyGate)
     app.add_middleware(Guard, permission_at=permissions.at, admission=Admission(settings.hosts, settings.origins))
     app.add_middleware(RouteAudit, views=settings.audit_media)
-    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)  # the outermost
-    for router in routers:
-        app.include_router(router)
-    app.openapi = lambda: described(app, permissions)  # type: ignore[method-assign] # FastAPI's documented way
-    return app
+    app.add_middleware(BehindProxy, trusted=settings.trusted_proxies, root_path=settings.root_path)
 
 
 async def _begin(

@@ -62,54 +62,53 @@ class Ground:
         return self._factory(self.settings, hub, store)
 
 
-class StandbyGround(Ground):
+class ClusterGround(Ground):
+    """An API of a cluster, which shares what is stored with others."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self._database = database
+
+    def database(self) -> Database:
+        return self._database
+
+    async def check(self, store: Store) -> None:
+        await _check_key(self.settings, store)
+
+
+class StandbyGround(ClusterGround):
     """Reads are answered, nothing else is begun."""
 
     works = False
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._database = Database(settings.sqlalchemy_url())
+        super().__init__(settings, Database(settings.sqlalchemy_url()))
         self._supervisor = StandbySupervisor(self._database)
         self.cluster = ClusterView(self._database, None, self._supervisor.refusal)
 
-    def database(self) -> Database:
-        return self._database
-
     def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
         return StandbyRecordings(self.settings.recordings_dir, store, limits, self._supervisor.refusal)
-
-    async def check(self, store: Store) -> None:
-        await _check_key(self.settings, store)
 
     async def supervisor(self, hub: Hub, store: Store) -> Supervisor:
         return self._supervisor
 
 
-class LeadingGround(Ground):
+class LeadingGround(ClusterGround):
     """Everything works, under the epoch that this API leads with."""
 
     def __init__(self, settings: Settings, epoch: int, links: Links) -> None:
-        self.settings = settings
-        self._epoch = epoch
-        self._links = links
-
         def fence(session: Session) -> None:
             check_fence(session, epoch)
 
-        self._database = Database(settings.sqlalchemy_url(), fence)
+        super().__init__(settings, Database(settings.sqlalchemy_url(), fence))
+        self._epoch = epoch
+        self._links = links
         self._kept: RemoteRecordings | None = None
-
-    def database(self) -> Database:
-        return self._database
 
     def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
         folder = self.settings.recordings_dir
         self._kept = RemoteRecordings(folder, store, limits, self._database, self._links, self._epoch)
         return self._kept
-
-    async def check(self, store: Store) -> None:
-        await _check_key(self.settings, store)
 
     def hub(self, store: Store) -> Hub:
         return StrictHub(store, self.settings.subscriber_queue, self.settings.tracks_hz)
