@@ -92,7 +92,8 @@ PLAYING = """
 """
 
 LANES = """
-() => {
+async () => {
+  for (const _ of [1, 2]) await new Promise(requestAnimationFrame);  // what was asked for until now is drawn
   const canvas = document.getElementById("lanes");
   return { url: canvas.toDataURL("image/png"), width: canvas.clientWidth, height: canvas.clientHeight,
            from: Number(canvas.dataset.from), to: Number(canvas.dataset.to) };
