@@ -48,16 +48,12 @@ CMD ["batch", "run", "--help"]
 
 FROM base AS cluster
 ARG TORCH_INDEX
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        pip install -c constraints.txt --no-deps --index-url "$TORCH_INDEX" torch torchvision; fi \
-    && pip install -c constraints.txt -e '.[cluster,s3,train,tune]' \
+RUN TORCH_INDEX=$TORCH_INDEX deploy/docker/install_for_cpus.sh cluster,s3,train,tune \
     && chown -R actoscope weights
 USER actoscope
 
 FROM base AS cpu
 ARG TORCH_INDEX
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        pip install -c constraints.txt --no-deps --index-url "$TORCH_INDEX" torch torchvision; fi \
-    && pip install -c constraints.txt -e '.[postgres,train]' \
+RUN TORCH_INDEX=$TORCH_INDEX deploy/docker/install_for_cpus.sh postgres,train \
     && chown -R actoscope weights
 USER actoscope

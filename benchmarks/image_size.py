@@ -4,7 +4,8 @@
 
 Counts the files of every distribution that ``actoscope`` with these extras needs here, as their records list them.
 The image itself (Debian, Python, our source, the networks) comes on top and is not measured. ``--instead``: a wheel in
-the place of an installed distribution, counted unpacked. Writes benchmarks/results/image_size.json.
+the place of an installed distribution, counted unpacked. Writes
+benchmarks/results/image_size.json, and the table in docs/operations.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.document import marks, put_table
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "operations.md"
 RESULT = Path(__file__).parent / "results" / "image_size.json"
 EXTRAS = ("postgres", "train")  # of the target cpu
 CUDA_PREFIXES = ("nvidia-", "cuda-")
@@ -138,6 +142,7 @@ def main() -> None:
     except (PackageNotFoundError, OSError) as error:
         parser.error(f"cannot be measured: {error}")
     print(table(result))
+    put_table(PAGE, table(result), marks("benchmarks/image_size.py"))
     options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 

@@ -65,6 +65,8 @@ class RayJob:
         looking, self._looking = self._looking, None
         try:
             look = ray.get(looking)
+        except ray.exceptions.ActorUnavailableError:
+            return None  # it comes back, or Ray finds it dead
         except ray.exceptions.RayError as error:
             raise MachineGone(first_line(error)) from error
         return look if isinstance(look, Look) else None

@@ -20,6 +20,7 @@ from service.storage.cluster.leader import read_leader
 from service.storage.database import Database
 
 LOCAL = "local"
+LOOPBACK = "127.0.0.2"  # for 127.0.0.1 Ray takes the machine's address in the network
 OLD_S = 30.0  # an API that was silent for so long leads nothing
 
 
@@ -49,7 +50,7 @@ def ray_place(settings: Settings, address: str | None) -> Iterator[RayPlace]:
             token.touch(0o600)
             token.write_text(secrets.token_hex(32))
             _enter(token)
-            yield RayPlace(LOCAL, "127.0.0.1")
+            yield RayPlace(LOCAL, LOOPBACK)
         return
     token = check_token(settings.cluster_token)
     place = RayPlace(address or asyncio.run(_leading(settings)), settings.cluster_host)

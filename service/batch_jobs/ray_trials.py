@@ -5,6 +5,7 @@ What a trial tries is drawn by ``models.training.search``, its state is kept by 
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,17 +23,22 @@ from service.batch_jobs.job_process import JobProcess
 from service.batch_jobs.order import Demand, Row
 from service.batch_jobs.outcome import RayGone
 from service.batch_jobs.ray_jobs import first_line, jobs_folder
-from service.batch_jobs.trial_run import TrialOrder, TrialRun
+from service.batch_jobs.trial_run import FAILED, TrialOrder, TrialRun
 from service.batch_jobs.tuning import Halving, Listener
 
 BEST, EPOCH, NUMBER, ENDED, ROW = "best", "epoch", "number", "ended", "row"
 BY_ASHA = "stopped by ASHA"
 # Tune's own files, of which nobody reads any, and its folder as the current one.
-_TUNE = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0", "TUNE_RESULT_BUFFER_LENGTH": "1"}
+_TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
-    """One trial on the machine that Ray has chosen; an epoch a step."""
+    """One trial on the machine that Ray has chosen; an epoch a step. Names begin with ``_trial``: others are Tune's."""
 
     def setup(
         self,
@@ -47,29 +53,29 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         order = orders[config[NUMBER]]
         job = f"ray-{ray.get_runtime_context().get_job_id()}-trial-{order.number}"
         root = jobs_folder()
-        self._monitor = monitor
-        self._rows: list[Row] = []
-        self._number = order.number
-        self._run = TrialRun(
+        self._trial_monitor = monitor
+        self._trial_rows: list[Row] = []
+        self._trial_number = order.number
+        self._trial_run = TrialRun(
             order, open_store(output, endpoint), lambda job_order, attempt: JobProcess(job_order, job, attempt, root)
         )
 
     def step(self) -> dict[str, Any]:
-        row, ended = self._run.next()
-        self._rows += [row] if row else []
-        best, _ = best_of(self._rows, self._monitor)
-        worst = float("-inf") if HIGHER_IS_BETTER[self._monitor] else float("inf")
+        row, ended = self._trial_run.next()
+        self._trial_rows += [row] if row else []
+        best, _ = best_of(self._trial_rows, self._trial_monitor)
+        worst = float("-inf") if HIGHER_IS_BETTER[self._trial_monitor] else float("inf")
         return {
-            NUMBER: self._number,
+            NUMBER: self._trial_number,
             ROW: row or {},
-            EPOCH: int(self._rows[-1]["epoch"]) if self._rows else 0,
+            EPOCH: int(self._trial_rows[-1]["epoch"]) if self._trial_rows else 0,
             BEST: worst if best is None else best,
             ENDED: ended,
             "done": bool(ended),
         }
 
     def cleanup(self) -> None:
-        self._run.stop()
+        self._trial_run.stop()
 
 
 class Told(tune.Callback):  # type: ignore[misc]
@@ -90,11 +96,15 @@ class Told(tune.Callback):  # type: ignore[misc]
         self._listener.ended(trial.config[NUMBER], BY_ASHA)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._listener.taken_up(trial.config[NUMBER], "its machine is gone")
+        self._listener.taken_up(trial.config[NUMBER], _why(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        error = trial.get_error()
-        self._listener.ended(trial.config[NUMBER], f"failed: {first_line(error) if error else 'nobody knows why'}")
+        self._listener.ended(trial.config[NUMBER], f"{FAILED}{_why(trial)}")
+
+
+def _why(trial: Any) -> str:
+    """→ the last line of what Tune was told, which is the error behind its traceback."""
+    return (str(trial.get_error() or "").strip().splitlines() or ["its machine is gone"])[-1].strip()[:200]
 
 
 def tune_trials(
@@ -110,6 +120,8 @@ def tune_trials(
     Ctrl-C ends it early: trials that are not done stay as they are in the store.
     """
     os.environ.update(_TUNE)
+    for name in ("ray.tune", "ray.air"):  # tracebacks of what the listener tells in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     output, endpoint = place
     trainable = tune.with_parameters(
         TrialActor, orders=tuple(orders), output=output, endpoint=endpoint, monitor=monitor

@@ -19,7 +19,6 @@ from tests.support.places import REPOSITORY
 CONFIG = """
 from dataclasses import replace
 from models.training.config import NetworkConfig, OptimizerConfig, TransferConfig, Unfreeze
-from models.training.search import Choice, SearchConfig
 from tests.models.training_runs import tiny
 
 CONFIG = replace(
@@ -27,9 +26,17 @@ CONFIG = replace(
     network=NetworkConfig(kind="i3d_light", init=""),
     transfer=TransferConfig(cache_at="Mixed_4b", draws=2, unfreeze=(Unfreeze(0, "Mixed_4c"),)),
     optimizer=OptimizerConfig(learning_rate=3e-3),
-    monitor="val_loss",
     epochs=3,
-    search=SearchConfig({"optimizer.learning_rate": Choice((1e-9, 1e-10))}),
+)
+"""
+TUNED = """
+from models.training.search import Choice, SearchConfig
+
+CONFIG = replace(
+    CONFIG,
+    optimizer=OptimizerConfig(learning_rate=1e-5),
+    monitor="val_loss",
+    search=SearchConfig({"optimizer.learning_rate": Choice((1.0, 2.0))}),  # with which it diverges
 )
 """
 TRAPS = """
@@ -45,10 +52,9 @@ TIMEOUT_S = 400
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ray")
     make_dataset(folder / "data")
-    (folder / "plain").mkdir()
-    (folder / "plain" / "mine.py").write_text(CONFIG)
-    (folder / "trapped").mkdir()
-    (folder / "trapped" / "mine.py").write_text(CONFIG + TRAPS)
+    for name, more in (("plain", ""), ("trapped", TRAPS), ("tuned", TUNED)):
+        (folder / name).mkdir()
+        (folder / name / "mine.py").write_text(CONFIG + more)
     return folder
 
 
@@ -112,7 +118,7 @@ def test_folds_that_were_killed_end_like_undisturbed_ones(folder: Path, straight
 def tune(folder: Path, picked: str) -> str:
     at = ("--data", folder / "data", "--output", folder / "tuning", "--picked", folder / picked)
     how = ("--trials", 2, "--grace", 1, "--reduction", 2, "--parallel", 1)
-    return batch(folder, "tune", folder / "plain" / "mine.py", *at, *how)
+    return batch(folder, "tune", folder / "tuned" / "mine.py", *at, *how)
 
 
 @pytest.mark.exhaustive
@@ -127,7 +133,7 @@ def test_hopeless_trial_is_stopped_early_and_the_better_one_is_picked(folder: Pa
     assert float(first["val_loss"]) < float(second["val_loss"])
     assert "trial 1: stopped by ASHA after 1 epoch\n" in said
     picked = load_config(folder / "picked.py")
-    assert (picked.name, picked.optimizer.learning_rate) == ("gym-tuned", 3e-3)
+    assert (picked.name, picked.optimizer.learning_rate) == ("gym-tuned", 1e-5)
     assert (folder / "tuning" / "picked.py").read_text() == (folder / "picked.py").read_text()
     trials = folder / "tuning" / "trials"
     assert (trials / "0000" / "final" / "DONE").is_file() and not (trials / "0001" / "final" / "DONE").exists()
