@@ -63,9 +63,11 @@ class Judged:
 
 
 def trials_of(config: TrainConfig, count: int, seed: int) -> tuple[Trial, ...]:
-    """Each is chosen by val, so it learns from train alone. Raises TrainingError for ranges that cannot be."""
+    """Each is chosen by val, so it learns from train alone. Raises TrainingError where they cannot be."""
     if config.monitor not in HIGHER_IS_BETTER:
         raise TrainingError(f"monitor must be one of {', '.join(HIGHER_IS_BETTER)}; got {config.monitor!r}")
+    if seed < 0:
+        raise TrainingError(f"expected a seed of at least 0, got {seed}")
     bare = replace(config, refit_on="train", folds=0)
     made = []
     for number in range(count):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from models.training.config import load_config
 from tests.models.training_runs import make_dataset
+from tests.service.batch_jobs.ray_machines import ray_cluster
 from tests.support.places import REPOSITORY
 
 CONFIG = """
@@ -58,16 +60,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def batch(folder: Path, *words: object, status: int = 0) -> str:
-    """``actoscope batch`` → what it printed."""
-    environment = {
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Of a command with these settings and no others."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ACTOSCOPE_", "RAY_"))},
         "ACTOSCOPE_DATA_DIR": str(folder / "machine"),
         "CUDA_VISIBLE_DEVICES": "",
+        **{f"ACTOSCOPE_{name}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "service.cli", "batch", *map(str, words), "--address", "local", "--gpus", "0"]
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "service.cli", "batch", *map(str, words), "--gpus", "0"]
+
+
+def batch(folder: Path, *words: object, status: int = 0) -> str:
+    """``actoscope batch`` on a Ray of this machine → what it printed."""
     done = subprocess.run(
-        command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        command(*words, "--address", "local"),
+        env=environment(folder),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
     )
     assert done.returncode == status, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -142,3 +158,33 @@ def test_hopeless_trial_is_stopped_early_and_the_better_one_is_picked(folder: Pa
     assert "trial 1: stopped by ASHA after 1 epoch\n" in again
     assert (folder / "again.py").read_text() == (folder / "picked.py").read_text()
     assert states == {path: path.stat().st_mtime_ns for path in trials.rglob("LATEST")}  # nothing was learnt anew
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fold_whose_machine_dies_is_taken_up_on_another(folder: Path) -> None:
+    """Each machine has room for one fold, so the second fold's goes."""
+    long = folder / "long.py"
+    long.write_text(CONFIG.replace("epochs=3", "epochs=8"))
+    at = ("--data", folder / "data", "--output", folder / "moved")
+    with ray_cluster(folder, 2) as (address, token, (_, second)):
+        words = ("submit", "--on", "ray", "--address", address, "--config", long, *at, "--folds", 2)
+        settings = environment(folder, CLUSTER_TOKEN=str(token), CLUSTER_HOST="127.0.0.31")
+        told = command(*words, "--cpus", os.cpu_count())
+        process = subprocess.Popen(told, env=settings, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        said: list[str] = []
+        with process.stdout:
+            for line in process.stdout:
+                said.append(line)
+                if "| epoch 2 " in line:
+                    break
+            second.kill_raylet()
+            said += process.stdout
+        assert process.wait(60) == 0
+    text = "".join(said)
+    moved = [fold for fold in (1, 2) if f"fold-{fold}: attempt 2 on" in text]
+    assert len(moved) == 1 and f"fold-{moved[0]}: {socket.gethostname()} is gone (" in text
+    assert [done(folder, "moved", fold)["epochs"] for fold in (1, 2)] == [8, 8]
+    assert "reduce | all clips" in text

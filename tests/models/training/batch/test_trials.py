@@ -47,6 +47,8 @@ def test_trials_differ_in_what_is_tried_and_are_all_chosen_by_val() -> None:
     first, second = (trial.config for trial in trials_of(CONFIG, 2, 0))
     assert first == replace(CONFIG, name="gym-trial-0", refit_on="train", folds=0, search=None)
     assert second.mixup == trials_of(CONFIG, 2, 0)[1].values["mixup"] != first.mixup
+    with pytest.raises(TrainingError, match="expected a seed of at least 0, got -1"):
+        trials_of(CONFIG, 2, -1)
     with pytest.raises(TrainingError, match="monitor must be one of"):
         trials_of(replace(CONFIG, monitor="loss"), 2, 0)
 
