@@ -169,7 +169,8 @@ def test_repetitions_are_counted_beside_the_label_and_listed_with_what_was_wrong
     page.locator("#people").get_by_role("button", name="#7 walking 80% squat x3").press("Enter")
     page.get_by_text("No action of this person yet.").wait_for()
     assert not page.get_by_role("list", name="Repetitions").is_visible()
-    for message in (repetition(gate, 1, not_low=True, heels_up=None), repetition(gate, 9, track_id=8), repetition(gate, 2)):
+    wrong = repetition(gate, 1, not_low=True, heels_up=None)
+    for message in (wrong, repetition(gate, 9, track_id=8), repetition(gate, 2)):
         api.call(api.context.hub.publish_repetition(message))
     rows = page.get_by_role("list", name="Repetitions").get_by_role("listitem")
     wait_for(lambda: rows.count() == 2, 10, "this person's repetitions, and nobody else's")
