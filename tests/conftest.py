@@ -55,8 +55,8 @@ ALONE = (
     "service/test_websocket.py",
     "test_readme.py",
 )
-# They, browsers and the whole service depend on how soon a busy machine gives processes their turn. One that fails is run
-# again, once; both runs are told, and what fails twice is a failure.
+# They, browsers and the whole service depend on how soon a busy machine gives processes their turn. One that fails is
+# run again, once; both runs are told, and what fails twice is a failure.
 SECOND_TRY = (*ALONE, "e2e/", "service/web/")
 # Files that take minutes. They begin first, so that no worker is left alone with one at the end.
 LONG = (
