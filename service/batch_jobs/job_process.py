@@ -25,6 +25,7 @@ from service.batch_jobs.scratch import Scratch
 MOST_LINES = 500  # of what a job prints that wait to be looked at; older ones are left out, as their numbers tell
 COMPLAINTS = 20
 NICENESS = 10  # cameras of the same machine come first
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -130,5 +131,5 @@ def _environment(additions: Mapping[str, str]) -> dict[str, str]:
 
 def _with_us() -> None:
     """In the child. SIGKILL, as whoever takes the job over must not meet it writing: a state is kept every epoch."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(NICENESS)

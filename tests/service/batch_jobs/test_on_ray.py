@@ -47,7 +47,7 @@ from tests.service.batch_jobs.traps import kill_in_epoch
 kill_in_epoch(3, fold=1)
 kill_in_epoch(2, fold=2, whole_machine=True)
 """
-TIMEOUT_S = 400
+TIMEOUT_S = 600
 
 
 @pytest.fixture(scope="module")
