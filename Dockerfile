@@ -1,6 +1,8 @@
 # Four targets: `--target cpu` (OpenVINO), `--target cluster` (the same with Ray: docs/cluster.md), `--target gpu` (TensorFlow
 # with CUDA) and `--target train` (the same, with what trainings need: docs/batch.md).
 # The last stage is the CPU one, so that a plain `docker build .` makes it.
+# `--build-arg TORCH_INDEX=…` with the index that PyTorch's installation page names for "CPU" makes the two of CPUs without
+# CUDA's libraries, several GB smaller (docs/operations.md); without it they have the build that the package registry has.
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -45,11 +47,13 @@ HEALTHCHECK NONE
 CMD ["batch", "run", "--help"]
 
 FROM base AS cluster
-RUN pip install -c constraints.txt -e '.[cluster,train]' \
+ARG TORCH_INDEX
+RUN TORCH_INDEX=$TORCH_INDEX deploy/docker/install_for_cpus.sh cluster,s3,train,tune \
     && chown -R actoscope weights
 USER actoscope
 
 FROM base AS cpu
-RUN pip install -c constraints.txt -e '.[postgres,train]' \
+ARG TORCH_INDEX
+RUN TORCH_INDEX=$TORCH_INDEX deploy/docker/install_for_cpus.sh postgres,train \
     && chown -R actoscope weights
 USER actoscope

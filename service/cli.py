@@ -72,7 +72,10 @@ _STORE = {"check": Command("service.commands.store.check", "try out what a bucke
 _BATCH = {
     "run": Command("service.commands.batch.run", "one training whose state lies in a store: the job's entrypoint"),
     "reduce": Command("service.commands.batch.reduce", "compare the folds that jobs have trained"),
-    "submit": Command("service.commands.batch.submit", "give AWS Batch a job for each fold, and one that compares"),
+    "submit": Command(
+        "service.commands.batch.submit", "a job for each fold, on AWS Batch or Ray, and one that compares"
+    ),
+    "tune": Command("service.commands.batch.tune", "try values that a configuration leaves open, on machines of Ray"),
 }
 _AUDIT = {
     "verify": Command("service.commands.audit.verify", "check every row against the one before"),

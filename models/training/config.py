@@ -17,6 +17,7 @@ from models.data.batches.augment_config import DEFAULT_AUGMENTATION, AugmentConf
 from models.data.batches.clip_window import WindowConfig
 from models.data.batches.flow import FlowMethod
 from models.errors import TrainingError
+from models.training.search import SearchConfig
 
 NEW_LAYERS, ALL_LAYERS = "new", "all"
 SCENE_RATE_HZ = 25.0  # pictures a second of media time that whole scenes are sampled with at the speed 1
@@ -232,7 +233,7 @@ class TrainConfig:
     decay of a moving average of the weights over epochs, 0 for none; where it is on, the average is what is measured
     and kept. ``folds``: grouped cross-validation over train and val, 0 for none. ``refit_on``: ``train``, with the
     best epoch by val kept, or ``train+val``, where nothing is left to choose by and the last epoch is kept.
-    ``distil``: a teacher, for networks on cached features.
+    ``distil``: a teacher, for networks on cached features. ``search``: ranges that ``actoscope batch tune`` tries.
     """
 
     name: str
@@ -257,6 +258,7 @@ class TrainConfig:
     card: CardText = CardText()
     description: str = ""  # the config file's docstring
     distil: DistilConfig | None = field(default=None, repr=False)  # apart in the name of a training
+    search: SearchConfig | None = field(default=None, repr=False)  # no part of a training's name: it changes none
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -19,6 +19,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").rea
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 START = REPOSITORY / "deploy" / "docker" / "start.sh"
+INSTALL = START.with_name("install_for_cpus.sh")
 CADDYFILE = REPOSITORY / "deploy" / "caddy" / "Caddyfile"
 
 
@@ -115,3 +116,22 @@ def test_caddy_takes_its_file(site: str, monkeypatch: pytest.MonkeyPatch):
         [program, "adapt", "--config", str(CADDYFILE)], capture_output=True, text=True, timeout=60, check=True
     )
     assert site in adapted.stdout
+
+
+@pytest.mark.parametrize(
+    ("index", "machine", "calls"), [("", "x86_64", 3), ("https://torch.example/cpu", "aarch64", 2)]
+)
+def test_images_of_cpus_take_the_builds_for_cpus(index: str, machine: str, calls: int, tmp_path: Path):
+    for name, answer in (("pip", '"pip $*" >> calls'), ("uname", machine)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {answer}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TORCH_INDEX": index}
+    subprocess.run([INSTALL, "postgres,train"], env=environment, cwd=tmp_path, check=True)
+    called = (tmp_path / "calls").read_text().splitlines()
+    assert "pip install -c constraints.txt -e .[postgres,train]" in called and len(called) == calls
+    assert ("pip install -c constraints.txt --no-deps tensorflow-cpu" in called) == (machine == "x86_64")
+    assert (called[0] == f"pip install -c constraints.txt --no-deps --index-url {index} torch torchvision") == bool(
+        index
+    )
+    assert DOCKERFILE.count("TORCH_INDEX=$TORCH_INDEX deploy/docker/install_for_cpus.sh ") == 2
+    assert 'args: {TORCH_INDEX: "${TORCH_INDEX:-}"}' in (REPOSITORY / "docker-compose.yml").read_text()

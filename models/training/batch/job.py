@@ -71,7 +71,8 @@ class BatchJob:
             try:
                 state = job.fit(network, splits, keeper)
             except TrainingHalted as halted:
-                remote.save(folder, halted.epochs, halted.steps)
+                if halted.steps:  # else the epoch is kept already
+                    remote.save(folder, halted.epochs, halted.steps)
                 raise Terminated from halted
         return self._keep(dataset, (network, splits, state), judged, remote, teller)
 

@@ -17,6 +17,7 @@ from models.training.config import CLASS_WEIGHTS, Mode, TrainConfig
 from models.training.run.networks import trainable
 from models.training.run.schedules import Decay
 from models.training.run.scores import HIGHER_IS_BETTER
+from models.training.search import search_problems
 from models.weights.cards import CARD_FILE, ModelInput
 from models.weights.start import find_weights
 
@@ -76,6 +77,7 @@ def config_problems(config: TrainConfig, weights: Path) -> Iterator[str]:
     yield from _network_problems(config, weights)
     if not any(row.epoch == 0 for row in config.transfer.unfreeze):
         yield "transfer.unfreeze must say what learns from epoch 0 on"
+    yield from search_problems(config)
     if config.distil is not None and (not config.transfer.cache_at or config.mode is not Mode.RGB):
         yield "distil teaches networks on cached features of RGB: set transfer.cache_at, and mode to Mode.RGB"
     trust = config.distil.trust if config.distil else None

@@ -100,6 +100,8 @@ def run_epochs(network: Network, splits: Splits, config: TrainConfig, folder: Pa
             )
         save_checkpoint(folder / LAST_FILE, state)
         watcher.epoch(state.history)
+        if state.epochs < config.epochs and not state.stopped and watcher.halts():
+            raise TrainingHalted(state.epochs, 0)
     _keep_best(network.model, folder, state)
     return state
 

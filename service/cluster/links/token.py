@@ -9,6 +9,7 @@ from pathlib import Path
 from service.cluster.links.errors import ClusterError
 
 MIN_LENGTH = 32
+FOLDERS = ("ACTOSCOPE_DATA_DIR", "ACTOSCOPE_WEIGHTS_DIR")  # for trainings that Ray runs on this machine
 MAKE = "(umask 077 && openssl rand -hex 32 > {path})"
 
 
@@ -42,7 +43,8 @@ def check_token(path: Path | None) -> Path:
 
 def ray_environment(token: Path) -> dict[str, str]:
     """→ the environment of every process that speaks Ray."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ACTOSCOPE_", "RAY_"))}
+    ours = ("ACTOSCOPE_", "RAY_")
+    kept = {name: value for name, value in os.environ.items() if name in FOLDERS or not name.startswith(ours)}
     root = str(Path(__file__).resolve().parents[3])  # actors import this package, wherever it is run from
     return {
         **kept,

@@ -13,6 +13,8 @@ from models.training.batch.share import Share
 from models.training.config import TrainConfig
 from models.training.read_data import read_data
 from models.training.run.train import Places, Teller
+from pipeline.files import locked
+from service.batch_jobs.scratch import Scratch
 from service.commands.progress import ProgressBar
 from service.commands.store_place import pull_folder
 from service.settings import load_settings
@@ -31,9 +33,8 @@ class Attempt:
 
     def run(self, bar: ProgressBar, halt: Halt) -> None:
         """Raises TrainingError, DatasetError, StoreError, and Terminated once all that was learnt is kept."""
-        settings, scratch = load_settings(), self.scratch
-        model = scratch / "model" / self.config.name
-        places = Places(model, scratch / "runs", scratch / "features", settings.weights_dir)
+        settings, scratch = load_settings(), Scratch(self.scratch, self.output)
+        places = Places(scratch.model(self.config.name), scratch.runs, scratch.features, settings.weights_dir)
         store = open_store(self.output, settings.s3_endpoint)
         job = BatchJob(self.config, self.share, str(self.data), store, places, self.command)
         remote = job.remote(bar.say)
@@ -41,13 +42,15 @@ class Attempt:
         if done is not None:
             bar.say(f"{self.share.name} is done already: {done['metrics']}")
             return
-        data = read_data(self.config, self._local(bar))
+        data = read_data(self.config, self._local(scratch, bar))
         job.run(data, remote, Teller(bar.step, bar.say), halt)
 
-    def _local(self, bar: ProgressBar) -> Path:
-        """→ a folder of this machine with the data set."""
+    def _local(self, scratch: Scratch, bar: ProgressBar) -> Path:
+        """→ a folder of this machine with the data set. Of several jobs here one fetches it, the others wait."""
         if isinstance(self.data, Path):
             return self.data
-        folder = self.scratch / "data" / split(self.data)[1][:12]
-        pull_folder(self.data, folder, bar)
+        folder = scratch.data(split(self.data)[1])
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.with_name(f".{folder.name}.lock")):
+            pull_folder(self.data, folder, bar)
         return folder

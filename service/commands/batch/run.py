@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, environment: BatchEnvironment, halt: Halt) -> None:
     config, scratch = named_config(arguments), arguments.scratch or load_settings().data_dir / "batch"
-    words = ["actoscope", "batch", "run", *config_words(arguments)]
+    option, name = config_words(arguments)
+    words = ["actoscope", "batch", "run", option, Path(name).name]  # no folders of the machine that it runs on
     command = shlex.join([*words, "--data", str(arguments.data), "--output", str(arguments.output)])
     module = import_module(_ATTEMPT)
     with ProgressBar("it", arguments.quiet, stays=False) as bar:

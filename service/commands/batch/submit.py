@@ -1,18 +1,20 @@
-"""``actoscope batch submit``: folds as an array of jobs, and one that compares them when all are done."""
+"""``actoscope batch submit``: folds as jobs of AWS Batch or on Ray, and one that compares them at the end."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from models.errors import StoreError
-from models.store.address import Address, Place
+from models.store.address import Address
+from service.commands.batch import on_ray
 from service.commands.batch.named_config import add_config, config_words, named_config
 from service.commands.batch.plan import Plan
+from service.commands.batch.ray_options import add_ray_options
 from service.commands.options import positive
 from service.commands.printing import say
 from service.commands.store_place import place
@@ -23,19 +25,44 @@ _AWS = "service.commands.batch.aws"  # imports boto3, which a look at the reques
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--data", type=address, required=True, help="address that `dataset push` printed")
-    parser.add_argument("--output", type=address, required=True, help="s3://bucket/prefix of this run")
+    parser.add_argument("--on", choices=("aws", "ray"), default="aws", help="whose machines (default aws)")
+    parser.add_argument("--data", type=place, required=True, help="address that `dataset push` printed")
+    parser.add_argument("--output", type=place, required=True, help="s3://bucket/prefix of this run")
     parser.add_argument("--folds", type=positive, default=1, help="1: the network that is kept (default)")
-    parser.add_argument("--queue", required=True, help="job queue, by name or ARN")
-    parser.add_argument("--definition", required=True, help="job definition, such as actoscope-train:3")
-    parser.add_argument("--name", help="of the jobs (default: the configuration's)")
     parser.add_argument("--attempts", type=_attempts, default=5, help="tries of each job, 1 to 10 (default 5)")
     parser.add_argument("--timeout-hours", type=positive, default=24, help="of each attempt (default 24)")
-    parser.add_argument("--dry-run", action="store_true", help="print the requests, and ask AWS for nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be asked for, and ask for nothing")
+    group = parser.add_argument_group("on AWS Batch")
+    group.add_argument("--queue", help="job queue, by name or ARN")
+    group.add_argument("--definition", help="job definition, such as actoscope-train:3")
+    group.add_argument("--name", help="of the jobs (default: the configuration's)")
+    add_ray_options(parser)
+    parser.set_defaults(refuse=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the ids. Raises TrainingError, StoreError."""
+    """Raises TrainingError, StoreError, ClusterError. Options that do not go together are a usage error."""
+    if arguments.on == "ray":
+        _check_left_out(arguments, "aws", ("queue", "definition", "name"))
+        return on_ray.submit(arguments)
+    _check_left_out(arguments, "ray", ("address", "gpus"))
+    for option in ("queue", "definition"):
+        if getattr(arguments, option) is None:
+            arguments.refuse(f"--{option} is needed for AWS Batch (--on ray: for the machines of a cluster)")
+    for option in ("data", "output"):
+        if not isinstance(getattr(arguments, option), Address):
+            arguments.refuse(f"--{option}: expected s3://bucket/prefix, which every machine can reach")
+    return _submit(arguments)
+
+
+def _check_left_out(arguments: argparse.Namespace, on: str, options: Sequence[str]) -> None:
+    for option in options:
+        if getattr(arguments, option) is not None:
+            arguments.refuse(f"--{option} is for --on {on}")
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    """Prints the ids."""
     plan, submit = _plan(arguments), _show if arguments.dry_run else _client()
     training = submit(plan.training())
     say(f"{plan.name}: {training}" + (f", {plan.folds} folds" if plan.folds > 1 else ""))
@@ -43,14 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     if comparing is not None:
         say(f"{comparing['jobName']}: {submit(comparing)}, after all of them")
     return 0
-
-
-def address(text: str) -> Place:
-    """A folder of this machine is none of another's."""
-    found = place(text)
-    if not isinstance(found, Address):
-        raise argparse.ArgumentTypeError(f"expected s3://bucket/prefix, which every machine can reach, got {text!r}")
-    return found
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

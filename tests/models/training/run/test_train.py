@@ -120,21 +120,31 @@ def test_training_killed_in_an_epoch_and_resumed_gives_the_same_curve(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize(
+    ("epoch", "batch", "halted"), [(1, 2, "0 epochs and 2"), (3, 2, "2 epochs and 2"), (2, 3, "2 epochs and 0")]
+)
 def test_training_halted_in_an_epoch_and_resumed_gives_the_same_curve(
-    epoch: int, folder: Path, dataset: Dataset, trained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    epoch: int,
+    batch: int,
+    halted: str,
+    folder: Path,
+    dataset: Dataset,
+    trained: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the first epoch, and in the one for which layers thawed: order, mixup and dropout go on as they were."""
+    """In the first epoch, in the one for which layers thawed, and in the last batch of one: order, mixup and dropout go
+    on as they were.
+    """
     asked: list[bool] = []
     name = f"halted-{epoch}"
 
     def step(what: str, done: int, total: int) -> None:
-        if what.startswith(f"epoch {epoch} ") and done == 2:
+        if what.startswith(f"epoch {epoch} ") and done == batch:
             asked.append(True)
 
     with monkeypatch.context() as patch:
         patch.setattr("models.training.run.train.Keeper", lambda: Keeper(halts=lambda: bool(asked)))
-        with pytest.raises(TrainingHalted, match=f"halted after {epoch - 1} epochs and 2 batches"):
+        with pytest.raises(TrainingHalted, match=f"halted after {halted} batches"):
             train(configs()["cached"], dataset, places(folder, name), Teller(step, lambda line: None))
     metrics = train(configs()["cached"], dataset, places(folder, name), quiet(), resume=True)
     assert metrics == pytest.approx(trained, rel=1e-3)

@@ -24,11 +24,12 @@ def test_one_that_others_may_read_or_that_is_none_is_refused(tmp_path, content, 
         check_token(path)
 
 
-def test_processes_that_speak_ray_get_the_file_s_place_and_none_of_our_settings(tmp_path, monkeypatch):
+def test_processes_that_speak_ray_get_the_file_s_place_and_no_setting_but_folders(tmp_path, monkeypatch):
     path = tmp_path / "token"
     path.write_text("a" * 64 + "\n")
     path.chmod(0o600)
     monkeypatch.setenv("ACTOSCOPE_DATABASE_URL", "postgresql://secret")
+    monkeypatch.setenv("ACTOSCOPE_WEIGHTS_DIR", "/data/weights")
     environment = ray_environment(check_token(path))
     assert (environment["RAY_AUTH_MODE"], environment["RAY_AUTH_TOKEN_PATH"]) == ("token", str(path))
-    assert not [name for name in environment if name.startswith("ACTOSCOPE_")]
+    assert [name for name in environment if name.startswith("ACTOSCOPE_")] == ["ACTOSCOPE_WEIGHTS_DIR"]
