@@ -7,8 +7,9 @@ models/configs/home_light.py. Every video goes once through detector, tracker an
 frozen I3Ds give features of each clip (``fall_events.recording``). Output layers learn leaving one subject of falls/
 out, with a share of the other source videos: logistic regressions on the recorded clips, or with --trained what the
 configuration trains. What each would have said of every recorded clip follows from the features. Its answers go through
-the service's smoother. Videos of a subject or a source video are judged by the network that has not seen it; the others
-(workout, UCF101: nothing is trained on them) take turns.
+the service's smoother, alone and with what boxes say beside them (``fall_events.boxes``). Videos of a subject or a
+source video are judged by the network that has not seen it; the others (workout, UCF101: nothing is trained on them)
+take turns.
 
 ``actoscope evaluate --videos`` measures what a user has of one model on annotated people; this measures networks of
 all folds at once, and counts alarms by video, whoever they are about: a fall breaks tracks. What was recorded and
@@ -36,6 +37,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import document  # noqa: E402 -- after the lines above
 from benchmarks.ablations import machine  # noqa: E402
+from benchmarks.fall_events.boxes import beside, box_heads  # noqa: E402
 from benchmarks.fall_events.heads import Head, fold_of, read_head, train_fold  # noqa: E402
 from benchmarks.fall_events.judging import (  # noqa: E402
     FALLING,
@@ -52,6 +54,7 @@ from models.data.manifest import Dataset, read_dataset  # noqa: E402
 from models.training.config import TrainConfig  # noqa: E402
 from pipeline.actions import SmootherConfig  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
+from pipeline.motion_voice import MotionHead  # noqa: E402
 
 DOCS = HERE.parent / "docs" / "networks.md"
 MARKS = document.marks("benchmarks/falls.py")
@@ -74,8 +77,8 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "falls": Kind(("falls/*.mp4",)),
-    "workout": Kind(("workout/*/*.mp4",), every=2, stride=4),
-    "ucf101": Kind(("ucf101/**/*.avi",), every=5, stride=4),
+    "workout": Kind(("workout/*/*.mp4",), stride=4),
+    "ucf101": Kind(("ucf101/**/*.avi",), stride=4),
     "noFight": Kind(("surveillance/noFight/*.mp4",), stride=4),
     "misc": Kind(("misc/*.mp4", "misc/*.264"), stride=2),
     "pets": Kind(("pets/vtest.avi",), stride=2),
@@ -90,6 +93,14 @@ class Options:
     dataset: Path
     work: Path
     weights: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks in one fold: a network's output, and boxes beside it."""
+
+    network: Head
+    boxes: MotionHead | None = None
 
 
 def videos_of(kind: str, data: Path) -> list[Path]:
@@ -157,25 +168,27 @@ def trained_heads(tier: str, dataset: Dataset, options: Options) -> list[Head]:
 
 
 def counts_by_kind(
-    tier: str, heads: Sequence[Head], dataset: Dataset, options: Options, smoother: SmootherConfig
+    tier: str, voices: Sequence[Voice], dataset: Dataset, options: Options, smoother: SmootherConfig
 ) -> dict[str, Counts]:
     """→ what the smoother makes of the answers to all videos, by kind; falls/ apart in falls and daily life."""
     homes, falls = fold_of_videos(dataset, options.data), read_falls(FALLS)
     counts: dict[str, Counts] = {}
     for kind, video, arrays in recordings(options):
-        fold = homes.get(video, len(video) % len(heads))
+        fold = homes.get(video, len(video) % len(voices))
         part = "daily life" if kind == "falls" and video not in falls else kind
         own = falls.get(video, [])
-        counts[part] = counts.get(part, Counts()) + judged_video(tier, heads[fold], video, arrays, own, smoother)
+        counts[part] = counts.get(part, Counts()) + judged_video(tier, voices[fold], video, arrays, own, smoother)
     return counts
 
 
 def judged_video(
-    tier: str, head: Head, video: str, arrays: Mapping[str, Any], falls: Sequence[Fall], smoother: SmootherConfig
+    tier: str, voice: Voice, video: str, arrays: Mapping[str, Any], falls: Sequence[Fall], smoother: SmootherConfig
 ) -> Counts:
-    features = arrays.get(f"{tier}.features", np.zeros((0, len(head.weights)), np.float16))
-    run = run_of(video, arrays, tier, LABELS, head.probabilities(features))
-    return judged(run, falls, smoother)
+    features = arrays.get(f"{tier}.features", np.zeros((0, len(voice.network.weights)), np.float16))
+    answers = voice.network.probabilities(features)
+    if voice.boxes is not None and len(answers):
+        answers = beside(voice.boxes, arrays, tier, answers)
+    return judged(run_of(video, arrays, tier, LABELS, answers), falls, smoother)
 
 
 LABELS = ("Falling", "Lying", "Sitting", "Standing", "Walking", "Other")
@@ -206,9 +219,17 @@ def smoothers() -> dict[str, SmootherConfig]:
 
 
 def report_of(tier: str, dataset: Dataset, options: Options, trained: bool = False) -> dict[str, Any]:
+    """→ a curve of the network alone, and one with boxes beside it."""
     heads = (trained_heads if trained else regressions_of)(tier, dataset, options)
-    curve = {on: _row(counts_by_kind(tier, heads, dataset, options, smoother)) for on, smoother in smoothers().items()}
-    return {"curve": curve}
+    boxes = box_heads(dataset, options.dataset.parent, SUBJECTS)
+    alone = [Voice(head) for head in heads]
+    both = [Voice(head, box) for head, box in zip(heads, boxes, strict=True)]
+    return {"curve": curve(tier, alone, dataset, options), "with_boxes": curve(tier, both, dataset, options)}
+
+
+def curve(tier: str, voices: Sequence[Voice], dataset: Dataset, options: Options) -> dict[str, Any]:
+    counts = {on: counts_by_kind(tier, voices, dataset, options, smoother) for on, smoother in smoothers().items()}
+    return {on: _row(each) for on, each in counts.items()}
 
 
 def _row(counts: Mapping[str, Counts]) -> dict[str, Any]:
@@ -235,16 +256,18 @@ def markdown(report: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for tier, given in report["tiers"].items():
-        lines += [f"| {' | '.join(_cells(tier, on, row))} |" for on, row in given["curve"].items()]
+        name = TIERS[tier].name
+        for who, rows in ((name, given["curve"]), (f"{name} and boxes", given["with_boxes"])):
+            lines += [f"| {' | '.join(_cells(who, on, row))} |" for on, row in rows.items()]
     return "\n".join(lines) + f"\n\n{_judged_by(report)}\n"
 
 
-def _cells(tier: str, on: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(who: str, on: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     share, low, high = row["recall"]
     rate, most = row["false_per_hour"]
     delay = "" if row["delay_s"] is None else f"{row['delay_s']:.1f} s"
     found = f"{row['found']} of {row['falls']}: {share:.2f} [{low:.2f}, {high:.2f}]"
-    return TIERS[tier].name, on, found, f"{row['f1']:.2f}", delay, f"{rate:.1f} ({most:.1f})"
+    return who, on, found, f"{row['f1']:.2f}", delay, f"{rate:.1f} ({most:.1f})"
 
 
 def _judged_by(report: Mapping[str, Any]) -> str:

@@ -6,8 +6,9 @@ WORK is the working folder of models/configs/surveillance_light.py with its data
 instead of their pixels. Each is learnt from as it is and in ``looks``: shorter, smoother and shakier, since cameras,
 detectors and trackers differ in just that. Boxes and network count alike. How sure both together may be, a temperature
 says: fitted on --answers, those of the network's own cross-validation, with heads that saw nothing of the same source
-videos; without them it is ``TEMPERATURE``. Without --output the folds are told, and nothing is written. --without
-leaves one fold out, for a network of benchmarks/tiers.py that did not see it either.
+videos; without them it is ``TEMPERATURE``. --posture: heads know how a body comes down as
+well, and learn from windows, as falls need it (models/configs/home_light.py). Without --output the folds are told, and
+nothing is written. --without leaves one fold out, for a network of benchmarks/tiers.py that did not see it either.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ UNLABELLED = ("Unclear",)
 FOLDS, SEED = 5, 0  # as the configs' own cross-validation
 STRENGTH = 0.03  # scikit-learn's C
 WINDOW = 64  # samples: a clip of the networks
+HOP, MOST_WINDOWS = 16, 12  # samples between windows, and how many a person has, with ``posture``
 SHORTEST = 12  # samples, as in the service's first clips
 SMOOTH = 5  # samples
 SHAKE = 0.015  # of a box's height, standard deviation
@@ -58,15 +60,27 @@ def people(dataset: Dataset, work: Path) -> list[Way]:
     return [known[record.path] for record in (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))]
 
 
-def looks(way: Way, seed: int) -> Doubles:
-    """→ (R, F): the way as it is, then its last and first window, halves, smoothed and shaken."""
+def looks(way: Way, seed: int, posture: bool = False) -> Doubles:
+    """→ (R, F): the way as it is, then its last and first window, halves, smoothed and shaken.
+
+    With ``posture`` its windows alone, as the service sees them: a fall is told by where in a clip it is over.
+    """
     length, half = len(way.boxes), min(len(way.boxes), WINDOW) // 2
+    if posture:
+        return np.stack([motion(_part(way, at, at + WINDOW), posture) for at in _starts(length)])
     spans = [(0, length), (max(0, length - WINDOW), length), (0, min(length, WINDOW))]
     if half >= SHORTEST:
         spans += [(0, half), (length - half, length)]
     parts = [_part(way, *span) for span in dict.fromkeys(spans)]
     rng = np.random.default_rng(seed)
     return np.stack([motion(each) for each in (*parts, _smoothed(way), _shaken(way, rng))])
+
+
+def _starts(length: int) -> list[int]:
+    """→ where windows of a way begin: the first and the last, ``HOP`` apart or evenly ``MOST_WINDOWS``."""
+    last = max(0, length - WINDOW)
+    count = min(MOST_WINDOWS, 1 + -(-last // HOP))
+    return sorted({round(at) for at in np.linspace(0, last, count)})
 
 
 def _part(way: Way, first: int, last: int) -> Way:
@@ -150,20 +164,20 @@ def read_answers(path: Path, dataset: Dataset) -> Doubles:
 def main() -> int:
     arguments = _arguments()
     dataset = labelled_part(read_dataset(arguments.data or arguments.work / "dataset"), UNLABELLED)
-    rows = [looks(way, seed) for seed, way in enumerate(people(dataset, arguments.work))]
+    rows = [looks(way, seed, arguments.posture) for seed, way in enumerate(people(dataset, arguments.work))]
     records = (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))
     targets = np.asarray(dataset.targets(records), np.int64)
     moved, temperature = held_out(rows, dataset), TEMPERATURE
     _tell("boxes alone", moved, targets, dataset)
     if arguments.answers is not None:
         network = read_answers(arguments.answers, dataset)
-        both = fused(network, moved)
+        both = fused(network, moved, arguments.share)
         temperature = fit_temperature(both, targets)
         _tell("the network alone", network, targets, dataset)
         _tell(f"both, temperature {temperature:.3f},", both / temperature, targets, dataset)
     learnt = np.setdiff1d(np.arange(len(rows)), _fold(arguments.without, records, targets))
     head = fit_head([rows[index] for index in learnt], targets[learnt], dataset.labels)
-    head = replace(head, temperature=round(temperature, 4))
+    head = replace(head, temperature=round(temperature, 4), share=arguments.share)
     for folder in arguments.output:
         write_motion_head(folder, head)
         _say(f"{folder} speaks with the motion of boxes")
@@ -195,6 +209,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--without", type=int, default=0, choices=range(FOLDS + 1), metavar="FOLD", help="not learnt from, 1 to 5"
     )
+    parser.add_argument("--posture", action="store_true", help="features of how a body comes down and up, too")
+    parser.add_argument("--share", type=float, default=SHARE, help="of the boxes, beside the network; default: 0.5")
     parser.add_argument("--output", type=Path, nargs="*", default=[], help="weights folders whose networks it joins")
     return parser.parse_args()
 

@@ -7,6 +7,7 @@ picture a person is, how large, for how long, or how many there are: on few came
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 RATE_HZ = 25.0
 FEATURES = 56  # numbers that ``motion`` gives
+POSTURE = 15  # further ones, with ``posture``
 SAME_PERSON = 0.5  # mean IoU from which two tracks are the same person twice
 REACH = 0.15  # of a box's height: so far arms reach beyond it
 FAR = 5.0  # heights: nobody is further away than that
@@ -32,16 +34,18 @@ class Way:
     others: Doubles
 
 
-def motion(way: Way) -> Doubles:
+def motion(way: Way, posture: bool = False) -> Doubles:
     """→ (``FEATURES``,): speeds and changes of shape of the box; contact, distance and movement of who is nearest.
 
+    ``posture``: and ``POSTURE`` numbers of how the body comes down or up, which tell a fall from a push-up.
     Raises ValueError for arrays of another shape, or no box at all.
     """
     boxes, others = way.boxes, way.others
     if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes) or others.shape[1:] != boxes.shape:
         raise ValueError(f"expected boxes (T, 4), T ≥ 1, and others (M, T, 4), got {boxes.shape} and {others.shape}")
     height = max(1.0, float(np.median(boxes[:, 3] - boxes[:, 1])))
-    return np.concatenate([_travel(boxes / height), _shape(boxes, height), _company(way, height)])
+    parts = [_travel(boxes / height), _shape(boxes, height), _company(way, height)]
+    return np.concatenate([*parts, _posture(boxes)] if posture else parts)
 
 
 def contact(way: Way) -> Doubles:
@@ -88,10 +92,10 @@ def _travel(boxes: Doubles) -> Doubles:
 
 
 def _moves(points: Doubles, step: int) -> Doubles:
-    """(T, 2) → (N, 2): movements a second over ``step`` samples, or as many as there are; N ≥ 1."""
+    """(T, P) → (N, P): movements a second over ``step`` samples, or as many as there are; N ≥ 1."""
     step = max(1, min(step, len(points) - 1))
     moved = (points[step:] - points[:-step]) * (RATE_HZ / step)
-    return moved if len(moved) else np.zeros((1, 2))
+    return moved if len(moved) else np.zeros((1, points.shape[1]))
 
 
 def _shape(boxes: Doubles, height: float) -> Doubles:
@@ -100,6 +104,25 @@ def _shape(boxes: Doubles, height: float) -> Doubles:
     aspect = size[:, 0] / np.maximum(size[:, 1], 1)
     changes = np.abs(_moves(size / height, STEPS[0]))
     return np.asarray([*_spread(aspect), float(aspect.std()), *_spread(changes[:, 0]), *_spread(changes[:, 1])])
+
+
+def _posture(boxes: Doubles) -> Doubles:
+    """Height and width at the end against the beginning, and how fast top, middle and bottom move down (positive) and
+    up, in heights of who stands tallest.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    widths, heights = np.maximum(1.0, sides).T
+    third = max(1, len(boxes) // 3)
+    tallest = max(1.0, float(np.quantile(heights, 0.9)))
+    before, after = (float(np.median(part)) for part in (heights[:third], heights[-third:]))
+    wide_before = math.log(float(np.median(widths[:third])) / before)
+    wide_after = math.log(float(np.median(widths[-third:])) / after)
+    lines = np.stack([boxes[:, 1], (boxes[:, 1] + boxes[:, 3]) / 2, boxes[:, 3]], axis=1) / tallest  # (T, 3)
+    moved = _moves(lines, STEPS[1])
+    shift = lines[-third:].mean(axis=0) - lines[:third].mean(axis=0)
+    sizes = [math.log(after / before), math.log(heights[-1] / tallest), math.log(before / tallest)]
+    shapes = [wide_before, wide_after, wide_after - wide_before]
+    return np.asarray([*sizes, *moved.max(axis=0), *moved.min(axis=0), *shift, *shapes])
 
 
 def _company(way: Way, height: float) -> Doubles:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.clips import sample_grid
 from pipeline.entities import ActionScores, Floats, Frame, Track, TrackState
-from pipeline.motion import FEATURES, RATE_HZ, Doubles, Way, motion, without_doubles
+from pipeline.motion import FEATURES, POSTURE, RATE_HZ, Doubles, Way, motion, without_doubles
 
 KEPT_S = 15.0  # of boxes: a clip, and the time that its answer may take
 MOST_FRAMES = 1500  # kept, however many a second come
@@ -29,8 +29,8 @@ _SLACK_S = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class MotionHead:
-    """A logistic regression on ``motion`` (F features): ``coefficients`` (C, F) and ``intercepts`` (C,) after
-    ``means`` and ``scales`` (F,) are taken off. ``share``: its weight beside the network's;
+    """A logistic regression on ``motion`` (F features, with or without ``posture``): ``coefficients`` (C, F) and
+    ``intercepts`` (C,) after ``means`` and ``scales`` (F,) are taken off. ``share``: its weight beside the network's;
     ``temperature``: of both together.
 
     Raises ValueError for numbers that do not fit together.
@@ -47,12 +47,19 @@ class MotionHead:
     def __post_init__(self) -> None:
         classes = len(self.labels)
         features = {len(row) for row in (self.means, self.scales, *self.coefficients)}
-        if features != {FEATURES} or len(self.coefficients) != classes or len(self.intercepts) != classes:
+        fits = features in ({FEATURES}, {FEATURES + POSTURE})
+        if not fits or len(self.coefficients) != classes or len(self.intercepts) != classes:
             raise ValueError(
-                f"expected {classes} classes and {FEATURES} features, got {len(self.coefficients)} classes"
+                f"expected {classes} classes and {FEATURES} features, or {FEATURES + POSTURE} with those of posture, "
+                f"got {len(self.coefficients)} classes and {', '.join(map(str, sorted(features)))} features"
             )
         if not 0 <= self.share <= 1 or self.temperature <= 0 or min(self.scales) <= 0:
             raise ValueError("expected a share of 0..1, a temperature and scales above 0")
+
+    @property
+    def posture(self) -> bool:
+        """Whether it reads these features, too."""
+        return len(self.means) == FEATURES + POSTURE
 
     def log_chances(self, features: Doubles) -> Doubles:
         """(F,) → (C,) log probabilities."""
@@ -133,4 +140,6 @@ class MotionVoice:
         if head is None or head.labels != scores.labels:
             return scores
         way = self.history.way(scores.track_id, scores.start_s, scores.end_s)
-        return scores if way is None else replace(scores, probabilities=head.beside(scores.probabilities, motion(way)))
+        if way is None:
+            return scores
+        return replace(scores, probabilities=head.beside(scores.probabilities, motion(way, head.posture)))

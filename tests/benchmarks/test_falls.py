@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import falls
+from benchmarks.fall_events.boxes import beside
 from benchmarks.fall_events.heads import Head, divided, fold_of, read_head
 from benchmarks.fall_events.judging import LATE_S, Counts, Fall, judged, poisson_upper, read_falls, run_of, wilson
 from benchmarks.fall_events.regression import Segment, Windows, label_of, read_segments, regressions
@@ -18,6 +19,8 @@ from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2
 from models.training.run.checks import config_problems
 from models.weights.cards import ModelInput
 from pipeline.actions import SmootherConfig
+from pipeline.motion import FEATURES, POSTURE
+from pipeline.motion_voice import MotionHead
 from tests.support.places import REPOSITORY
 
 HOP_S, FPS = 0.5, 10
@@ -85,6 +88,28 @@ def test_a_head_says_what_its_layers_say() -> None:
     assert found[0] == pytest.approx(np.exp(logits) / np.exp(logits).sum())
 
 
+def coming_down(boxes: np.ndarray, begin_s: float, lasts_s: float) -> np.ndarray:
+    """→ rows of somebody who stands, comes down within so long and lies, four times as wide against the height."""
+    progress = np.clip((boxes[:, 0] / FPS - begin_s) / lasts_s, 0, 1)
+    boxes[:, 3], boxes[:, 4], boxes[:, 5] = 150 * progress, 50 + 150 * progress, 200
+    return boxes
+
+
+def test_boxes_speak_about_clips_in_which_enough_of_them_are_known() -> None:
+    arrays = arrays_of(10)
+    coming_down(arrays["boxes"], 2.5, 0.5)
+    arrays["boxes"] = arrays["boxes"][arrays["boxes"][:, 0] / FPS <= 4.0]  # then the person is lost
+    fast = 49 + 7 + 4  # of the middle, downward: the fastest
+    row = tuple(6.0 if feature == fast else 0.0 for feature in range(FEATURES + POSTURE))
+    head = MotionHead(
+        ("Falling", "Walking"), (0.0,) * len(row), (1.0,) * len(row), (row, (0.0,) * len(row)), (-3.0, 0.0)
+    )
+    answers = np.full((10, 2), 0.5)
+    told = beside(head, arrays, "light", answers)[:, 0]
+    assert (told[:4] < 0.3).all() and told[5] > 0.7, "who stands does not fall, who comes down does"
+    assert (told[8:] == 0.5).all(), "nothing is known of the boxes there"
+
+
 def test_a_head_is_that_of_the_network_in_the_folder(tiny_folder: Path) -> None:
     head = read_head(tiny_folder)
     assert head.weights.shape[1] == len(head.bias) > 1
@@ -128,8 +153,10 @@ def test_both_networks_can_be_trained_and_know_the_labels() -> None:
 
 def test_the_table_has_a_line_for_each_threshold() -> None:
     row = falls._row({"falls": Counts(14, 12, 1, 80.0, (1.5,) * 12), "workout": Counts(seconds=1800.0)})
-    text = markdown({"machine": {"cpu": "a CPU"}, "tiers": {"light": {"curve": {"0.5": row, "0.6": row}}}})
-    assert text.count("12 of 14: 0.86 [0.60, 0.96]") == 2
+    curves = {"curve": {"0.5": row, "0.6": row}, "with_boxes": {"0.5": row}}
+    text = markdown({"machine": {"cpu": "a CPU"}, "tiers": {"light": curves}})
+    assert text.count("12 of 14: 0.86 [0.60, 0.96]") == 3
+    assert text.count("| home-light and boxes | 0.5 |") == 1
     assert "0.0 (7.4)" in text and "30.0 minutes" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.motion_training import fit_head, fused, held_out, looks, read_answer
 from models.training.run.cross_validation import grouped_folds
 from models.weights.cards import read_card
 from models.weights.motion_head import read_motion_head
-from pipeline.motion import FEATURES, Way, motion
+from pipeline.motion import FEATURES, POSTURE, Way, motion
 from pipeline.motion_voice import MotionHead
 from tests.support.places import REPOSITORY
 
@@ -39,6 +40,23 @@ def test_looks_begin_with_the_person_as_it_is_and_are_the_same_again(samples: in
     assert found.shape == (count, FEATURES) and np.isfinite(found).all()
     assert found[0] == pytest.approx(motion(way(1.0, 1, samples)))
     assert (looks(way(1.0, 1, samples), seed=3) == found).all()
+
+
+@pytest.mark.parametrize(("samples", "count"), [(20, 1), (64, 1), (80, 2), (100, 4), (2000, 12)])
+def test_looks_at_posture_are_windows_from_the_first_to_the_last(samples: int, count: int) -> None:
+    walked = way(1.0, 1, samples)
+    found = looks(walked, seed=3, posture=True)
+    assert found.shape == (count, FEATURES + POSTURE)
+    for row, window in ((found[0], slice(0, 64)), (found[-1], slice(max(0, samples - 64), samples))):
+        assert row == pytest.approx(motion(Way(walked.boxes[window], walked.others[:, window]), posture=True))
+
+
+def test_head_that_knows_posture_is_asked_with_it() -> None:
+    ways, targets = people()
+    head = fit_head([looks(each, seed, posture=True) for seed, each in enumerate(ways)], targets, LABELS)
+    assert head.posture and head.log_chances(motion(way(1.3, 99), posture=True)).argmax() == 1
+    with pytest.raises(ValueError, match="expected 2 classes and 56 features, or 71 with those of posture"):
+        replace(head, means=head.means[:60])
 
 
 def test_head_learns_who_moves() -> None:

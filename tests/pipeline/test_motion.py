@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.motion import FAR, FEATURES, Way, contact, motion, without_doubles
+from pipeline.motion import FAR, FEATURES, POSTURE, Way, contact, motion, without_doubles
 
 HEIGHT = 100.0
 NOBODY = np.zeros((0, 50, 4))
@@ -61,3 +61,28 @@ def test_second_track_of_the_same_person_is_nobody_else() -> None:
 def test_way_of_another_shape_is_refused(boxes: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected boxes \(T, 4\)"):
         motion(Way(boxes, NOBODY))
+
+
+def lying_down(seconds: float, samples: int = 64, height: float = HEIGHT) -> np.ndarray:
+    """(T, 4): a standing box that becomes a lying one in the middle, within so long."""
+    progress = np.clip((np.arange(samples) / 25 - 1.0) / seconds, 0, 1)
+    wide, high = height * (0.4 + 0.8 * progress), height * (1.0 - 0.7 * progress)
+    return np.stack([0 * wide, height - high, wide, 0 * wide + height], axis=1)
+
+
+def posture(boxes: np.ndarray) -> np.ndarray:
+    found = motion(Way(boxes, np.zeros((0, len(boxes), 4))), posture=True)
+    assert found.shape == (FEATURES + POSTURE,) and np.isfinite(found).all()
+    assert found[:FEATURES] == pytest.approx(motion(Way(boxes, np.zeros((0, len(boxes), 4)))))
+    return found[FEATURES:]
+
+
+def test_posture_knows_who_comes_down_how_fast_and_who_gets_up() -> None:
+    fall, slow, up = posture(lying_down(0.5)), posture(lying_down(1.4)), posture(lying_down(0.5)[::-1])
+    assert fall[0] == pytest.approx(np.log(0.3), abs=0.01), "the height at the end against the beginning"
+    assert fall[0] == pytest.approx(-up[0]), "who gets up grows"
+    assert fall[3] == pytest.approx(0.7 / 0.48, rel=0.05) and fall[3] > 2 * slow[3], "of the top, heights a second"
+    assert fall[14] == pytest.approx(np.log(4.0) - np.log(0.4), abs=0.01), "wider against the height"
+    assert fall[3] == pytest.approx(-up[6]) and abs(fall[5]) < 1e-9, "what stands on the floor does not move"
+    assert posture(lying_down(0.5, height=40.0)) == pytest.approx(fall, abs=1e-6), "however far the camera is"
+    assert posture(lying_down(0.5)[:1]).tolist()[3:9] == [0.0] * 6, "of one sample nothing moves"
