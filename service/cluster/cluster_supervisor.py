@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
+from service.cluster import together
 from service.cluster.board import Board, Moved, working
-from service.cluster.budgets import together
 from service.cluster.intake import Intake, Listeners, OnRow
 from service.cluster.links.errors import CallFailed, LinkDown
 from service.cluster.links.link import AgentLink, Links, ask
@@ -260,11 +260,7 @@ class ClusterSupervisor:
 
     def inference_status(self) -> dict[str, Any]:
         views = {name: peer.view for name, peer in self.peers.items() if peer.view is not None}
-        parts = {
-            f"{name}: {part}": what
-            for name, view in views.items()
-            for part, what in view.inference.get("parts", {}).items()
-        }
+        parts = together.parts({name: view.inference.get("parts", {}) for name, view in views.items()})
         restarts = sum(view.inference.get("restarts", 0) for view in views.values())
         return {"reason": self._why_not_ready(), "parts": parts, "restarts": restarts}
 
@@ -288,7 +284,9 @@ class ClusterSupervisor:
     def budget(self) -> BudgetView | None:
         """Of all nodes that are heard of."""
         views = ((name, peer.view) for name, peer in self.peers.items() if peer.linked)
-        return together({name: view.budget for name, view in views if view is not None and view.budget is not None})
+        return together.budget(
+            {name: view.budget for name, view in views if view is not None and view.budget is not None}
+        )
 
     def metrics_text(self) -> bytes:
         return exposition([*self._measured(), ("", {}, self._hub.measures(), self._keeper("hub"))])

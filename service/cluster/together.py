@@ -1,4 +1,4 @@
-"""What all nodes together can afford, as the system page shows it of one machine."""
+"""What nodes tell, shown as of one machine: what they can afford, and what is loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from service.budget.plan import BudgetView
 
 
-def together(views: Mapping[str, BudgetView]) -> BudgetView | None:
+def budget(views: Mapping[str, BudgetView]) -> BudgetView | None:
     """→ sums over nodes; plan, rung and costs are those of the node that gives way most. None: nobody has said."""
     if not views:
         return None
@@ -26,3 +26,18 @@ def together(views: Mapping[str, BudgetView]) -> BudgetView | None:
         cameras=sum(view.cameras for view in each),
         people=sum(view.people for view in each),
     )
+
+
+def parts(told: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """``told``: node → part → what it runs on. → part → that, with the nodes' names where they differ."""
+    found: dict[str, dict[str, list[str]]] = {}  # part → what it runs on → where
+    for node, loaded in sorted(told.items()):
+        for part, text in loaded.items():
+            found.setdefault(part, {}).setdefault(text, []).append(node)
+    return {part: _said(texts, len(told)) for part, texts in found.items()}
+
+
+def _said(texts: Mapping[str, list[str]], nodes: int) -> str:
+    if len(texts) == 1 and len(next(iter(texts.values()))) == nodes:
+        return next(iter(texts))
+    return "; ".join(f"{', '.join(where)}: {text}" for text, where in texts.items())
