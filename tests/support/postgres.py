@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from tests.support.service import free_port
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL of our own on a loopback port; ``ACTOSCOPE_TEST_POSTGRES`` names one that runs already."""
     given = os.environ.get("ACTOSCOPE_TEST_POSTGRES")
     if given:
@@ -33,7 +34,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     try:
-        with own_server(tmp_path_factory.mktemp("postgres")) as server:
+        # Not below pytest's own folder: each run that begins closes that to other users.
+        with tempfile.TemporaryDirectory(prefix="actoscope-postgres-") as folder, own_server(Path(folder)) as server:
             yield server.url
     except NoServer as error:
         pytest.skip(str(error))
@@ -51,7 +53,8 @@ class Server:
 
 @contextmanager
 def own_server(folder: Path) -> Iterator[Server]:
-    """A PostgreSQL on a loopback port, with its files in a folder that others may read. Raises NoServer."""
+    """A PostgreSQL on a loopback port. ``folder``: for its files; it is given to another user where this one is root,
+    to whom the way there has to be open. Raises NoServer."""
     programs = [
         shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
         for name in ("initdb", "postgres")
@@ -65,9 +68,6 @@ def own_server(folder: Path) -> Iterator[Server]:
         if shutil.which("runuser") is None or subprocess.call(["id", "nobody"], stdout=subprocess.DEVNULL):
             raise NoServer("PostgreSQL does not run as root, and there is no other user to run it as")
         prefix = ["runuser", "-u", "nobody", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.name.startswith(("pytest-", "popen-")):  # the latter are pytest-xdist's
-                parent.chmod(0o755)
         shutil.chown(folder, "nobody")
     command = [*prefix, initdb, "-D", str(folder / "db"), "-A", "trust", "-U", "actoscope"]
     made = subprocess.run(command, check=False, capture_output=True, cwd="/")
