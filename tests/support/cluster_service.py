@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -15,7 +16,9 @@ from service.storage.database import make_engine
 from tests.support.cluster import ClusterNode, low_port
 from tests.support.service import Service, children_of, wait_for
 
-MODE = os.environ.get("ACTOSCOPE_TEST_MODE", "")  # cluster: running services of tests are clusters
+MODE = os.environ.get("ACTOSCOPE_TEST_MODE", "single")  # cluster: running services of tests are clusters
+if MODE not in ("single", "cluster"):
+    raise ValueError(f"ACTOSCOPE_TEST_MODE: expected single or cluster, got {MODE}")
 STREAMS = "64"  # that the node takes: how many there may be is a setting of the API
 JOIN_S = 120.0
 _NUMBERS = itertools.count(1)
@@ -42,12 +45,18 @@ class ClusterService(Service):
         (folder / "node" / "data" / "cache").symlink_to(cache)
 
     def start(self, ready: bool = True) -> ClusterService:
+        """Where it does not come up, nothing of it is left."""
         self.environment["ACTOSCOPE_CLUSTER_PORT"] = str(low_port())
-        super().start(ready=False)
-        if self.node.process is None or self.node.process.poll() is not None:
-            self._start_node()
-        if ready:
-            wait_for(self._joined, JOIN_S, f"the node has joined, with models loaded; the log: {self.log()[-3000:]}")
+        try:
+            super().start(ready=False)
+            if self.node.process is None or self.node.process.poll() is not None:
+                self._start_node()
+            if ready:
+                wait_for(self._joined, JOIN_S, "the node has joined, with models loaded")
+        except AssertionError as error:
+            with contextlib.suppress(AssertionError):
+                self.stop()
+            raise AssertionError(f"{error}; the log: {self.log()[-3000:]}") from None
         return self
 
     def _start_node(self) -> None:
