@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 SLOWEST := --durations=40
 BESIDE := -n 2 --dist loadgroup --no-loadscope-reorder $(SLOWEST)
 
-.PHONY: run install test test-all check bench chaos clean
+.PHONY: run install test test-all test-cluster check bench chaos clean
 .DEFAULT_GOAL := run
 
 $(BIN)/python:
@@ -44,14 +44,20 @@ test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	$(LIMIT) 1900 $(PYTEST) -m "alone and not exhaustive" $(SLOWEST) || status=1; \
 	exit $$status
 
-## `make test` and what shows the same on further networks, backends and data: and a soak of five minutes:
+## `make test`, what shows the same on further networks, backends and data, `make test-cluster`, and a soak of five minutes:
 ## before a release, an hour more.
 test-all: test
 	@status=0; \
 	$(LIMIT) 7200 $(PYTEST) -m "exhaustive and not alone" $(BESIDE) || status=1; \
 	$(LIMIT) 3600 $(PYTEST) -m "exhaustive and alone" $(SLOWEST) || status=1; \
 	ACTOSCOPE_TEST_SOAK_MINUTES=5 $(LIMIT) 1200 $(PYTEST) -k soak tests/e2e/test_reliability.py || status=1; \
+	$(MAKE) --no-print-directory test-cluster || status=1; \
 	exit $$status
+
+## The end-to-end tests of one machine over a cluster: an API with one node, real PostgreSQL, real Ray. What is left out,
+## and why: tests/e2e/single_machine.py
+test-cluster: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
+	ACTOSCOPE_TEST_MODE=cluster $(LIMIT) 3600 $(PYTEST) -m "not exhaustive" $(SLOWEST) tests/e2e
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

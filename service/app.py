@@ -175,10 +175,11 @@ async def _open(ground: Ground, stack: AsyncExitStack, measured: Sequence[Source
     """
     settings = ground.settings
     box, database, store = await _storage(ground, stack)
-    links = await Links.open(database, box)
     changes, audit_log = Changes(), AuditLog(database)
     stack.push_async_callback(audit_log.close)
     access = await open_access(settings, database, changes, audit_log, stack)
+    links = await Links.open(database, box)
+    access.watch.on_keys.append(links.follow)
     kept = await _begun(ground, stack, _recordings(ground, store, database))
     hub, supervisor = await _running(ground, stack, store, kept)
     sending = SenderContext(settings, store, database, hub, supervisor)

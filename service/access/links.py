@@ -6,6 +6,7 @@ base64url (RFC 4648, section 5) without padding. The path is the service's own, 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -27,7 +28,9 @@ _REFUSED = "this link is not valid: it was changed, has expired or was revoked"
 
 
 class Links:
-    """Signs and checks without a look into the database: the keys are few, and changed in this process alone."""
+    """Signs and checks without a look into the database: the keys are few. ``follow`` is told of those that another
+    process has changed.
+    """
 
     def __init__(
         self, database: Database, box: SecretBox, keys: tuple[SecretStr, ...], clock: Callable[[], float] = time.time
@@ -36,20 +39,27 @@ class Links:
         self._box = box
         self._keys = keys  # newest first
         self._clock = clock
+        self._turn = asyncio.Lock()  # what was read before a change must not be taken for what is there after it
 
     @classmethod
     async def open(cls, database: Database, box: SecretBox, clock: Callable[[], float] = time.time) -> Links:
         """Reads the keys, makes the first one. Raises StoreError."""
         links = cls(database, box, await believed_keys(database, box), clock)
         if not links._keys:
-            await links.rotate()
+            await links.rotate(revoke=False)  # another API of a cluster may have made one meanwhile
         return links
 
     async def rotate(self, revoke: bool = True) -> None:
         """Signs with a new key from now on; ``revoke``: every link before it ends now. Raises StoreError."""
         key = SecretStr(secrets.token_urlsafe(32))
-        await add_key(self._database, self._box, key, self._clock(), revoke)
-        self._keys = (key,) if revoke else (key, *self._keys)[:MAX_KEYS]
+        async with self._turn:
+            await add_key(self._database, self._box, key, self._clock(), revoke)
+            self._keys = (key,) if revoke else (key, *self._keys)[:MAX_KEYS]
+
+    async def follow(self) -> None:
+        """Believes from now on what the database says is believed. Raises StoreError."""
+        async with self._turn:
+            self._keys = await believed_keys(self._database, self._box)
 
     def sign(self, path: str, expires_at: float) -> str:
         """→ the query of the link. Raises ValueError for more than a day from now, or a time that is over."""

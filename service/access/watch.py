@@ -1,14 +1,17 @@
-"""Rings the doorbell for what changed in the database, also by another process: ``actoscope users``, ``… tokens``."""
+"""Rings the doorbell for what changed in the database, also by another process: ``actoscope users``, ``… tokens``, the
+API that leads a cluster.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 from service.access.changes import Changes
 from service.rights import LOCAL
-from service.storage.access.state import AccessState, read_access_state
+from service.storage.access.state import KEY, AccessState, read_access_state
 from service.storage.database import Database, StoreError
 
 log = logging.getLogger(__name__)
@@ -17,13 +20,17 @@ PERIOD_S = 0.5  # a change of the command line counts within twice that
 
 
 class AccessWatch:
-    """Looks each PERIOD_S, and at once when told to. While the database fails, what was last seen holds."""
+    """Looks each PERIOD_S, and at once when told to. While the database fails, what was last seen holds.
+
+    ``on_keys``: hear that keys of signed links have changed; may raise StoreError, and are called again then.
+    """
 
     def __init__(self, database: Database, changes: Changes, period_s: float = PERIOD_S) -> None:
         self._database = database
         self._changes = changes
         self._period_s = period_s
         self._state: AccessState = {}
+        self.on_keys: list[Callable[[], Awaitable[None]]] = []
         self._turn = asyncio.Lock()  # what was read later must not be replaced by what was read before
         self._task: asyncio.Task[None] | None = None
 
@@ -45,11 +52,15 @@ class AccessWatch:
     async def look(self) -> None:
         """Raises StoreError."""
         async with self._turn:
-            before = self._state
-            after = self._state = await read_access_state(self._database)
-        for key in before.keys() | after.keys():
-            if before.get(key) != after.get(key):
-                self._changes.notify(key[1])
+            before, after = self._state, await read_access_state(self._database)
+            changed = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+            if any(kind == KEY for kind, _ in changed):
+                for hear in self.on_keys:
+                    await hear()
+            self._state = after
+        for kind, who in changed:
+            if kind != KEY:
+                self._changes.notify(who)
         if _has_users(before) != _has_users(after):
             self._changes.notify(LOCAL.id)
 

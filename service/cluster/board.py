@@ -80,8 +80,10 @@ class Board:
                 self._next_track[stream_id] = track_id + 1
 
     def released(self, stream_id: str, epoch: int) -> None:
-        """Its node has let go of it, and has said all."""
-        lease = self.leases[stream_id]
+        """Its node has let go of it, and has said all. Without effect where the lease is no more of this epoch."""
+        lease = self.leases.get(stream_id)
+        if lease is None or lease.epoch != epoch:
+            return
         self.leases[stream_id] = replace(lease, node=None)
         self._leaving.pop(stream_id, None)
         self._given_up.append((stream_id, epoch))

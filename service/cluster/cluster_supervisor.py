@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
+from service.cluster import together
 from service.cluster.board import Board, Moved, working
 from service.cluster.intake import Intake, Listeners, OnRow
 from service.cluster.links.errors import CallFailed, LinkDown
@@ -215,7 +216,9 @@ class ClusterSupervisor:
         return node in self.peers and self.peers[node].linked
 
     def _links(self) -> dict[str, AgentLink]:
-        return {name: peer.link for name, peer in self.peers.items() if peer.linked and self.board.nodes[name].alive}
+        """Of nodes that are alive. One that is forgotten has its peer for a moment yet."""
+        known = ((peer.link, self.board.nodes.get(name)) for name, peer in self.peers.items() if peer.linked)
+        return {node.name: link for link, node in known if node is not None and node.alive}
 
     def _link_of(self, stream_id: str) -> AgentLink | None:
         node = self.board.node_of(stream_id)
@@ -257,11 +260,7 @@ class ClusterSupervisor:
 
     def inference_status(self) -> dict[str, Any]:
         views = {name: peer.view for name, peer in self.peers.items() if peer.view is not None}
-        parts = {
-            f"{name}: {part}": what
-            for name, view in views.items()
-            for part, what in view.inference.get("parts", {}).items()
-        }
+        parts = together.parts({name: view.inference.get("parts", {}) for name, view in views.items()})
         restarts = sum(view.inference.get("restarts", 0) for view in views.values())
         return {"reason": self._why_not_ready(), "parts": parts, "restarts": restarts}
 
@@ -283,8 +282,11 @@ class ClusterSupervisor:
         return {}
 
     def budget(self) -> BudgetView | None:
-        """Each node has its own: they are told under /v1/nodes."""
-        return None
+        """Of all nodes that are heard of."""
+        views = ((name, peer.view) for name, peer in self.peers.items() if peer.linked)
+        return together.budget(
+            {name: view.budget for name, view in views if view is not None and view.budget is not None}
+        )
 
     def metrics_text(self) -> bytes:
         return exposition([*self._measured(), ("", {}, self._hub.measures(), self._keeper("hub"))])

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.bucket.bucket import Bucket
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
+from service.cluster.links.addresses import cluster_database, watchful
 from service.cluster.links.errors import ClusterError
 from service.cluster.links.link import Links
 from service.cluster.links.ray_child import RayChild
@@ -82,7 +83,7 @@ class StandbyGround(ClusterGround):
     works = False
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, Database(settings.sqlalchemy_url()))
+        super().__init__(settings, Database(watchful(cluster_database(settings))))
         self._supervisor = StandbySupervisor(self._database)
         self.cluster = ClusterView(self._database, None, self._supervisor.refusal)
 
@@ -100,7 +101,7 @@ class LeadingGround(ClusterGround):
         def fence(session: Session) -> None:
             check_fence(session, epoch)
 
-        super().__init__(settings, Database(settings.sqlalchemy_url(), fence))
+        super().__init__(settings, Database(watchful(cluster_database(settings)), fence))
         self._epoch = epoch
         self._links = links
         self._kept: RemoteRecordings | None = None

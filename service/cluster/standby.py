@@ -18,8 +18,9 @@ from service.budget.plan import BudgetView
 from service.errors_base import Unavailable
 from service.recording.reconcile import Recordings
 from service.recording.retention import Limits
-from service.storage.cluster import leader, states
+from service.storage.cluster import leader
 from service.storage.cluster.leader import Leader
+from service.storage.cluster.states import Told, told_by
 from service.storage.database import Database, StoreError
 from service.storage.records import StreamRecord
 from service.storage.store import Store
@@ -30,6 +31,7 @@ from service.wire_messages import parse_rfc3339
 
 log = logging.getLogger(__name__)
 
+STANDS_BY = "this API stands by"
 LOOK_S = 2.0
 RETRY_AFTER_S = 5
 NOTHING: tuple[LivePicture, ...] = ()
@@ -73,7 +75,7 @@ class StandbySupervisor:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.models = StandbyModels(self.refusal)
-        self._states: Mapping[str, Mapping[str, Any]] = {}
+        self._told = Told()
         self.leader: Leader | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -96,8 +98,9 @@ class StandbySupervisor:
                 log.warning("how streams do is not known now: %s", error)
 
     async def _look(self) -> None:
-        self.leader, self._states = await self._database.read(
-            lambda session: (leader.read_leader(session), states.newest_states(session))
+        before = self._told
+        self.leader, self._told = await self._database.read(
+            lambda session: (leader.read_leader(session), told_by(session, before))
         )
 
     def refusal(self) -> Unavailable:
@@ -105,7 +108,7 @@ class StandbySupervisor:
         who = (
             "nobody leads the cluster now" if self.leader is None else f"{self.leader.name} leads at {self.leader.url}"
         )
-        return Unavailable(f"this API stands by: {who}", retry_after_s=RETRY_AFTER_S)
+        return Unavailable(f"{STANDS_BY}: {who}", retry_after_s=RETRY_AFTER_S)
 
     async def start(self, stream: StreamRecord) -> None:
         raise self.refusal()
@@ -123,7 +126,7 @@ class StandbySupervisor:
         raise self.refusal()
 
     def status(self, stream_id: str) -> StreamStatus:
-        told = self._states.get(stream_id)
+        told = self._told.states.get(stream_id)
         if told is None:
             return StreamStatus(StreamState.STOPPED, None, "nothing was heard of it yet", time.time())
         at = parse_rfc3339(told["at"])
@@ -146,7 +149,8 @@ class StandbySupervisor:
         return False
 
     def inference_status(self) -> dict[str, Any]:
-        return {"reason": str(self.refusal()), "parts": {}, "restarts": 0}
+        """Whoever asks is told (`/readyz`), so it names nobody."""
+        return {"reason": STANDS_BY, "parts": {}, "restarts": 0}
 
     def inference_measures(self) -> Mapping[str, Any]:
         return {}

@@ -27,8 +27,10 @@ from service.app import create_app
 from service.rights import OPEN, Grant, Principal, Role, Scope, needed
 from service.settings import Settings
 from service.wire_messages import rfc3339
+from tests.e2e.conftest import InMode
 from tests.service.conftest import RunningApi, write_model
 from tests.support.access_world import MODEL, START, A, B, Camera, MarkedSupervisor, World, gate
+from tests.support.cluster_service import MODE
 
 SAFE = ("GET", "HEAD")
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, MISDIRECTED = 401, 403, 404, 421
@@ -93,11 +95,11 @@ CASES: Mapping[str, Case] = {
     "GET /v1/live": Case(),
     "GET /v1/system": Case(),
     "GET /v1/nodes": Case(),
-    "POST /v1/nodes/{node_id}/drain": Case(409),  # one machine has none
-    "POST /v1/nodes/{node_id}/undrain": Case(409),
-    "DELETE /v1/nodes/{node_id}": Case(409),
+    "POST /v1/nodes/{node_id}/drain": Case(202 if MODE == "cluster" else 409),  # one machine has none
+    "POST /v1/nodes/{node_id}/undrain": Case(202 if MODE == "cluster" else 409),
+    "DELETE /v1/nodes/{node_id}": Case(204 if MODE == "cluster" else 409),
     "GET /v1/streams/{stream_id}/placement": Case(),
-    "PUT /v1/streams/{stream_id}/placement": Case(409, {"site": "yard"}),
+    "PUT /v1/streams/{stream_id}/placement": Case(200 if MODE == "cluster" else 409, {"site": "yard"}),
     "GET /v1/trainings": Case(whole=True),
     "POST /v1/trainings": Case(422, {"base": "no such network"}),  # one that is would run
     "GET /v1/trainings/{training_id}": Case(whole=True),
@@ -340,7 +342,7 @@ class Matrix:
 
 
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+def matrix(tmp_path_factory: pytest.TempPathFactory, in_mode: InMode) -> Iterator[Matrix]:
     folder = tmp_path_factory.mktemp("matrix")
     write_model(folder / "weights" / MODEL)
     write_model(folder / "weights" / f"{MODEL}@2")
@@ -355,7 +357,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
         proxy_groups_header="Remote-Groups",
         proxy_role_map={Role.ADMIN: ("sysadmins",)},
     )
-    made = Matrix(asked)
+    made = Matrix(in_mode(asked, MarkedSupervisor))
     yield made
     made.api.stop()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import NewService
 from tests.support.places import SHARED
 from tests.support.service import Service
 
@@ -21,10 +21,10 @@ needs_shared = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def gym(tmp_path_factory: pytest.TempPathFactory, quick: dict[str, str]) -> Iterator[Service]:
+def gym(tmp_path_factory: pytest.TempPathFactory, quick: dict[str, str], new_service: NewService) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("gym")
     shutil.copyfile(PULL_UPS, folder / "pull-ups.mp4")
-    with Service(folder, CACHE, pose_weights=str(POSE), **quick) as running:
+    with new_service(folder, pose_weights=str(POSE), **quick) as running:
         yield running
 
 

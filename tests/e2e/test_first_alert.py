@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import NewService
 from tests.service.web.conftest import browser, log_in  # noqa: F401 - browser is a fixture
 from tests.support.places import REPOSITORY
 from tests.support.service import SAMPLE_URL, Service, free_port, wait_for
@@ -31,8 +31,8 @@ def receiver() -> str:
 
 
 @pytest.fixture
-def evening(tmp_path: Path) -> Iterator[Evening]:
-    started = Evening(tmp_path)
+def evening(tmp_path: Path, new_service: NewService) -> Iterator[Evening]:
+    started = Evening(tmp_path, new_service)
     with started.service:
         yield started
     started.end()
@@ -41,13 +41,13 @@ def evening(tmp_path: Path) -> Iterator[Evening]:
 class Evening:
     """A folder in which the commands run: other ports than theirs, which may be taken, everything else as it stands."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, new_service: NewService) -> None:
         self.folder = folder / "home"
         (self.folder / ".venv" / "bin").mkdir(parents=True)
         for name in ("python", "actoscope"):
             (self.folder / ".venv" / "bin" / name).write_text(f'#!/bin/sh\n{PROGRAMS[name]} "$@"\n')
             (self.folder / ".venv" / "bin" / name).chmod(0o755)
-        self.service = Service(folder, CACHE, sink_hosts="127.0.0.1")
+        self.service = new_service(folder, sink_hosts="127.0.0.1")
         self.receiver_port = free_port()
         self.messages = self.folder / "messages.txt"
         (self.folder / "receiver.py").write_text(self._elsewhere(receiver()))

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import NewService
 from tests.support.places import REPOSITORY
 from tests.support.service import SAMPLE, SAMPLE_URL, Service
 
@@ -41,9 +41,9 @@ CONFIG = TrainConfig(
 class Workshop:
     """A folder in which commands are typed, with the settings of a service that is started later."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, new_service: NewService) -> None:
         self.folder = folder
-        self.service = Service(folder, CACHE, weights_dir=str(folder / "weights"), model="mine")
+        self.service = new_service(folder, weights_dir=str(folder / "weights"), model="mine")
         own_detector = REPOSITORY / "weights" / "person"
         (folder / "weights").mkdir()
         if own_detector.is_dir():
@@ -66,8 +66,8 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    mine = Workshop(tmp_path)
+def workshop(tmp_path: Path, new_service: NewService) -> Iterator[Workshop]:
+    mine = Workshop(tmp_path, new_service)
     yield mine
     mine.service.stop()
     mine.service.client.close()

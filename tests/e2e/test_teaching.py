@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import NewService
 from tests.service.web.conftest import browser  # noqa: F401 - a fixture
 from tests.support.places import REPOSITORY
 from tests.support.service import Service, Subscriber, wait_for
@@ -87,7 +87,7 @@ def _tracks(message: dict[str, Any], stream_id: str) -> list[dict[str, Any]]:
     return message["tracks"] if message["type"] == "tracks" and message["stream_id"] == stream_id else []
 
 
-def new_service(folder: Path) -> Service:
+def new_school(folder: Path, new_service: NewService) -> Service:
     """Not started: the network, its base data, and nothing else."""
     weights = folder / "weights"
     make_network(weights / FIRST)
@@ -95,12 +95,12 @@ def new_service(folder: Path) -> Service:
     make_base(folder / "base")
     paths = {"weights_dir": str(weights), "base_data": str(folder / "base")}
     pace = {"detector_image_size": "320", "training_label_age_s": "60", "segment_s": "4"}
-    return Service(folder, CACHE, model=FIRST, audit_share="0.5", **paths, **pace)
+    return new_service(folder, model=FIRST, audit_share="0.5", **paths, **pace)
 
 
 @pytest.fixture
-def school(tmp_path: Path) -> Iterator[Service]:
-    mine = new_service(tmp_path)
+def school(tmp_path: Path, new_service: NewService) -> Iterator[Service]:
+    mine = new_school(tmp_path, new_service)
     yield mine
     mine.stop()
     mine.client.close()

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import NewService
 from tests.support.places import REPOSITORY
 from tests.support.service import SAMPLE_URL, Service, Subscriber, wait_for
 
 
 @pytest.fixture(scope="module")
-def two_networks(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Iterator[Service]:
+def two_networks(
+    tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path, new_service: NewService
+) -> Iterator[Service]:
     """Both answer at once; the machine can afford either."""
     weights = tmp_path_factory.mktemp("weights")
     (weights / "person").symlink_to(REPOSITORY / "weights" / "person")
@@ -25,7 +27,7 @@ def two_networks(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -
     card = json.loads((weights / "gym" / "card.json").read_text())
     (weights / "gym" / "card.json").write_text(json.dumps({**card, "light": "gym-light"}))
     folder = tmp_path_factory.mktemp("two")
-    with Service(folder, CACHE, model="gym", weights_dir=str(weights), detector_image_size="320") as running:
+    with new_service(folder, model="gym", weights_dir=str(weights), detector_image_size="320") as running:
         yield running
 
 

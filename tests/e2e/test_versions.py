@@ -21,7 +21,7 @@ from service.engine import InferenceEngine, Pictures
 from service.processes.network_desk import NetworkDesk
 from service.processes.planner import Planner
 from service.processes.version_messages import LoadNetworks, NetworksLoaded
-from tests.e2e.conftest import CACHE
+from tests.e2e.conftest import CACHE, NewService
 from tests.support.places import REPOSITORY
 from tests.support.service import SAMPLE_URL, Service, Subscriber, wait_for
 
@@ -54,9 +54,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Pat
 
 
 @pytest.fixture(scope="module")
-def gym(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Service]:
+def gym(tmp_path_factory: pytest.TempPathFactory, weights: Path, new_service: NewService) -> Iterator[Service]:
     settings = {"model": "gym", "weights_dir": str(weights), "detector_image_size": "320"}
-    with Service(tmp_path_factory.mktemp("versions"), CACHE, **settings) as running:
+    with new_service(tmp_path_factory.mktemp("versions"), **settings) as running:
         yield running
 
 

@@ -22,6 +22,7 @@ from service.settings import Settings
 from service.sinks.signing import new_key, to_plain
 from service.storage.access.tables import SessionRow, TokenRow, UserRow
 from service.storage.alert_tables import IncidentRow, OutboxRow, RuleRow, SinkRow
+from service.storage.cluster.tables import NodeRow
 from service.storage.records import StreamRecord
 from service.storage.review.export_tables import ExportRow, ExportStreamRow
 from service.storage.review.tables import ReviewedRow, VerdictRow
@@ -173,7 +174,7 @@ class World:
         for camera in (A, B):
             rows += [self._stream(camera), _event(camera), _recording(camera), _incident(camera), _zones(camera)]
             rows += [_rule(camera), _verdict(camera), *_export(camera)]
-        return [*rows, self._sink(), _delivery(self.SINK), _training(self.TRAINING)]
+        return [*rows, self._sink(), _delivery(self.SINK), _training(self.TRAINING), _node()]
 
     def _sink(self) -> SinkRow:
         """A webhook to a place that the service may not ask: nothing leaves."""
@@ -313,6 +314,13 @@ def _export(camera: Camera) -> list[Base]:
         ),
         ExportStreamRow(export_id=own, place=0, stream_id=stream, stream_name="gate", since=START, keep=[]),
     ]
+
+
+def _node() -> NodeRow:
+    """A machine that is gone for good, of a cluster."""
+    about = {"incarnation": "inc_1", "version": "0", "site": "yard", "address": "192.0.2.11"}
+    loads = {"cores": 4, "gpus": 0, "capacity": 8, "load": 0.0, "ready": False, "draining": False}
+    return NodeRow(name="yard-1", started_at=START, seen_at=START, **about, **loads)
 
 
 def _delivery(sink_id: str) -> OutboxRow:

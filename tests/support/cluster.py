@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import signal
 import subprocess
@@ -18,12 +19,9 @@ from tests.support.service import Service, free_port, wait_for
 
 
 def low_port() -> int:
-    """A free port below those that Ray takes for its workers."""
-    for port in range(7000, 10_000):
-        busy = {c.laddr.port for c in psutil.net_connections("tcp") if c.laddr}
-        if port not in busy:
-            return port
-    raise AssertionError("no free port below 10000")
+    """A free port below those that Ray takes for its workers; any of them: others look for one at the same time."""
+    busy = {c.laddr.port for c in psutil.net_connections("tcp") if c.laddr}
+    return random.choice([port for port in range(7000, 10_000) if port not in busy])
 
 
 class ClusterNode:

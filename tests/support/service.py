@@ -63,6 +63,16 @@ def collect(take: Callable[[], Sequence[Any]], count: int, timeout_s: float, wha
     return taken
 
 
+def children_of(process: subprocess.Popen[bytes] | None, module: str) -> list[psutil.Process]:
+    """→ running processes of one kind below another one."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True) if process else []:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(f"service.processes.{module}" in part for part in child.cmdline()):
+                found.append(child)
+    return found
+
+
 class Service:
     """``actoscope serve`` with settings of its own. Use as a context manager, or start, stop and kill by hand."""
 
@@ -140,12 +150,7 @@ class Service:
 
     def children(self, module: str) -> list[psutil.Process]:
         """Running child processes of one kind, ``stream_process`` or ``inference_process``."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True) if self.process else []:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if any(f"service.processes.{module}" in part for part in child.cmdline()):
-                    found.append(child)
-        return found
+        return children_of(self.process, module)
 
     # -- what tests do with the API
 

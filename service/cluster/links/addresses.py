@@ -8,9 +8,19 @@ from sqlalchemy.exc import ArgumentError
 from service.cluster.links.errors import ClusterError
 from service.settings import Settings
 
-CONNECT_S = 3
 STATEMENT_MS = 5000
-SILENCE_MS = 5000  # what was sent and is not confirmed for so long ends the connection
+# A process that is stopped in the middle of a transaction holds rows that others wait for: the server ends it.
+IDLE = "-c idle_in_transaction_session_timeout=10000"
+# libpq's (33.1.2): a server that is gone is noticed within seconds, whether something is on its way to it or an answer
+# is waited for; a machine that loses its power closes no connection.
+REACH = {
+    "connect_timeout": "3",
+    "tcp_user_timeout": "5000",
+    "keepalives": "1",
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+}
 EXPECTED = (
     "the cluster mode needs PostgreSQL: set ACTOSCOPE_DATABASE_URL to postgresql+psycopg://user:password@host/name"
 )
@@ -28,11 +38,17 @@ def cluster_database(settings: Settings) -> str:
     return given.get_secret_value()
 
 
+def watchful(url: str) -> str:
+    """→ the same database, whose connections end when it is gone, or when this process is stopped in the middle of
+    something. A statement may take as long as it takes.
+    """
+    return _with(url, {**REACH, "options": IDLE})
+
+
 def impatient(url: str) -> str:
-    """→ the same database, for what has to know soon that it is away."""
-    limits = {
-        "connect_timeout": str(CONNECT_S),
-        "tcp_user_timeout": str(SILENCE_MS),
-        "options": f"-c statement_timeout={STATEMENT_MS}",
-    }
-    return make_url(url).update_query_dict(limits).render_as_string(hide_password=False)
+    """→ the same database, for what has to know soon that it is away, or that a statement is held up."""
+    return _with(url, {**REACH, "options": f"{IDLE} -c statement_timeout={STATEMENT_MS}"})
+
+
+def _with(url: str, options: dict[str, str]) -> str:
+    return make_url(url).update_query_dict(options).render_as_string(hide_password=False)

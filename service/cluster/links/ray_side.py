@@ -94,12 +94,16 @@ def ray_command(setup: RaySetup) -> list[str]:
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--log-style=record", "--log-color=false"]
     command.append("--dashboard-agent-listen-port=0")  # any: several of them may share a host
+    command.append("--include-log-monitor=false")  # it reads all logs ten times a second, for drivers that ask for none
     if setup.host:
         command.append(f"--node-ip-address={setup.host}")
     if setup.head:
         port = setup.address.rpartition(":")[2]
-        return [*command, "--head", f"--port={port}", "--include-dashboard=false", "--num-cpus=0", "--num-gpus=0"]
+        return [*command, "--head", f"--port={port}", "--include-dashboard=false", "--no-monitor", *NO_WORK]
     return [*command, f"--address={setup.address}", f"--resources={json.dumps({resource(setup.name): 1})}"]
+
+
+NO_WORK = ("--num-cpus=0", "--num-gpus=0")
 
 
 def resource(node: str) -> str:

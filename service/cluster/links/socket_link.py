@@ -77,6 +77,7 @@ class SocketServer:
                 call = await read_frame(reader)
                 await self._slots.acquire()
                 task = asyncio.create_task(self._answer(call, writer))
+                task.add_done_callback(self._give_back)  # also of one that is cancelled before it has begun
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         except (EOFError, asyncio.CancelledError):  # the latter: the server ends
@@ -102,8 +103,9 @@ class SocketServer:
             log.debug("whoever asked is gone")
         except Exception:  # the task's outermost frame
             log.exception("a call has no answer")
-        finally:
-            self._slots.release()
+
+    def _give_back(self, _: asyncio.Task[None]) -> None:
+        self._slots.release()
 
 
 class SocketClient:

@@ -10,6 +10,14 @@ from service.cluster.links.errors import ClusterError
 
 MIN_LENGTH = 32
 FOLDERS = ("ACTOSCOPE_DATA_DIR", "ACTOSCOPE_WEIGHTS_DIR")  # for trainings that Ray runs on this machine
+# What its processes do ten times a second for dashboards and for thousands of tasks, of which there are none.
+QUIET = {
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_event_stats": "0",
+    "RAY_raylet_report_resources_period_milliseconds": "1000",
+    "RAY_raylet_check_gc_period_milliseconds": "1000",
+}
 MAKE = "(umask 077 && openssl rand -hex 32 > {path})"
 
 
@@ -56,4 +64,5 @@ def ray_environment(token: Path) -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # a head that is gone: whoever belongs to it begins anew
         "RAY_enable_multi_tenancy": "1",
+        **QUIET,
     }

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from service.cluster.view import ClusterNow, ClusterView
 from service.errors import problems
-from service.errors_base import Conflict
+from service.errors_base import Conflict, not_found
 from service.rights import Principal, needs
 from service.routes.cluster.bodies import LeaderBody, NodeBody, Nodes
 from service.routes.context import Context, Here, Who
@@ -64,6 +64,8 @@ async def _drain(here: Context, who: Principal, node_id: str, draining: bool) ->
     cluster = _cluster(here)
     await cluster.drain(node_id, draining)
     now = await cluster.now()
+    if node_id not in now.nodes:  # somebody has forgotten it since
+        raise not_found("node", node_id)
     return to_node(now.nodes[node_id], now, cluster, who)
 
 

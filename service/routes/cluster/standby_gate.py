@@ -1,4 +1,6 @@
-"""What an API that stands by answers to whatever changes something, and to websockets: not here, and where."""
+"""What an API that stands by answers to whatever changes something, and to websockets: not here, and where. A stranger,
+who may try to log in, is not told where.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,17 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from service.cluster.standby import RETRY_AFTER_S, STANDS_BY
 from service.errors import problem_response, to_problem
+from service.errors_base import Unavailable
+from service.guard import PRINCIPAL
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class StandbyGate:
-    """ASGI middleware, behind the guard: strangers are not told who leads."""
+    """ASGI middleware, behind the guard, which knows who asks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -27,7 +32,9 @@ class StandbyGate:
         reads = scope["type"] == "http" and scope["method"] in _READS
         if context.leads or reads:
             return await self._app(scope, receive, send)
-        response = problem_response(to_problem(context.cluster.refusal()), scope["path"])
+        known = scope["state"].get(PRINCIPAL) is not None
+        refusal = context.cluster.refusal() if known else Unavailable(STANDS_BY, RETRY_AFTER_S)
+        response = problem_response(to_problem(refusal), scope["path"])
         if scope["type"] == "websocket":
             return await WebSocket(scope, receive, send).send_denial_response(response)
         return await response(scope, receive, send)

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.storage.access.tables import TokenRow, UserRow
+from service.storage.access.tables import SigningKeyRow, TokenRow, UserRow
 from service.storage.database import Database
 
+KEY = "key"  # of signed links: nobody's
 AccessState = Mapping[tuple[str, str], Any]  # (table, id) → what changes with every change of rights
 
 
@@ -27,4 +28,6 @@ def _read(session: Session) -> AccessState:
         select(TokenRow.id, TokenRow.revoked_at, TokenRow.expires_at)
     ):
         state["token", token_id] = (revoked_at, expires_at)
+    for key_id, revoked_at in session.execute(select(SigningKeyRow.id, SigningKeyRow.revoked_at)):
+        state[KEY, key_id] = revoked_at
     return state

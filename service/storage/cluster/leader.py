@@ -2,6 +2,10 @@
 
 The lock elects: it ends with the connection of whoever holds it. The row's epoch fences: every transaction of a leader
 looks whether it leads still, and the next leader waits for those that are under way before it begins.
+
+The fence locks the row for KEY SHARE, whoever takes over for UPDATE: these two wait for each other. That the leader
+lives changes no key (NO KEY UPDATE), so it is said without waiting for a transaction of its own, however long
+(PostgreSQL's manual, 13.3.2: row-level locks).
 """
 
 from __future__ import annotations
@@ -55,11 +59,14 @@ def try_lock(connection: Connection) -> bool:
 
 
 def take_over(connection: Connection, who: Candidate) -> int:
-    """→ the epoch of whoever holds the lock now. Waits for transactions of the one before."""
+    """→ the epoch of whoever holds the lock now. Waits for transactions of the one before, in one statement: between
+    two of them another could begin.
+    """
     row = connection.execute(
         text(
-            "INSERT INTO cluster_leader (id, epoch, name, url, ray_address, backend, renewed_at) "  # noqa: S608 - a constant
-            f"VALUES (1, 1, :name, :url, :ray_address, pg_backend_pid(), {NOW}) "
+            "WITH held AS MATERIALIZED (SELECT epoch FROM cluster_leader WHERE id = 1 FOR UPDATE) "  # noqa: S608 - a constant
+            "INSERT INTO cluster_leader (id, epoch, name, url, ray_address, backend, renewed_at) "
+            f"SELECT 1, coalesce(max(epoch), 0) + 1, :name, :url, :ray_address, pg_backend_pid(), {NOW} FROM held "
             "ON CONFLICT (id) DO UPDATE SET epoch = cluster_leader.epoch + 1, name = excluded.name, "
             "url = excluded.url, ray_address = excluded.ray_address, backend = excluded.backend, "
             "renewed_at = excluded.renewed_at RETURNING epoch"
@@ -96,7 +103,8 @@ def end_stale(connection: Connection) -> bool:
 
 def check_fence(session: Session, epoch: int) -> None:
     """Raises Fenced. The next leader waits until this transaction is over."""
-    found = session.execute(select(LeaderRow.epoch).where(LeaderRow.id == 1).with_for_update(read=True)).scalar()
+    row = select(LeaderRow.epoch).where(LeaderRow.id == 1)
+    found = session.execute(row.with_for_update(read=True, key_share=True)).scalar()
     if found != epoch:
         raise Fenced(f"another API leads the cluster by now (epoch {found}, ours was {epoch})")
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.storage.tables import MessageRow
+from service.storage.tables import MessageRow, StreamRow
 
 
-def newest_states(session: Session) -> dict[str, dict[str, Any]]:
-    """→ stream → its newest ``stream`` message."""
-    newest = select(func.max(MessageRow.seq)).where(MessageRow.type == "stream").group_by(MessageRow.stream_id)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """``states``: of each stream that there is, its newest ``stream`` message, in the log up to number ``upto``."""
+
+    upto: int = 0
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def told_by(session: Session, before: Told) -> Told:
+    """→ what is known now. Only what was stored since ``before`` is read: the log may have millions of rows."""
+    upto = session.scalar(select(func.max(MessageRow.seq))) or 0
+    if upto < before.upto:  # another log: one that was put back
+        before = Told()
+    new = (MessageRow.type == "stream", MessageRow.seq > before.upto, MessageRow.seq <= upto)
+    newest = select(func.max(MessageRow.seq)).where(*new).group_by(MessageRow.stream_id)
     bodies = session.scalars(select(MessageRow.body).where(MessageRow.seq.in_(newest)))
-    return {body["stream_id"]: body for body in bodies}
+    states = {**before.states, **{body["stream_id"]: body for body in bodies}}
+    return Told(upto, {one: states[one] for one in session.scalars(select(StreamRow.id)) if one in states})

@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from service.access.changes import Changes
 from service.access.links import LONGEST_S, Links
+from service.access.watch import AccessWatch
 from service.errors_base import Forbidden
 from service.storage.access.signing_keys import MAX_KEYS
 from service.storage.database import Database
@@ -150,3 +152,19 @@ def test_lost_secret_key_ends_links_and_makes_a_new_key(tmp_path: Path):
     told = with_links(tmp_path, before)
     (tmp_path / KEY_NAME).unlink()
     assert with_links(tmp_path, after) == (False, True)
+
+
+def test_keys_that_another_process_changed_are_followed(tmp_path: Path):
+    async def work(links: Links, clock: Clock) -> None:
+        other = await Links.open(links._database, SecretBox.open(tmp_path), clock)
+        watch = AccessWatch(links._database, Changes())
+        watch.on_keys.append(other.follow)
+        await watch.look()
+        ended = query(links.sign(CLIP, NOW + 60))
+        assert valid(other, CLIP, ended)
+        await links.rotate()
+        await watch.look()
+        assert not valid(other, CLIP, ended)
+        assert valid(other, CLIP, query(links.sign(CLIP, NOW + 60)))
+
+    with_links(tmp_path, work)

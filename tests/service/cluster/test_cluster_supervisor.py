@@ -258,3 +258,31 @@ def subscribed(hub: Any) -> Subscription:
     from service.subscription import SubscriptionFilter
 
     return hub.subscribe(SubscriptionFilter(), LOCAL)
+
+
+def test_a_node_that_is_forgotten_while_it_has_a_peer_is_asked_for_nothing(cluster_url, tmp_path):
+    async def work(world: World) -> None:
+        await world.add_node("a")
+        await world.add_node("b")
+        supervisor, _ = await world.lead()
+        await until(lambda: supervisor._links().keys() == {"a", "b"}, "both are linked")
+        del supervisor.board.nodes["a"]  # as a look finds it, before the round has come to its peer
+        assert supervisor.peers.keys() == {"a", "b"}
+        assert supervisor._links().keys() == {"b"}
+
+    in_world(cluster_url, tmp_path, work)
+
+
+def test_a_node_that_lets_go_of_what_is_another_s_by_now_changes_nothing(cluster_url, tmp_path):
+    async def work(world: World) -> None:
+        await world.add_node("a")
+        supervisor, _ = await world.lead()
+        await world.add_stream(STREAM, supervisor)
+        await until(lambda: supervisor.board.node_of(STREAM) == "a", "it is given")
+        epoch = supervisor.board.leases[STREAM].epoch
+        supervisor.board.released(STREAM, epoch - 1)
+        assert supervisor.board.node_of(STREAM) == "a"
+        supervisor.board.released("str_00000000000000ff", 1)
+        assert supervisor.board.leases.keys() == {STREAM}
+
+    in_world(cluster_url, tmp_path, work)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from service.access.links import Links
 from service.cluster.election import Election
 from service.settings import Settings
 from service.storage.cluster.leader import Candidate
@@ -22,6 +24,7 @@ from service.storage.secret_box import SecretBox
 from service.storage.segment import Segment
 from service.storage.store import Store
 from tests.service.conftest import RunningApi
+from tests.support.service import wait_for
 
 STREAM = "str_0000000000000001"
 VIDEO = "20260504T030000000Z.mp4"
@@ -90,11 +93,7 @@ def test_reads_are_answered_and_whatever_changes_is_refused_with_who_leads(stand
         "/v1/system",
     ):
         assert client.get(path).status_code == 200, path
-    for method, path in (
-        ("DELETE", f"/v1/streams/{STREAM}"),
-        ("POST", "/v1/nodes/yard-1/drain"),
-        ("POST", "/v1/login"),
-    ):
+    for method, path in (("DELETE", f"/v1/streams/{STREAM}"), ("POST", "/v1/nodes/yard-1/drain")):
         refused = client.request(method, path, json={})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), path
         assert refused.json()["detail"] == "this API stands by: api-1 leads at http://10.0.0.1:8000"
@@ -118,3 +117,30 @@ def test_a_websocket_is_refused_before_it_opens(standby: RunningApi):
     with pytest.raises(InvalidStatus) as refused, connect(standby.ws_url, proxy=None):
         pass
     assert refused.value.response.status_code == 503
+
+
+def test_strangers_are_not_told_who_leads(standby: RunningApi):
+    refused = standby.client.post("/v1/login", json={"name": "anna", "password": "guessed"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.json()["detail"] == "this API stands by"
+    open_to_all = ("/healthz", "/readyz", "/v1/media/inc_1/clip.mp4")
+    for answer in (refused, *map(standby.client.get, open_to_all)):
+        assert "api-1" not in answer.text and "10.0.0.1" not in answer.text, answer.url
+
+
+def test_links_that_the_leader_ended_are_refused_by_the_standby_too(standby: RunningApi, cluster_url: str):
+    path = "/v1/media/inc_0123456789abcdef/clip.mp4"
+    told: list[str] = []
+
+    async def lead() -> None:
+        database = Database(cluster_url)
+        links = await Links.open(database, SecretBox.open(standby.settings.data_dir))
+        told.append(links.sign(path, time.time() + 600))
+        assert standby.client.get(f"{path}?{told[0]}").status_code == 404, "believed, and there is no such incident"
+        await links.rotate()
+        told.append(links.sign(path, time.time() + 600))
+        await database.close()
+
+    asyncio.run(lead())
+    wait_for(lambda: standby.client.get(f"{path}?{told[0]}").status_code == 403, 1.0, "it is refused")
+    assert standby.client.get(f"{path}?{told[1]}").status_code == 404, "the new key is believed"

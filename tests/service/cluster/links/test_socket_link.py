@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from service.cluster.links.errors import LinkDown
-from service.cluster.links.socket_link import MAX_BYTES, SocketLinks, SocketServer
+from service.cluster.links.socket_link import MAX_BYTES, MAX_CALLS, SocketLinks, SocketServer, frame
 
 
 async def answering(node: str, method: str, timeout_s: float, body: bytes) -> bytes:
@@ -72,5 +72,17 @@ def test_nonsense_ends_the_connection_of_whoever_sent_it_alone(tmp_path):
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
         assert await links.to("a").call("do", b"", 10) == b"a do "
+
+    run(tmp_path / "s", work)
+
+
+def test_calls_of_whoever_is_gone_before_they_began_take_no_place(tmp_path):
+    async def work(links, server):
+        reader = asyncio.StreamReader()  # all of it is there at once, and its end
+        reader.feed_data(b"".join(frame([n, "a", "do", 10, b""]) for n in range(MAX_CALLS)))
+        reader.feed_eof()
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        await server._connected(reader, writer)
+        assert await links.to("a").call("do", b"x", 10) == b"a do x"
 
     run(tmp_path / "s", work)
