@@ -1,6 +1,6 @@
 """Clips that another node classifies: bytes, CPU, what the network says of them, and how much later it says it.
 
-    python benchmarks/remote_classification.py [--clips 24] [--answers 60] [--networks NAME …] [--ray] [--write-docs]
+    python benchmarks/remote_classification.py [--networks NAME …] [--clips N …] [--answers 60] [--ray] [--write-docs]
 
 Crops are of the people whom detector and tracker find in samples/street.mp4, once at its own ten pictures a second (26
 different crops in a clip of 64), once as if a camera of 25 gave them (all 64 differ); every clip is one that the
@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -267,7 +268,7 @@ def once_ms(work: Callable[[], object]) -> float:
 
 RAY = f"""
 import json, sys, time, ray
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
 
 @ray.remote(num_cpus=0)
 class Classifier:
@@ -285,7 +286,9 @@ print(json.dumps(took))
 
 
 def ray_ms() -> list[float]:
-    done = subprocess.run([sys.executable, "-c", RAY], capture_output=True, text=True, timeout=300, check=True)
+    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [sys.executable, "-c", RAY]
+    done = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=300, check=True)
     return list(map(float, json.loads(done.stdout.strip().splitlines()[-1])))
 
 
@@ -324,17 +327,18 @@ def tables(host: str, rows: Sequence[Row], late: Sequence[Delay], roads: dict[st
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=24, help="of each network and camera")
+    parser.add_argument("--clips", type=int, nargs="+", default=[48, 12], help="for each camera, network by network")
     parser.add_argument("--answers", type=int, default=60)
     parser.add_argument("--networks", nargs="+", default=[LIGHT, FULL])
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()
     film = filmed(load_people_finder(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE, threads=1)))
-    rows = [row for name in arguments.networks for row in rows_of(name, film, arguments.clips)]
+    counts = zip(arguments.networks, arguments.clips, strict=True)
+    rows = [row for name, count in counts for row in rows_of(name, film, count)]
     config = read_card(REPOSITORY / "weights" / LIGHT).input.clip_config(16, 12)
     with tempfile.TemporaryDirectory() as folder:
-        clips = clips_of(film, config, RATES_HZ[-1], arguments.clips)
+        clips = clips_of(film, config, RATES_HZ[-1], arguments.clips[0])
         late = asyncio.run(delays(Path(folder), clips, arguments.answers))
     roads, host = ways(arguments.ray), describe_host()
     content = {"host": host, "rows": list(map(asdict, rows)), "delays": list(map(asdict, late)), "ways": roads}

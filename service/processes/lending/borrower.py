@@ -36,13 +36,11 @@ class Borrowing(Loans):
         setup: LendingSetup,
         measures: Measures,
         offer_here: Callable[[Key, str, float], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``offer_here`` takes offers that no lender will ask for any more."""
         self._setup = setup
         self._measures = measures
         self._offer_here = offer_here
-        self._clock = clock
         self._lock = threading.Lock()
         self._lenders: Sequence[Lender] = ()
         self._borrowed: dict[int, Borrowed] = {}
@@ -114,7 +112,7 @@ class Borrowing(Loans):
         loan = self._loan(number) if loan is None else loan
         terms = None if loan is None or loan.over else loan.terms
         if loan is None or terms is None:
-            if loan is not None and self._clock() - loan.opened_s > OPEN_S:
+            if loan is not None and time.monotonic() - loan.opened_s > OPEN_S:
                 loan.close(f"no word within {OPEN_S:g} s")
             return plan
         self._say(loan, "classifies its clips")
@@ -125,10 +123,13 @@ class Borrowing(Loans):
         self._measures.gauge("loans_taken", sum(loan.granted for loan in list(self._loans.values())))
 
     def _end(self, loan: Loan | None, why: str) -> None:
-        if loan is not None:
-            with self._lock:
-                self._loans.pop(loan.borrowed.connection.number, None)
-            loan.close(why)
+        if loan is None:
+            return
+        number = loan.borrowed.connection.number
+        with self._lock:
+            if self._loans.get(number) is loan:
+                del self._loans[number]
+        loan.close(why)
 
     def _loan(self, number: int) -> Loan | None:
         """→ a new loan at the first lender that has not refused of late."""
@@ -143,7 +144,7 @@ class Borrowing(Loans):
 
     def _lender(self, borrowed: Borrowed) -> Lender | None:
         """Each stream has an order of its own, so that a node's streams spread over all lenders."""
-        now = self._clock()
+        now = time.monotonic()
         asked = [one for one in self._lenders if self._refused.get((one.name, borrowed.model), 0.0) <= now]
         return min(asked, key=lambda one: _rank(borrowed.stream, one.name), default=None)
 
@@ -161,7 +162,7 @@ class Borrowing(Loans):
             by_itself = self._loans.get(number) is loan
             if by_itself:
                 del self._loans[number]
-                self._refused[loan.lender.name, model] = self._clock() + RETRY_S
+                self._refused[loan.lender.name, model] = time.monotonic() + RETRY_S
         if by_itself:
             self._measures.count("loans_ended_total")
             self._say(loan, f"does not classify its clips: {loan.over}")

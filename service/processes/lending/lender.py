@@ -161,7 +161,7 @@ class Lending:
             raise UnexpectedMessage("a second greeting")
         connection.stream_id = hello.stream_id[:200]
         try:
-            if PurePath(hello.model).name != hello.model:
+            if PurePath(hello.model).name != hello.model or hello.model in ("", ".."):
                 raise ModelUnavailable(f"expected a network's name, got {hello.model[:80]!r}")
             classifier = self._engine.classifier(hello.model)
             self._engine.measure_clip(hello.model)  # else nobody knows whether there is room

@@ -225,6 +225,14 @@ def test_who_need_not_or_may_not_borrow_classifies_by_itself(borrow: Borrow, mak
     assert not lender.server._connections
 
 
+def test_node_that_nobody_could_reach_lends_nothing_and_goes_on(make: Make):
+    node = make("lost", ("light",), host="203.0.113.7")
+    assert node.server.lends_at == ""
+    stream = node.stream()
+    stream.submit(clip(1, 51, "light"))
+    assert answer(stream, node).model == "light"
+
+
 def test_who_always_borrows_does_so_though_it_could(make: Make, lender: NodeInProcess):
     node = make("capable", ("light", "full"), borrow=Borrow.ALWAYS)
     node.server.loans.use((lender.lender,))
