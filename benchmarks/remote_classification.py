@@ -1,12 +1,12 @@
 """Clips that another node classifies: bytes, CPU, what the network says of them, and how much later it says it.
 
-    python benchmarks/remote_classification.py [--networks NAME …] [--clips N …] [--answers 60] [--ray] [--write-docs]
+    python benchmarks/remote_classification.py [--clips 48 8] [--answers 60] [--parts PART …] [--ray] [--write-docs]
 
 Crops are of the people whom detector and tracker find in samples/street.mp4, once at its own ten pictures a second (26
-different crops in a clip of 64), once as if a camera of 25 gave them (all 64 differ); every clip is one that the
-service would make. For each quality of JPEG: bytes a clip, CPU milliseconds to pack and to unpack, and for both
-networks that ship the share of equal first choices and the largest difference of a probability between the clip as it
-is and as it arrives.
+different crops in one of the full network's clips of 64), once as if a camera of 25 gave them (all 64 differ); every
+clip is one that the service would make. For each quality of JPEG: bytes a clip, CPU milliseconds to pack and to unpack,
+share of equal first choices and largest difference of a probability between the clip as it is and as it arrives. The
+full network, which takes seconds a clip on small machines, sees the quality alone that is used.
 
 Delay, from a clip's offer to its answer: one stream of ``surveillance-light``, clip after clip, at the inference
 process of its own machine, and through it at another node's. Both are real processes of this machine, reached over
@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py would hide the package of that name
@@ -74,6 +74,7 @@ QUALITIES = (75, 85, 90, 95)
 TOKEN = "benchmark" * 8
 PAYLOAD = 500_000
 CALLS = 100
+PARTS = ("rows", "delays", "ways")
 T = TypeVar("T")
 Film = list[tuple[Image, Detections]]
 
@@ -137,13 +138,13 @@ def cpu_ms(work: Callable[[T], object], items: Sequence[T]) -> float:
     return statistics.median(map(once, items))
 
 
-def rows_of(name: str, film: Film, count: int) -> Iterator[Row]:
+def rows_of(name: str, film: Film, count: int, qualities: Sequence[int]) -> Iterator[Row]:
     config = read_card(REPOSITORY / "weights" / name).input.clip_config(16, 12)
     network = ActionClassifier.load(REPOSITORY / "weights" / name, "openvino", cache_dir=CACHE, threads=1)
     for rate_hz in RATES_HZ:
         clips = clips_of(film, config, rate_hz, count)
         before = np.concatenate([network.predict(clip.stack()[None]) for clip in clips])
-        for quality in QUALITIES:
+        for quality in qualities:
             yield row_of(network, clips, before, rate_hz, quality)
 
 
@@ -325,25 +326,39 @@ def tables(host: str, rows: Sequence[Row], late: Sequence[Delay], roads: dict[st
     return "\n".join(lines) + "\n"
 
 
+def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """→ the parts that are asked for, as they are kept."""
+    film = filmed(load_people_finder(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE, threads=1)))
+    found: dict[str, Any] = {}
+    if "rows" in arguments.parts:
+        light = rows_of(LIGHT, film, arguments.clips[0], QUALITIES)
+        full = rows_of(FULL, film, arguments.clips[1], (QUALITY,))
+        found["rows"] = [asdict(row) for row in (*light, *full)]
+    if "delays" in arguments.parts:
+        config = read_card(REPOSITORY / "weights" / LIGHT).input.clip_config(16, 12)
+        clips = clips_of(film, config, RATES_HZ[-1], arguments.clips[0])
+        with tempfile.TemporaryDirectory() as folder:
+            found["delays"] = list(map(asdict, asyncio.run(delays(Path(folder), clips, arguments.answers))))
+    if "ways" in arguments.parts:
+        found["ways"] = ways(arguments.ray)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, nargs="+", default=[48, 12], help="for each camera, network by network")
+    parser.add_argument("--clips", type=int, nargs=2, default=[48, 8], help="for each camera: light network, full one")
     parser.add_argument("--answers", type=int, default=60)
-    parser.add_argument("--networks", nargs="+", default=[LIGHT, FULL])
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="the others stay as they were measured"
+    )
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()
-    film = filmed(load_people_finder(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE, threads=1)))
-    counts = zip(arguments.networks, arguments.clips, strict=True)
-    rows = [row for name, count in counts for row in rows_of(name, film, count)]
-    config = read_card(REPOSITORY / "weights" / LIGHT).input.clip_config(16, 12)
-    with tempfile.TemporaryDirectory() as folder:
-        clips = clips_of(film, config, RATES_HZ[-1], arguments.clips[0])
-        late = asyncio.run(delays(Path(folder), clips, arguments.answers))
-    roads, host = ways(arguments.ray), describe_host()
-    content = {"host": host, "rows": list(map(asdict, rows)), "delays": list(map(asdict, late)), "ways": roads}
+    kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
+    content = {**kept, "host": describe_host(), **measured(arguments)}
     write_atomically(RESULTS, json.dumps(content, indent=1) + "\n")
-    table = tables(host, rows, late, roads)
+    rows, late = [Row(**row) for row in content["rows"]], [Delay(**row) for row in content["delays"]]
+    table = tables(content["host"], rows, late, content["ways"])
     print(table)
     if arguments.write_docs:
         put_table(DOCUMENT, table, MARKS)
