@@ -36,6 +36,7 @@ run: install
 
 ## Everything that can be proven without a network: unit, property and end-to-end tests.
 ## Most tests share the cores; those that time cameras, sockets and processes run alone (tests/conftest.py says which).
+## What depends on how soon a busy machine gives browsers and processes their turn has a second try, and is told.
 ## Whatever hangs or dies, each half ends within its seconds, with a failure.
 test: $(VENV)/.installed-dev weights/i3d-kinetics400/card.json
 	@status=0; \

@@ -1,4 +1,4 @@
-"""Which tests may run beside others, and which of them run together on one worker."""
+"""Which tests may run beside others, which of them run together on one worker, and which have a second try."""
 
 from __future__ import annotations
 
@@ -57,6 +57,9 @@ ALONE = (
     "service/test_websocket.py",
     "test_readme.py",
 )
+# They, browsers and the whole service depend on how soon a busy machine gives processes their turn. One that fails is
+# run again, once; both runs are told, and what fails twice is a failure.
+SECOND_TRY = (*ALONE, "e2e/", "service/web/")
 # Files that take minutes. They begin first, so that no worker is left alone with one at the end.
 LONG = (
     "models/training/run/test_train.py",
@@ -94,6 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(place(item)))
         if place(item).startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+        if place(item).startswith(SECOND_TRY):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 class NamesFailures:
@@ -104,8 +109,10 @@ class NamesFailures:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if report.failed and terminal is not None:
-            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {_last_words(report)}")
+        again = report.outcome == "rerun"
+        if (report.failed or again) and terminal is not None:
+            what = "failed, and is run again" if again else "failed"
+            terminal.write_line(f"\n{report.when} of {report.nodeid} {what}: {_last_words(report)}")
 
 
 def _last_words(report: pytest.TestReport) -> str:

@@ -83,6 +83,7 @@ class IncidentMedia:
         self._clock, self._ages = clock, AgeClock(wall=clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._put_off: dict[str, float] = {}  # incidents whose recordings could not be reached, until when (monotonic)
+        self._looked_at: IncidentRecord | None = None  # the last one; whoever waits long is not to be first for ever
         self._counters = dict.fromkeys(COUNTERS, 0)
 
     async def open(self) -> None:
@@ -146,11 +147,13 @@ class IncidentMedia:
             await asyncio.sleep(LOOK_S)
 
     async def _clip_all(self) -> None:
-        """Where the recordings of one cannot be reached now, the others do not wait for it."""
-        records = await self._incidents.without_clip(CLIPS_AT_ONCE)
-        self._put_off = {each.id: self._put_off[each.id] for each in records if each.id in self._put_off}
+        """The next few. Where the recordings of one cannot be reached now, the others do not wait for it."""
+        records = await self._incidents.without_clip(CLIPS_AT_ONCE, self._looked_at)
+        self._looked_at = records[-1] if len(records) == CLIPS_AT_ONCE else None
+        now = time.monotonic()
+        self._put_off = {incident: until for incident, until in self._put_off.items() if until > now}
         for record in records:
-            if time.monotonic() < self._put_off.get(record.id, 0.0):
+            if record.id in self._put_off:
                 continue
             try:
                 await self.clip(record)

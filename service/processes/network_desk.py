@@ -44,8 +44,9 @@ class NetworkDesk:
 
     def _problem(self, wish: LoadNetworks) -> str:
         names = self._wanted(wish)
-        self._engine.drop_retired(but=names)
         fresh = [name for name in names if not self._engine.loaded(name)]
+        if fresh:  # else it would wait behind any other network that is loaded just now
+            self._engine.drop_retired(but=names)
         try:
             for name in names:
                 self._engine.classifier(name)
@@ -58,8 +59,14 @@ class NetworkDesk:
         return ""
 
     def _wanted(self, wish: LoadNetworks) -> list[str]:
-        """The lighter network always; the other where the one that serves is loaded, or nothing else can answer."""
+        """The lighter network always; the other where the one that serves is loaded, or nothing else can answer.
+
+        Where a version has answered before and its lighter network still can, the other comes up behind it, as at a
+        start: whoever goes back is in a hurry.
+        """
         full, light = wish.wanted
         if not light:
             return [full]
-        return [light, full] if self._engine.loaded(wish.serving[0]) else [light]
+        goes_back = light not in wish.serving and self._engine.loaded(light)
+        wants_full = self._engine.loaded(full if goes_back else wish.serving[0])
+        return [light, full] if wants_full else [light]

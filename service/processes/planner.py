@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 KEEP_EVERY = 60  # ticks between two writings of what was measured
 RETRY_EVERY = 30  # ticks until a network that was too dear, or could not be loaded, is thought of again
+OVERDUE_AFTER = 1800  # ticks: slow machines convert a full network in some minutes
 PREPARE_NICENESS = 19
 
 
@@ -57,6 +58,7 @@ class Planner:
         self._preparing: threading.Thread | None = None
         self.loans = NO_LOANS
         self.lent: Callable[[], set[str]] = set  # networks that other nodes' streams ask
+        self._overdue_at = 0  # the tick at which what is prepared should have been there
 
     @property
     def step(self) -> int:
@@ -161,12 +163,23 @@ class Planner:
     def _prepare(self, members: dict[int, _Member]) -> None:
         """One at a time, in a thread of its own."""
         if self._preparing is not None and self._preparing.is_alive():
+            self._say_overdue(self._preparing.name)
             return
         for number, member in members.items():
             if member.light and not self.loans.instead(number) and self._wanted(member):
-                self._preparing = threading.Thread(target=self._bring_up, args=(member,), name="prepare", daemon=True)
-                self._preparing.start()
+                bring_up = threading.Thread(target=self._bring_up, args=(member,), name=member.model, daemon=True)
+                self._preparing = bring_up
+                bring_up.start()
+                self._overdue_at = self._ticks + OVERDUE_AFTER
                 return
+
+    def _say_overdue(self, model: str) -> None:
+        """What never ends can only be ended with its process, and the lighter networks in it are worth more."""
+        if self._ticks != self._overdue_at:
+            return
+        why = f"not there after {OVERDUE_AFTER // 60} minutes, and no other network is prepared; restart the service"
+        log.error("%s is %s", model, why)
+        self._engine.note(model, f"{why}, or pin the streams to the lighter network, which answers")
 
     def _wanted(self, member: _Member) -> bool:
         model = member.model

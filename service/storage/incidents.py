@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from service.rights import Visible
@@ -114,11 +114,13 @@ class IncidentStore:
         statement = update(IncidentRow).where(IncidentRow.id == incident_id).values(snapshot_path=path)
         await self._database.write(lambda session: session.execute(statement))
 
-    async def without_clip(self, limit: int) -> tuple[IncidentRecord, ...]:
-        """Ended ones that wait for their clip, the oldest first."""
-        ended = IncidentRow.ended_at.is_not(None)
-        statement = select(IncidentRow).where(IncidentRow.clip_state == "waiting", ended)
-        statement = statement.order_by(IncidentRow.ended_at).limit(limit)
+    async def without_clip(self, limit: int, after: IncidentRecord | None = None) -> tuple[IncidentRecord, ...]:
+        """Ended ones that wait for their clip, the oldest first, of those that ended ``after`` one."""
+        order = IncidentRow.ended_at, IncidentRow.id
+        statement = select(IncidentRow).where(IncidentRow.clip_state == "waiting", IncidentRow.ended_at.is_not(None))
+        if after is not None:
+            statement = statement.where(tuple_(*order) > tuple_(after.ended_at, after.id))
+        statement = statement.order_by(*order).limit(limit)
         return await self._database.read(lambda s: tuple(to_record(row) for row in s.scalars(statement)))
 
     async def removable(self) -> tuple[tuple[str, float], ...]:

@@ -67,6 +67,3 @@ export function onSubmit(form, problem, work) {
 
 /** Escape leaves a field. By a listener: what a handler property returns may swallow the key. */
 export const leftByEscape = (input) => input.addEventListener("keydown", ({ key }) => key === "Escape" && input.blur());
-
-export const clock = (text) => new Date(text).toLocaleTimeString();
-export const moment = (text) => (text ? new Date(text).toLocaleString() : "");

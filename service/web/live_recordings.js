@@ -4,6 +4,7 @@ import { ask } from "./api.js";
 import { $, make } from "./dom.js";
 import { Overlay, readLines } from "./overlay.js";
 import { quietly } from "./shell.js";
+import { moment } from "./times.js";
 
 const PAGE = 12;
 
@@ -26,7 +27,7 @@ export async function refreshRecordings(page) {
 
 function recordingRow(recording, page) {
   const { nameOf, rights } = page;
-  const began = new Date(recording.started_at).toLocaleString();
+  const began = moment(recording.started_at);
   const label = `${began}, ${nameOf(recording.stream_id)}`;
   const remove = async () => {
     if (!window.confirm(`Delete the recording of ${label}?`)) return;

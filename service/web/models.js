@@ -1,9 +1,10 @@
 // Networks and their versions: what serves, what was refused and why, what a shadow would have told, promote and roll back.
 
 import { ask, askAll } from "./api.js";
-import { $, act, alertLine, hide, make, moment, onSubmit, show } from "./dom.js";
+import { $, act, alertLine, hide, make, onSubmit, show } from "./dom.js";
 import { gateWords } from "./gate.js";
 import { showShell } from "./shell.js";
+import { moment } from "./times.js";
 import { count, facts, percent, rounded, table } from "./words.js";
 
 const POLL_MS = 15_000;

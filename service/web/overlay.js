@@ -120,10 +120,12 @@ export function drawTrack(pen, track, place, { linePx = LINE_PX, labelled = true
   if (labelled) drawLabel(pen, labelOf(track), left, Math.max(top - FONT_PX - 6, place.y));
 }
 
-/** What a person does, in words: “#7 Walking 80%”. */
-export function labelOf({ track_id, action, confidence, provisional }) {
-  if (action === null) return `#${track_id}`;
-  return `#${track_id} ${action} ${Math.round(100 * (confidence ?? 0))}%${provisional ? "?" : ""}`;
+/** What a person does, in words: “#7 Walking 80%”; of an exercise, how often: “#7 Squat 91% squat x3”. */
+export function labelOf({ track_id, action, confidence, provisional, repetitions }) {
+  const words = [`#${track_id}`];
+  if (action !== null) words.push(`${action} ${Math.round(100 * (confidence ?? 0))}%${provisional ? "?" : ""}`);
+  if (repetitions) words.push(`${repetitions.exercise} x${repetitions.count}`);
+  return words.join(" ");
 }
 
 function drawLabel(pen, text, left, top) {

@@ -1,11 +1,13 @@
 // The live page of one service: the wall of cameras, the latest actions, streams, recordings. No build step.
 
 import { ask, askAll, at, may } from "./api.js";
-import { $, clock, make } from "./dom.js";
+import { $, make } from "./dom.js";
 import { prepareRecordings, refreshRecordings } from "./live_recordings.js";
 import { drawCards, prepareForm } from "./live_streams.js";
-import { closePerson, noteForPerson, showPerson } from "./person.js";
+import { closePerson, noteForPerson, showPerson, showRepetition } from "./person.js";
+import { noteRepetition } from "./repetitions.js";
 import { forever, quietly, refreshService, say, showShell } from "./shell.js";
+import { clock } from "./times.js";
 import { Wall } from "./wall.js";
 
 const POLL_MS = 2000;
@@ -111,6 +113,10 @@ function onMessage(message) {
     noteAction(message);
     drawEvents();
     noteForPerson(message);
+  } else if (message.type === "repetition") {
+    lastSeq = message.seq;
+    noteRepetition(message);
+    showRepetition(message);
   } else if (message.type === "stream") {
     lastSeq = message.seq;
     quietly(refreshStreams)();

@@ -1,7 +1,9 @@
 // One person's history beside the wall: what this track did so far, with the way to the review of each action.
 
 import { ask, at } from "./api.js";
-import { $, clock, hide, make, show } from "./dom.js";
+import { $, hide, make, show } from "./dom.js";
+import { repetitionsOf } from "./repetitions.js";
+import { clock } from "./times.js";
 
 const MOST = 50;
 
@@ -14,12 +16,24 @@ export async function showPerson(stream, track) {
   $("person").hidden = false;
   $("person-title").tabIndex = -1;
   $("person-title").focus();
+  drawRepetitions();
   await refresh();
 }
 
 /** An action of somebody: if it is who is shown, the history has become longer. */
 export function noteForPerson({ stream_id: streamId, track_id: track }) {
   if (about?.stream.id === streamId && about.track === track) refresh();
+}
+
+/** A repetition of somebody, which is known by now. */
+export function showRepetition({ stream_id: streamId, track_id: track }) {
+  if (about?.stream.id === streamId && about.track === track) drawRepetitions();
+}
+
+function drawRepetitions() {
+  const rows = repetitionsOf(about.stream.id, about.track);
+  $("person-repetitions").replaceChildren(...rows);
+  $("person-exercise").hidden = rows.length === 0;
 }
 
 export function closePerson() {

@@ -1,10 +1,11 @@
 // Rules: what each looks for, what keeps it from finding it, silence for a while, and zones drawn on a still.
 
 import { ask, askAll } from "./api.js";
-import { $, act, alertLine, hide, make, moment, show } from "./dom.js";
+import { $, act, alertLine, hide, make, show } from "./dom.js";
 import { edit, offerChoices } from "./rules_editor.js";
 import { nameStreamsBy, showIncidents, showTrial } from "./rules_found.js";
 import { showShell } from "./shell.js";
+import { moment } from "./times.js";
 import { percent, rounded } from "./words.js";
 import { editZones } from "./zones.js";
 

@@ -1,7 +1,8 @@
 // What a rule found, or would have found in the last day.
 
 import { ask, at } from "./api.js";
-import { $, make, moment } from "./dom.js";
+import { $, make } from "./dom.js";
+import { moment } from "./times.js";
 import { count, duration, percent } from "./words.js";
 
 const DAY_MS = 86_400_000;

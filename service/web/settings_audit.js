@@ -1,7 +1,8 @@
 // The audit: who did what, newest first.
 
-import { $, make, moment, onSubmit } from "./dom.js";
+import { $, make, onSubmit } from "./dom.js";
 import { pages } from "./settings_deliveries.js";
+import { moment } from "./times.js";
 
 const STATE_CLASS = { ok: "good", refused: "warn", failed: "bad" };
 

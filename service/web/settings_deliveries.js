@@ -1,7 +1,8 @@
 // Deliveries: the messages that went or go to sinks. Also the way in which long lists are shown page by page.
 
 import { ask } from "./api.js";
-import { $, act, alertLine, make, moment } from "./dom.js";
+import { $, act, alertLine, make } from "./dom.js";
+import { moment } from "./times.js";
 
 const PAGE = 50;
 const STATE_CLASS = { delivered: "good", pending: "warn", leased: "warn", dead: "bad", expired: "" };

@@ -1,8 +1,9 @@
 // Sinks: where messages about incidents go.
 
 import { ask } from "./api.js";
-import { $, act, alertLine, make, moment, onSubmit } from "./dom.js";
+import { $, act, alertLine, make, onSubmit } from "./dom.js";
 import { showSecret } from "./settings_tokens.js";
+import { moment } from "./times.js";
 
 const STATE_CLASS = { ok: "good", failing: "warn", disabled: "", unreadable: "bad" };
 

@@ -1,8 +1,9 @@
 // API tokens: what programs come in with. A token is shown once, when it is made.
 
 import { ask } from "./api.js";
-import { $, act, alertLine, make, moment, onSubmit } from "./dom.js";
+import { $, act, alertLine, make, onSubmit } from "./dom.js";
 import { grantsEditor, grantWords } from "./settings_users.js";
+import { moment } from "./times.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 

@@ -1,7 +1,8 @@
 // Users: who may log in, and what they may see. Also the editor of grants, which tokens have too.
 
 import { ask } from "./api.js";
-import { $, act, alertLine, make, moment, onSubmit } from "./dom.js";
+import { $, act, alertLine, make, onSubmit } from "./dom.js";
+import { moment } from "./times.js";
 
 const ROLES = ["viewer", "operator", "admin"];
 

@@ -2,6 +2,7 @@
 
 import { ask, at, me, toLogin } from "./api.js";
 import { $, make } from "./dom.js";
+import { speakOf } from "./times.js";
 
 const RETRY_MS = 2000;
 const READY_MS = 5000;
@@ -26,6 +27,7 @@ function may(permission) {
 export async function showShell(page) {
   drawFrame();
   const who = await untilThere(me);
+  nameZone(speakOf(who.timezone ?? null));
   $("pages").replaceChildren(...PAGES.filter(({ open }) => open(who)).map((each) => linkTo(each, page)));
   $("principal").replaceChildren(...account(who));
   forever(refreshService, READY_MS);
@@ -46,6 +48,11 @@ function drawFrame() {
       make("div", { id: "principal", className: "principal", role: "group", aria: { label: "Account" } }),
       menu),
   );
+}
+
+/** On pages that do not say it themselves, where times are not the browser's. */
+function nameZone(zone) {
+  if (zone && $("zone") === null) $("principal").before(make("span", { className: "soft", title: "Times are of this zone" }, zone));
 }
 
 /** Not by the address: some pages keep their section there. */

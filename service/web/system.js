@@ -1,8 +1,9 @@
 // How the service does: each stream, what the machine affords, what waits and what is counted, disk and database.
 
 import { ask } from "./api.js";
-import { $, hide, make, moment, show } from "./dom.js";
+import { $, hide, make, show } from "./dom.js";
 import { sleep, showShell } from "./shell.js";
+import { moment } from "./times.js";
 import { bytes, count, duration, facts, meter, percent, rounded, table } from "./words.js";
 
 const POLL_MS = 2000;

@@ -125,6 +125,19 @@ export class ZoneClock {
   }
 }
 
+let spoken = new ZoneClock(null);
+
+/** What `clock` and `moment` say from now on is in this zone, or in the browser's. → its name where the browser is in another. */
+export function speakOf(zone) {
+  spoken = new ZoneClock(zone);
+  return spoken.zone === browserZone() ? "" : spoken.zone;
+}
+
+/** → the time of day of an RFC 3339 text. */
+export const clock = (text) => spoken.time(unixOf(text));
+/** → with its date; nothing for nothing. */
+export const moment = (text) => (text ? spoken.moment(unixOf(text)) : "");
+
 /** → a length as people read it. */
 export function lengthOf(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

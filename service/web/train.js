@@ -1,9 +1,10 @@
 // Training on corrections: how many there are of each camera and label, one training at work, and what came of others.
 
 import { ask, askAll, at } from "./api.js";
-import { $, act, alertLine, hide, make, moment, onSubmit, show } from "./dom.js";
+import { $, act, alertLine, hide, make, onSubmit, show } from "./dom.js";
 import { gateWords } from "./gate.js";
 import { showShell, sleep } from "./shell.js";
+import { moment } from "./times.js";
 import { duration, percent, table } from "./words.js";
 
 const BUSY_MS = 2000;

@@ -27,7 +27,7 @@ _REVIEW = (
 _CONSOLE = (
     *("live_pictures.js", "live_recordings.js", "live_streams.js", "person.js", "tile.js", "wall.css", "wall.js"),
     *("console.css", "fields.js", "lines.js", "rules.js", "rules_editor.js", "rules_found.js", "system.js", "words.js"),
-    *("gate.js", "models.js", "train.js"),
+    *("gate.js", "models.js", "repetitions.js", "train.js"),
 )
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _PARTS = {name: _TYPES[Path(name).suffix] for name in (*_SCRIPTS, *_REVIEW, *_CONSOLE, "page.css", "icon.svg")}

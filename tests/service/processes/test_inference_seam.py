@@ -42,6 +42,7 @@ class ScriptedEngine:
         self.there = {"m"}
         self.retired: set[str] = set()
         self.measured: list[str] = []
+        self.made_room = False
 
     def batch_limit(self, model):
         return 4
@@ -67,6 +68,7 @@ class ScriptedEngine:
         self.retired |= set(names)
 
     def drop_retired(self, but=()):
+        self.made_room = True
         self.there -= self.retired - set(but)
 
     def unload(self, name):
@@ -416,6 +418,31 @@ def test_version_is_loaded_beside_the_one_that_serves_and_waits_until_streams_as
     assert engine.retired == {"n-light@2", "n@2"}, "they give way where room is needed, until they are asked"
     client.change_networks("n@2", "n-light@2")
     wait_for(lambda: engine.retired == {"m"}, 5, "they are kept, the former is not")
+
+
+@pytest.mark.parametrize(
+    ("serving", "loaded"),
+    [(("m", "m-light"), []), (("m", "n-light"), ["n"])],
+    ids=["its lighter network answers", "a lighter network of both"],
+)
+def test_version_whose_lighter_network_is_still_there_does_not_wait_for_the_other(
+    server, client, engine, serving: tuple[str, str], loaded: list[str]
+):
+    """Of both alike it would say nothing about the version."""
+    engine.there |= {"m-light", "n-light"}
+    fresh: list[str] = []
+
+    def classifier(name):
+        fresh.extend({name} - engine.there)
+        engine.there.add(name)
+        return type("Classifier", (), {"labels": LABELS})
+
+    engine.classifier = classifier
+    answers: list[NetworksLoaded] = []
+    server.networks.load(LoadNetworks(9, serving, ("n", "n-light")), answers.append)
+    wait_for(lambda: answers, 5, "an answer")
+    assert answers == [NetworksLoaded(9)] and fresh == loaded
+    assert engine.made_room == bool(loaded), "what has to be loaded has its room; else no load under way is waited for"
 
 
 def test_version_that_cannot_be_loaded_says_why_and_leaves_nothing_loaded(server, client, engine):

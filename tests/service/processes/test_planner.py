@@ -19,7 +19,7 @@ from service.counters import Measures
 from service.engine import InferenceEngine, ModelUnavailable
 from service.processes.inference_messages import Hello
 from service.processes.nodes import Loans
-from service.processes.planner import RETRY_EVERY, Planner
+from service.processes.planner import OVERDUE_AFTER, RETRY_EVERY, Planner
 from tests.support.service import wait_for
 
 
@@ -93,6 +93,23 @@ def test_light_network_answers_until_the_full_one_is_there(engine: ScriptedEngin
     until(planner, lambda: told[-1].tier is Tier.FULL)
     assert engine.loads == ["full"]
     assert engine.costs.of(clip_work("full")) is not None
+
+
+def test_full_network_that_never_comes_up_is_told_once_while_the_light_one_answers(
+    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    may_end = threading.Event()
+    monkeypatch.setattr(engine, "classifier", lambda name: may_end.wait(60))
+    planner, told = planner_of(engine, 16), list[Plan]()
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), told.append)
+    until(planner, lambda: "full" in engine.notes)
+    assert engine.notes["full"].startswith("being prepared")
+    for _ in range(2 * OVERDUE_AFTER):
+        planner.tick()
+    may_end.set()
+    assert engine.notes["full"].startswith("not there after 30 minutes")
+    assert sum("not there after 30 minutes" in record.message for record in caplog.records) == 1
+    assert {plan.tier for plan in told} == {Tier.LIGHT}
 
 
 def test_network_that_turns_out_too_dear_is_measured_once_and_given_back(engine: ScriptedEngine):

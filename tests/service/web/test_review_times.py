@@ -110,4 +110,7 @@ def test_the_services_zone_goes_before_the_browsers(browser: Any, run_api: Any, 
     page.goto(f"{api.url}/events")
     page.locator("#found tr").get_by_text("06:30:00").wait_for()
     assert page.locator("#zone").inner_text() == "Europe/Berlin"
+    page.goto(api.url)
+    page.locator("#events time").get_by_text("06:30:00").wait_for()
+    page.get_by_text("Europe/Berlin", exact=True).wait_for()
     context.close()

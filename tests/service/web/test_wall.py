@@ -152,3 +152,28 @@ def test_person_is_followed_by_the_keyboard_too(gate: str, page: Any):
     page.get_by_text("No action of this person yet.").wait_for()
     wait_for(lambda: person.get_attribute("aria-pressed") == "true", 10, "it is said who is followed")
     assert page.locator("#people button").count() == 1
+
+
+def repetition(stream_id: str, count: int, track_id: int = 7, **checks: bool | None) -> dict[str, Any]:
+    what = {"exercise": "squat", "count": count, "depth_deg": 84.2, "range_deg": 88.9, "checks": checks}
+    when = {"start_s": 8.1, "turn_s": 9.4, "end_s": 10.6, "duration_s": 2.5, "captured_at": rfc3339(time.time())}
+    return {"type": "repetition", "stream_id": stream_id, "track_id": track_id, **what, **when, "zones": []}
+
+
+def test_repetitions_are_counted_beside_the_label_and_listed_with_what_was_wrong(visit: Any, api: RunningApi):
+    api.supervisor.pictures = [picture()]
+    api.supervisor.people = [{**PERSON, "repetitions": {"exercise": "squat", "count": 3}}]
+    gate = str(api.add(name="Gate")["id"])
+    page = visit("/")
+    drawn(page)
+    page.locator("#people").get_by_role("button", name="#7 walking 80% squat x3").press("Enter")
+    page.get_by_text("No action of this person yet.").wait_for()
+    assert not page.get_by_role("list", name="Repetitions").is_visible()
+    wrong = repetition(gate, 1, not_low=True, heels_up=None)
+    for message in (wrong, repetition(gate, 9, track_id=8), repetition(gate, 2)):
+        api.call(api.context.hub.publish_repetition(message))
+    rows = page.get_by_role("list", name="Repetitions").get_by_role("listitem")
+    wait_for(lambda: rows.count() == 2, 10, "this person's repetitions, and nobody else's")
+    newest, oldest = (rows.nth(place).inner_text().split("\n") for place in (0, 1))
+    assert "squat 2" in newest[1] and newest[-1] == "84° · 2.5 s"
+    assert "not low" in oldest[1] and "heels up" not in oldest[1], "what was not seen was not wrong"
