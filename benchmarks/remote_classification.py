@@ -269,7 +269,7 @@ def once_ms(work: Callable[[], object]) -> float:
 
 RAY = f"""
 import json, sys, time, ray
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
 
 @ray.remote(num_cpus=0)
 class Classifier:
@@ -287,9 +287,12 @@ print(json.dumps(took))
 
 
 def ray_ms() -> list[float]:
-    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-    command = [sys.executable, "-c", RAY]
-    done = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=300, check=True)
+    with tempfile.NamedTemporaryFile("w") as token:  # else it makes one in the home folder
+        token.write(TOKEN)
+        token.flush()
+        own = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token.name}
+        command, environment = [sys.executable, "-c", RAY], {**os.environ, **own}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     return list(map(float, json.loads(done.stdout.strip().splitlines()[-1])))
 
 
@@ -326,22 +329,21 @@ def tables(host: str, rows: Sequence[Row], late: Sequence[Delay], roads: dict[st
     return "\n".join(lines) + "\n"
 
 
-def measured(arguments: argparse.Namespace) -> dict[str, Any]:
-    """→ the parts that are asked for, as they are kept."""
-    film = filmed(load_people_finder(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE, threads=1)))
-    found: dict[str, Any] = {}
+def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """→ the parts that are asked for, each as it is kept, one after the other."""
+    if set(arguments.parts) & {"rows", "delays"}:
+        film = filmed(load_people_finder(EngineConfig(weights_dir=REPOSITORY / "weights", cache_dir=CACHE, threads=1)))
     if "rows" in arguments.parts:
         light = rows_of(LIGHT, film, arguments.clips[0], QUALITIES)
         full = rows_of(FULL, film, arguments.clips[1], (QUALITY,))
-        found["rows"] = [asdict(row) for row in (*light, *full)]
+        yield "rows", [asdict(row) for row in (*light, *full)]
     if "delays" in arguments.parts:
         config = read_card(REPOSITORY / "weights" / LIGHT).input.clip_config(16, 12)
         clips = clips_of(film, config, RATES_HZ[-1], arguments.clips[0])
         with tempfile.TemporaryDirectory() as folder:
-            found["delays"] = list(map(asdict, asyncio.run(delays(Path(folder), clips, arguments.answers))))
+            yield "delays", list(map(asdict, asyncio.run(delays(Path(folder), clips, arguments.answers))))
     if "ways" in arguments.parts:
-        found["ways"] = ways(arguments.ray)
-    return found
+        yield "ways", ways(arguments.ray)
 
 
 def main() -> int:
@@ -355,8 +357,10 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()
     kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
-    content = {**kept, "host": describe_host(), **measured(arguments)}
-    write_atomically(RESULTS, json.dumps(content, indent=1) + "\n")
+    content = {**kept, "host": describe_host()}
+    for part, found in measured(arguments):
+        content[part] = found
+        write_atomically(RESULTS, json.dumps(content, indent=1) + "\n")
     rows, late = [Row(**row) for row in content["rows"]], [Delay(**row) for row in content["delays"]]
     table = tables(content["host"], rows, late, content["ways"])
     print(table)

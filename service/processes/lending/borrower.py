@@ -86,9 +86,11 @@ class Borrowing(Loans):
         return loan is not None and loan.take(track_id, clip)
 
     def gone(self, number: int, track_id: int) -> None:
-        loan = self._loans.get(number)
+        borrowed, loan = self._borrowed.get(number), self._loans.get(number)
         if loan is not None:
             loan.gone(track_id)
+        if borrowed is not None:
+            borrowed.labelled_s.pop(track_id, None)
 
     def observe(self, number: int, load: StreamLoad) -> None:
         loan = self._loans.get(number)

@@ -158,7 +158,6 @@ class Loan:
 
     def gone(self, track_id: int) -> None:
         with self._condition:
-            self.borrowed.labelled_s.pop(track_id, None)
             self._offered.pop(track_id, None)
             self._asked.pop(track_id, None)
             self._sent.pop(track_id, None)

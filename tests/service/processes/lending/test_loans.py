@@ -255,6 +255,18 @@ def test_own_and_others_people_have_their_turns_alike(yard: NodeInProcess, lende
     answer(other, yard)
 
 
+def test_person_who_has_left_is_forgotten_on_both_sides(yard: NodeInProcess, lender: NodeInProcess):
+    stream = yard.stream()
+    lent(yard, stream)
+    stream.submit(clip(1, 100, "full"))
+    answer(stream, yard)
+    (there,) = lender.server._connections.values()
+    (borrowed,) = yard.server.loans._borrowed.values()  # type: ignore[attr-defined]
+    assert (list(there.offered), list(borrowed.labelled_s)) == ([1], [1])  # type: ignore[attr-defined]
+    stream.forget(1)
+    wait_for(lambda: (there.offered, borrowed.labelled_s) == ({}, {}), 5, "both have forgotten")  # type: ignore[attr-defined]
+
+
 # -- somebody with the token who says what does not belong
 
 
