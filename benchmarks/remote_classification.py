@@ -29,7 +29,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,6 +74,7 @@ QUALITIES = (75, 85, 90, 95)
 TOKEN = "benchmark" * 8
 PAYLOAD = 500_000
 CALLS = 100
+WARM = 5  # answers that do not count
 PARTS = ("rows", "delays", "ways")
 T = TypeVar("T")
 Film = list[tuple[Image, Detections]]
@@ -180,28 +181,39 @@ async def delays(folder: Path, clips: Sequence[Clip], answers: int) -> list[Dela
     gpu = setup_of(folder, LendingSetup(TOKEN, "lender", "127.0.0.1"))
     yard = setup_of(folder, LendingSetup(TOKEN, "borrower", borrow=Borrow.ALWAYS))
     lender, borrower = NodeInferenceRunner(lambda: gpu), NodeInferenceRunner(lambda: yard)
-    lender.start()
     try:
-        await lender.ready.wait()
-        here = await asyncio.to_thread(delay, "at its own machine", gpu.address, clips, answers, "")
-        borrower.start()
-        await borrower.ready.wait()
+        for runner in (lender, borrower):
+            runner.start()
+            await runner.ready.wait()
         while not lender.lends_at:
             await asyncio.sleep(0.1)
         borrower.use_lenders((Lender("lender", lender.lends_at),))
-        there = await asyncio.to_thread(delay, "at another node", yard.address, clips, answers, "classified on lender")
-        return [here, there]
+        return await asyncio.to_thread(in_turn, gpu.address, yard.address, clips, answers)
     finally:
         await asyncio.gather(lender.stop(), borrower.stop())
 
 
-def delay(where: str, address: str, clips: Sequence[Clip], answers: int, plan: str) -> Delay:
-    """``plan``: what the stream's plan has to say before it begins."""
+def in_turn(own: str, other: str, clips: Sequence[Clip], answers: int) -> list[Delay]:
+    """One clip here, one there, so that a busy moment of the machine hits both alike. Addresses of workers."""
+    plans = {"at its own machine": (own, ""), "at another node": (other, "classified on lender")}
+    clients = {where: served(address, plan) for where, (address, plan) in plans.items()}
+    took_ms: dict[str, list[float]] = {where: [] for where in clients}
+    for number in range(answers + WARM):
+        for where, client in clients.items():
+            took_ms[where].append(answer_ms(client, clips[number % len(clips)], number))
+    for client in clients.values():
+        client.close()
+    return [
+        Delay(where, answers, statistics.median(took[WARM:]), float(np.percentile(took[WARM:], 95)))
+        for where, took in took_ms.items()
+    ]
+
+
+def served(address: str, plan: str) -> InferenceClient:
+    """``plan``: how the stream's plan begins once it is served as it should be."""
     client = InferenceClient(address, Hello("str_bench", LIGHT), Measures())
     until(lambda: client.connected and client.plan().reason.startswith(plan), "the stream is served")
-    took_ms = [answer_ms(client, clips[number % len(clips)], number) for number in range(answers + 5)][5:]
-    client.close()
-    return Delay(where, answers, statistics.median(took_ms), float(np.percentile(took_ms, 95)))
+    return client
 
 
 def answer_ms(client: InferenceClient, clip: Clip, number: int) -> float:
@@ -307,17 +319,19 @@ def ways(with_ray: bool) -> dict[str, dict[str, float]]:
 # -- what is told
 
 
-def tables(host: str, rows: Sequence[Row], late: Sequence[Delay], roads: dict[str, dict[str, float]]) -> str:
+def tables(content: Mapping[str, Any]) -> str:
+    rows, late = [Row(**row) for row in content["rows"]], [Delay(**row) for row in content["delays"]]
     lines = [
-        f"`python benchmarks/remote_classification.py --ray`, {host}. CPU milliseconds a clip; share of equal first",
-        "choices and largest difference of a probability between clips of real people before and after the way:",
+        f"`python benchmarks/remote_classification.py --ray`, {content['host']}. CPU milliseconds a clip; share of",
+        "equal first choices and largest difference of a probability between clips of real people as they are and as",
+        f"they arrive. Delays beside other work, a load of {content['load']} on these cores, which both nodes share.",
         "",
-        "| network | pictures a second | quality | raw kB | JPEG kB | pack ms | unpack ms | equal | largest |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| network | pictures a second | quality | clips | raw kB | JPEG kB | pack ms | unpack ms | equal | largest |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row.network} | {row.rate_hz} | {row.quality}{', used' if row.quality == QUALITY else ''} "
-        f"| {row.raw / 1000:.0f} | {row.bytes / 1000:.0f} "
+        f"| {row.clips} | {row.raw / 1000:.0f} | {row.bytes / 1000:.0f} "
         f"| {row.pack_ms:.0f} | {row.unpack_ms:.0f} | {row.equal:.3f} | {row.largest:.3f} |"
         for row in rows
     ]
@@ -325,7 +339,9 @@ def tables(host: str, rows: Sequence[Row], late: Sequence[Delay], roads: dict[st
     lines += [f"| {each.where} | {each.answers} | {each.p50_ms:.0f} | {each.p95_ms:.0f} |" for each in late]
     lines += ["", f"| {PAYLOAD // 1000} kB there, an answer back | p50 ms | p95 ms |", "|---|---|---|"]
     names = {"connection": "by the nodes' own connection", "ray": "as a call of an actor of Ray's"}
-    lines += [f"| {names[name]} | {each['p50_ms']:.1f} | {each['p95_ms']:.1f} |" for name, each in roads.items()]
+    lines += [
+        f"| {names[name]} | {each['p50_ms']:.1f} | {each['p95_ms']:.1f} |" for name, each in content["ways"].items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -341,6 +357,7 @@ def measured(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         config = read_card(REPOSITORY / "weights" / LIGHT).input.clip_config(16, 12)
         clips = clips_of(film, config, RATES_HZ[-1], arguments.clips[0])
         with tempfile.TemporaryDirectory() as folder:
+            yield "load", round(os.getloadavg()[0])
             yield "delays", list(map(asdict, asyncio.run(delays(Path(folder), clips, arguments.answers))))
     if "ways" in arguments.parts:
         yield "ways", ways(arguments.ray)
@@ -361,8 +378,7 @@ def main() -> int:
     for part, found in measured(arguments):
         content[part] = found
         write_atomically(RESULTS, json.dumps(content, indent=1) + "\n")
-    rows, late = [Row(**row) for row in content["rows"]], [Delay(**row) for row in content["delays"]]
-    table = tables(content["host"], rows, late, content["ways"])
+    table = tables(content)
     print(table)
     if arguments.write_docs:
         put_table(DOCUMENT, table, MARKS)
