@@ -228,7 +228,8 @@ class Loan:
         """The stream's answer comes by ``take``."""
         connection = self.borrowed.connection
         with self._condition:
-            offered = self._offered.pop(track_id, None)
+            under_way = track_id in self._asked or track_id in self._sent  # its answer would be taken for the newer's
+            offered = None if under_way else self._offered.pop(track_id, None)
             if offered is None:
                 self._outgoing.append(NoClip(track_id))
                 self._condition.notify()
