@@ -42,6 +42,7 @@ from service.cluster.agent.node import Node  # noqa: E402  # the repository root
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign  # noqa: E402
 from service.cluster.links.socket_link import Serving, SocketLink, SocketLinks, SocketServer  # noqa: E402
 from service.cluster.strict_hub import StrictHub  # noqa: E402
+from service.processes.nodes import Lender  # noqa: E402
 from service.prometheus import Measured  # noqa: E402
 from service.settings import Settings  # noqa: E402
 from service.storage.cluster.leader import Candidate, check_fence, prepare, take_over  # noqa: E402
@@ -68,6 +69,9 @@ class Cameras:
         self._memory = memory
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.ready = True
+        self.lends_at = ""
+
+    def use_lenders(self, lenders: tuple[Lender, ...]) -> None: ...
 
     async def open(self) -> None: ...
 

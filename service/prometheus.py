@@ -24,6 +24,9 @@ GAUGE_HELP = {
     "clip_queue_depth": "Clips that wait for the classifier",
     "frame_queue_depth": "Frames that wait for the detector",
     "clip_oldest_wait_seconds": "How long the track that waits longest is without a new label",
+    "loans_taken": "Streams whose clips another node classifies",
+    "loans_given": "Streams of other nodes whose clips are classified here",
+    "lent_clips_waiting": "Clips of other nodes that were offered and not asked for yet",
     "stem_tracks": "People whose next clip can reuse features of the last",
     "stem_memory_bytes": "What these features take",
     "model_version": "Number of the version of its model that the stream works with",
@@ -147,6 +150,7 @@ def _histogram_help(name: str) -> str:
         "label_latency": "From the capture of a clip's newest frame to its label",
         "label_interval": "Media time between two labels of one track (hop 16 at 25 crops/s is 0.64 s)",
         "delivery": "One attempt to send a message to a sink",
+        "borrowed_delay": "From the offer of a clip to another node to its answer",
         "frame_age": "From the receipt of a frame to its result",
     }
     return texts.get(name, name)

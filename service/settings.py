@@ -208,6 +208,14 @@ class Settings(BaseSettings):
     cluster_capacity: int = Field(
         0, ge=0, description="Most streams that this node takes; 0: two for each of its cores"
     )
+    cluster_classify: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether this node classifies clips of others; `auto`: where an NVIDIA GPU is (docs/cluster.md)",
+    )
+    cluster_borrow: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether other nodes classify this one's clips; `auto`: where it cannot afford the full network",
+    )
     mqtt_discovery: Literal["device", "component", "off"] = Field(
         "device", description="How Home Assistant finds streams, for MQTT sinks that do not say otherwise"
     )

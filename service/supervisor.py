@@ -18,8 +18,10 @@ from pipeline.entities import Zone
 from service.budget.plan import BudgetView
 from service.configuration import StagesConfig
 from service.processes.inference_runner import InferenceRunner
+from service.processes.lending.node_runner import NodeInferenceRunner
 from service.processes.messages import (
     ActionReport,
+    InferenceSetup,
     PresenceReport,
     RepetitionReport,
     SegmentReport,
@@ -31,6 +33,7 @@ from service.processes.messages import (
     unexpected,
 )
 from service.processes.model_switch import ModelSwitch
+from service.processes.nodes import Lender, LendingSetup, NodeInferenceSetup
 from service.processes.setups import inference_setup, stream_setup, stream_stages
 from service.processes.start_turns import StartTurns
 from service.processes.stream_runner import Notice, RecordingResumed, StreamRunner
@@ -58,7 +61,8 @@ MAX_UNINDEXED = 1000  # recordings that wait for a database that fails; those be
 class ProcessSupervisor:
     """All methods run on the API's event loop."""
 
-    def __init__(self, settings: Settings, hub: Outlet, store: Memory) -> None:
+    def __init__(self, settings: Settings, hub: Outlet, store: Memory, lending: LendingSetup | None = None) -> None:
+        """``lending``: what there is to know of a cluster's other nodes, None on a machine by itself."""
         self._settings = settings
         self._hub = hub
         self._store = store
@@ -71,8 +75,16 @@ class ProcessSupervisor:
         # A path of a local socket has at most 107 bytes, which a data folder may exceed.
         self._run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         self._address = unix_address(self._run_dir / "inference.sock")
-        self._inference = InferenceRunner(lambda: inference_setup(settings, self._address, self.models.pairs()))
+        self._inference = self._worker(lending)
         self.models = ModelSwitch(settings, self._inference, self._running, self._stages)
+
+    def _worker(self, lending: LendingSetup | None) -> InferenceRunner:
+        def setup() -> InferenceSetup:
+            return inference_setup(self._settings, self._address, self.models.pairs())
+
+        if lending is None:
+            return InferenceRunner(setup)
+        return NodeInferenceRunner(lambda: NodeInferenceSetup.of(setup(), lending))
 
     async def open(self) -> None:
         """Starts loading the models; streams may be started at once and wait for them."""
@@ -255,6 +267,15 @@ class ProcessSupervisor:
 
     def inference_measures(self) -> Mapping[str, Any]:
         return self._inference.stats
+
+    @property
+    def lends_at(self) -> str:
+        """Where clips of a cluster's other nodes are taken; empty: nowhere."""
+        return self._inference.lends_at
+
+    def use_lenders(self, lenders: tuple[Lender, ...]) -> None:
+        """A cluster's other nodes that classify clips of this one's streams; all of them."""
+        self._inference.use_lenders(lenders)
 
     def budget(self) -> BudgetView | None:
         return self._inference.budget

@@ -225,6 +225,13 @@ class ComputeBudget:
         fits_cpu = cost.cpu_s / hop_s <= self._config.up_room * (self._capacity() - detecting)
         return fits_cpu and cost.wall_s / hop_s <= self._config.thread_share
 
+    def spare(self) -> float | None:
+        """→ parts of the classifying thread's time that the streams leave; None where they have the lighter network."""
+        step = self._steps[self._at]
+        if self._streams and step.tier is Tier.LIGHT:
+            return None
+        return max(0.0, self._config.thread_share - self._need(step).classifying)
+
     def view(self) -> BudgetView:
         """→ what it does now, as ``plans`` decided last."""
         step = self._eased(self._steps[self._at])

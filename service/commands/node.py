@@ -10,9 +10,11 @@ import signal
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from service import logs
+from service.cluster.agent.lenders import lending_setup
 from service.cluster.agent.node import Node
 from service.cluster.links.addresses import cluster_database
 from service.cluster.links.ray_child import RayChild
@@ -35,12 +37,20 @@ GONE_S = 30.0  # an API that was silent for so long leads nothing that could be 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", dest="node", help="this node's name (default: ACTOSCOPE_NODE or the host's name)")
     parser.add_argument("--site", dest="cluster_site", help="where it is (default: ACTOSCOPE_CLUSTER_SITE)")
+    parser.add_argument(
+        "--classify",
+        dest="cluster_classify",
+        nargs="?",
+        const="always",
+        choices=("auto", "always", "never"),
+        help="classify clips of nodes that cannot (default: ACTOSCOPE_CLUSTER_CLASSIFY, or where a GPU is)",
+    )
     add_runtime(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Until SIGINT or SIGTERM; it lets go of its streams then. Raises ServiceError for what keeps it from starting."""
-    given = {name: getattr(arguments, name) for name in ("node", "cluster_site", "runtime")}
+    given = {name: getattr(arguments, name) for name in ("node", "cluster_site", "cluster_classify", "runtime")}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     logs.configure(settings.log_level, settings.log_format)
     cluster_database(settings)
@@ -56,7 +66,7 @@ async def _serve(settings: Settings, token: Path) -> int:
         stack.callback(DataDirLock(settings.data_dir).release)
         run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         stack.callback(shutil.rmtree, run_dir, True)
-        node = Node(settings, ProcessSupervisor)
+        node = Node(settings, partial(ProcessSupervisor, lending=lending_setup(settings, token)))
         child = RayChild(ray_environment(token))
         stack.push_async_callback(child.close)
         stack.push_async_callback(node.close)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.entities import Image
 from service.budget.plan import Plan
 from service.engine import Pictures
-from service.processes.inference_messages import ClipAnswer, ClipWanted, PlanAdvice
+from service.processes.inference_messages import ClipAnswer, ClipWanted, PlanAdvice, ScoresAnswer
 from service.processes.ipc import ChannelClosed
 from service.processes.messages import MessageChannel, UnexpectedMessage
 
@@ -18,7 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class Connection:
-    """One stream: its channel, and the clips that it was asked for."""
+    """One stream: its channel, and the clips that it was asked for.
+
+    ``tried``: whether a version that is tried may see its clips as well.
+    """
+
+    tried = True
 
     def __init__(self, number: int, channel: MessageChannel) -> None:
         self.number = number
@@ -27,6 +32,7 @@ class Connection:
         self._condition = threading.Condition()
         self._answers: dict[int, tuple[str, Pictures] | None] = {}
         self._asked: set[int] = set()
+        self._requests: dict[int, int] = {}  # track → how often it was asked for a clip
         self._scene: tuple[Image, ...] = ()  # the last one received; its other tracks refer to it
 
     def read_clip(self, answer: ClipAnswer) -> Pictures:
@@ -44,12 +50,33 @@ class Connection:
     def advise(self, plan: Plan) -> None:
         try_send(self, PlanAdvice(plan))
 
+    def give(self, scores: ScoresAnswer) -> None:
+        """The answer to the clip that the stream was asked for last."""
+        try_send(self, scores)
+
     def ask(self, track_id: int) -> None:
         """Asks for the newest clip of a track; ``answer`` waits for it."""
+        self.next_request(track_id)
         with self._condition:
             self._answers.pop(track_id, None)
             self._asked.add(track_id)
         self.channel.send(ClipWanted(track_id))
+
+    def next_request(self, track_id: int) -> int:
+        """Somebody asks for the track's clip → the number of that; what was asked for before it counts no more."""
+        with self._condition:
+            self._requests[track_id] = self._requests.get(track_id, 0) + 1
+            return self._requests[track_id]
+
+    def newest(self, track_id: int) -> int:
+        """→ the number of the last request for the track's clip; 0: there was none."""
+        with self._condition:
+            return self._requests.get(track_id, 0)
+
+    def forget(self, track_id: int) -> None:
+        """The track is gone."""
+        with self._condition:
+            self._requests.pop(track_id, None)
 
     def put_answer(self, track_id: int, clip: tuple[str, Pictures] | None) -> None:
         """``clip``: the network that it was cut for, and what it sees."""

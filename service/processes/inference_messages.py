@@ -119,11 +119,15 @@ class PosesAnswer:
 @message("offer")
 @dataclass(frozen=True, slots=True)
 class ClipOffer:
-    """A new clip of the track waits in the stream's process. ``gain``: of its answer, for each second waited."""
+    """A new clip of the track waits in the stream's process. ``gain``: of its answer, for each second waited.
+
+    ``age_s``: of the track's label, where that counts (``lending``).
+    """
 
     track_id: int
     model: str
     gain: float
+    age_s: float = 0.0
 
 
 @message("want")

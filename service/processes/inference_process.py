@@ -8,6 +8,7 @@ back.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sys
@@ -15,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from service.budget.machine import usable_cores
 from service.budget.plan import BudgetView
 from service.configuration import EngineConfig
 from service.counters import Measures
-from service.engine import InferenceEngine, ModelUnavailable
+from service.engine import InferenceEngine, ModelUnavailable, Pictures
 from service.processes.child import ControlLink, leave, start_child
 from service.processes.connection import Connection, Fetched, try_send
 from service.processes.inference_messages import (
@@ -51,6 +52,7 @@ from service.processes.messages import (
     unexpected,
 )
 from service.processes.network_desk import NetworkDesk
+from service.processes.nodes import NO_LOANS
 from service.processes.planner import Planner
 from service.processes.pose_desk import PoseDesk
 from service.processes.scheduler import ClipScheduler, Key
@@ -65,6 +67,7 @@ CLIP_WAIT_S = 2.0
 CLASSIFY_NICENESS = 10
 PREPARING_POSES = "the pose network is being prepared"
 FEW_CORES = 4
+_Setup = TypeVar("_Setup", bound=InferenceSetup)
 
 
 class DetectQueue:
@@ -103,15 +106,26 @@ class InferenceServer:
         self.networks = NetworkDesk(engine, self._planner)
         self.shadow = ShadowDesk(engine, lambda: self._scheduler.stats().waiting > 0)
         self._connections: dict[int, Connection] = {}
+        self._numbers = itertools.count(1)
         self._closed = threading.Event()
+        self.loans = NO_LOANS
+        self.lends_at = ""
         self._listener = Listener(address)
 
     def start(self, on_failure: Callable[[str], None]) -> None:
         """Starts the threads. ``on_failure`` hears of an error that ended a thread: the process should then end."""
-        bodies = {"accept": self._accept, "detect": self._detect, "pose": self._pose, "classify": self._classify}
-        bodies["shadow"] = lambda: self.shadow.work(self._closed)
-        for name, body in bodies.items():
+        for name, body in self._bodies().items():
             threading.Thread(target=_guarded, args=(name, body, on_failure), name=name, daemon=True).start()
+
+    def _bodies(self) -> dict[str, Callable[[], None]]:
+        """→ what each thread does, by name."""
+        return {
+            "accept": self._accept,
+            "detect": self._detect,
+            "pose": self._pose,
+            "classify": self._classify,
+            "shadow": lambda: self.shadow.work(self._closed),
+        }
 
     def close(self) -> None:
         self._closed.set()
@@ -140,27 +154,30 @@ class InferenceServer:
         self._measures.gauge("connections", len(self._connections))
         return self._measures.snapshot()
 
+    def describe(self) -> dict[str, str]:
+        return self._engine.describe()
+
     def budget(self) -> BudgetView:
         return self._planner.view()
 
     # -- threads
 
     def _accept(self) -> None:
-        number = 0
         while not self._closed.is_set():
             try:
                 channel = self._listener.accept()
             except OSError:
                 return  # closed
-            number += 1
+            number = next(self._numbers)
             connection = Connection(number, MessageChannel(channel))
             self._connections[number] = connection
-            threading.Thread(target=self._serve, args=(connection,), name=f"stream-{number}", daemon=True).start()
+            arguments = (connection, self._handle)
+            threading.Thread(target=self._serve, args=arguments, name=f"stream-{number}", daemon=True).start()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection, handle: Callable[[Connection, object], None]) -> None:
         try:
             while True:
-                self._handle(connection, connection.channel.receive())
+                handle(connection, connection.channel.receive())
         except ChannelClosed:
             log.info("stream %s left", connection.stream_id or connection.number)
         except UnexpectedMessage as error:
@@ -171,6 +188,10 @@ class InferenceServer:
             self._scheduler.forget_connection(connection.number)
             self._engine.forget(lambda key: key[0] == connection.number)
             self._connections.pop(connection.number, None)
+            self._left(connection.number)
+
+    def _left(self, number: int) -> None:
+        self.loans.leave(number)
 
     def _handle(self, connection: Connection, message: object) -> None:
         match message:
@@ -179,17 +200,17 @@ class InferenceServer:
             case PoseRequest():
                 self._poses.put(connection, message)
             case ClipOffer():
-                self._scheduler.offer((connection.number, message.track_id), message.model, message.gain)
+                if not self.loans.offer(connection.number, message):
+                    self._scheduler.offer((connection.number, message.track_id), message.model, message.gain)
             case LoadReport():
                 self._planner.observe(connection.number, message.load)
+                self.loans.observe(connection.number, message.load)
             case ClipAnswer():
-                connection.put_answer(message.track_id, (message.model, connection.read_clip(message)))
+                self._put(connection, message.track_id, (message.model, connection.read_clip(message)))
             case NoClip():
-                connection.put_answer(message.track_id, None)
+                self._put(connection, message.track_id, None)
             case TrackGone():
-                gone = (connection.number, message.track_id)
-                self._scheduler.forget(gone)
-                self._engine.forget(lambda key: key == gone)
+                self._forget(connection, message.track_id)
             case Hello():
                 self._welcome(connection, message)
             case ChangeNetworks():
@@ -197,6 +218,18 @@ class InferenceServer:
                 self._planner.change(connection.number, message.model, message.light)
             case _:
                 raise unexpected(message, "the inference process")
+
+    def _put(self, connection: Connection, track_id: int, clip: tuple[str, Pictures] | None) -> None:
+        """What the stream gave when it was asked: for another node, if that had asked, or for this one."""
+        if not self.loans.take(connection.number, track_id, clip):
+            connection.put_answer(track_id, clip)
+
+    def _forget(self, connection: Connection, track_id: int) -> None:
+        gone = (connection.number, track_id)
+        self.loans.gone(*gone)
+        self._scheduler.forget(gone)
+        self._engine.forget(lambda key: key == gone)
+        connection.forget(track_id)
 
     def _welcome(self, connection: Connection, hello: Hello) -> None:
         connection.stream_id = hello.stream_id
@@ -215,6 +248,7 @@ class InferenceServer:
             connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
         connection.channel.send(Welcome(tuple(labels), tuple(name for name in (model, light) if name)))
+        self.loans.join(connection, model, tuple(labels))
 
     def _detect(self) -> None:
         while not self._closed.is_set():
@@ -268,8 +302,9 @@ class InferenceServer:
                 try_send(fetched[0].connection, ModelProblem(reason))
             return
         for each, probabilities in zip(fetched, found, strict=True):
-            number = self.shadow.offer(each.connection, each.track_id, model, each.pictures)
-            try_send(each.connection, ScoresAnswer(each.track_id, probabilities, number))
+            tried = each.connection.tried
+            number = self.shadow.offer(each.connection, each.track_id, model, each.pictures) if tried else 0
+            each.connection.give(ScoresAnswer(each.track_id, probabilities, number))
 
     def _fetch(self, keys: list[Key]) -> list[Fetched]:
         """Asks every stream first, so that their answers are made at the same time."""
@@ -299,6 +334,11 @@ def _guarded(name: str, body: Callable[[], None], on_failure: Callable[[str], No
 def main(argv: list[str]) -> int:
     """Entry point; see the module's text. Returns the exit status."""
     link = start_child(int(argv[1]), InferenceSetup)
+    return run(link, lambda engine: InferenceServer(engine, link.setup.address))
+
+
+def run(link: ControlLink[_Setup], server_of: Callable[[InferenceEngine], InferenceServer]) -> int:
+    """Until it is told to end. Returns the exit status."""
     link.listen()
     try:
         config = _with_threads(link.setup.engine)
@@ -308,7 +348,7 @@ def main(argv: list[str]) -> int:
         link.send(InferenceFailed(str(error)))
         link.flush()
         return 3
-    return _serve_until_told(engine, link)
+    return _serve_until_told(server_of(engine), link)
 
 
 def _with_threads(config: EngineConfig) -> EngineConfig:
@@ -321,17 +361,16 @@ def _with_threads(config: EngineConfig) -> EngineConfig:
     return replace(config, threads=1) if few else config
 
 
-def _serve_until_told(engine: InferenceEngine, link: ControlLink[InferenceSetup]) -> int:
-    server = InferenceServer(engine, link.setup.address)
+def _serve_until_told(server: InferenceServer, link: ControlLink[_Setup]) -> int:
     server.shadow.tell = link.send
     server.try_beside(ShadowNetworks(link.setup.shadows))
     link.on(LoadNetworks, lambda wish: server.networks.load(wish, link.send))  # told once this is ready, not before
     link.on(ShadowNetworks, server.try_beside)
     server.start(link.fail)
-    link.send(InferenceReady(engine.describe()))
+    link.send(InferenceReady(server.describe()))
     while not link.stopped.wait(1.0):
         server.tick()
-        link.send(InferenceStats(server.report(), engine.describe(), server.budget()))
+        link.send(InferenceStats(server.report(), server.describe(), server.budget(), server.lends_at))
     server.close()
     return link.exit_status
 

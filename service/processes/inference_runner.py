@@ -20,6 +20,7 @@ from service.processes.messages import (
     InferenceStats,
     unexpected,
 )
+from service.processes.nodes import Lender
 from service.processes.version_messages import LoadNetworks, NetworksLoaded, ShadowFailed, ShadowNetworks
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class InferenceRunner(ManagedChild):
         self.stats: Mapping[str, Any] = {}
         self.parts: Mapping[str, str] = {}
         self.budget: BudgetView | None = None
+        self.lends_at = ""  # where other nodes' clips are taken
 
     def setup(self) -> InferenceSetup:
         setup, self._untold = self._setup(), None
@@ -72,6 +74,9 @@ class InferenceRunner(ManagedChild):
         self._settled = False
         self._what, self._since_s = "", time.monotonic()
 
+    def use_lenders(self, lenders: tuple[Lender, ...]) -> None:
+        """Other nodes that classify clips of this one's streams; of use on a node alone."""
+
     def start_anew(self) -> None:
         """Ends the process that loads now: it is to begin with another model."""
         if self._child is not None:
@@ -80,6 +85,7 @@ class InferenceRunner(ManagedChild):
 
     def ended(self) -> None:
         self.ready.clear()
+        self.lends_at = ""
         self._left.clear()
         for waiting in self._loading.values():
             if not waiting.done():
@@ -178,6 +184,7 @@ class InferenceRunner(ManagedChild):
                 log.info("inference is ready: %s", dict(self.parts))
             case InferenceStats():
                 self.stats, self.parts, self.budget = report.measures, report.parts, report.budget
+                self.lends_at = report.lends_at
             case InferenceFailed():
                 self.reason, self._settled = report.reason, True
                 self.on_failed(report.reason)

@@ -80,10 +80,10 @@ def _take_array(spec: Mapping[str, Any], body: bytearray, offset: int) -> tuple[
     return array, offset + array.nbytes
 
 
-def check_lengths(prefix: bytes | bytearray) -> tuple[int, int]:
+def check_lengths(prefix: bytes | bytearray, max_body_bytes: int = MAX_BODY_BYTES) -> tuple[int, int]:
     """12 prefix bytes → (head_length, body_length); raises ChannelClosed beyond the bounds."""
     head_length, body_length = _PREFIX.unpack(prefix)
-    if head_length > MAX_HEAD_BYTES or body_length > MAX_BODY_BYTES:
+    if head_length > MAX_HEAD_BYTES or body_length > max_body_bytes:
         raise ChannelClosed(f"message of {head_length} + {body_length} bytes is over the bound")
     return head_length, body_length
 
@@ -92,12 +92,14 @@ class Channel:
     """One connected stream socket used by threads: one reader, any number of writers.
 
     A write waits at most ``send_timeout_s`` for a peer that does not read, then the channel counts as closed.
+    ``max_body_bytes``: of arrays in one message that is received.
     """
 
-    def __init__(self, sock: socket.socket, send_timeout_s: float = 10.0) -> None:
+    def __init__(self, sock: socket.socket, send_timeout_s: float = 10.0, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._socket = sock
         self._socket.settimeout(None)
         self._send_timeout_s = send_timeout_s
+        self._max_body_bytes = max_body_bytes
         self._write_lock = threading.Lock()
         self._closed = False
 
@@ -126,7 +128,7 @@ class Channel:
 
     def receive(self) -> Packet:
         """Blocks until a message is whole; ``close`` from another thread ends the wait with ChannelClosed."""
-        head_length, body_length = check_lengths(self._read(_PREFIX.size))
+        head_length, body_length = check_lengths(self._read(_PREFIX.size), self._max_body_bytes)
         head = self._read(head_length)
         return decode(head, self._read(body_length))
 

@@ -11,6 +11,7 @@ is pickled. A kind that is not listed here is an error that names it, on every r
     inference process → supervisor    InferenceLoading InferenceReady InferenceStats InferenceFailed
     stream process ↔ inference        inference_messages.py
     about versions of models          version_messages.py
+    about other nodes                 nodes.py
 """
 
 from __future__ import annotations
@@ -380,9 +381,12 @@ class InferenceReady:
 @message("inference_stats")
 @dataclass(frozen=True, slots=True)
 class InferenceStats:
+    """``lends_at``: where it takes other nodes' clips, empty: nowhere."""
+
     measures: Mapping[str, Any]
     parts: Mapping[str, str]
     budget: BudgetView | None = None
+    lends_at: str = ""
 
 
 @message("inference_failed")

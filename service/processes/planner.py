@@ -19,6 +19,7 @@ from service.budget.machine import TakenCores, usable_cores
 from service.budget.plan import BudgetView, Plan, StreamLoad, Tier, TierChoice
 from service.engine import InferenceEngine, ModelUnavailable
 from service.processes.inference_messages import Hello
+from service.processes.nodes import NO_LOANS
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class Planner:
         self._ticks = 0
         self._waits: dict[str, int] = {}  # network → tick from which on to try it again
         self._preparing: threading.Thread | None = None
+        self.loans = NO_LOANS
+        self.lent: Callable[[], set[str]] = set  # networks that other nodes' streams ask
         self._overdue_at = 0  # the tick at which what is prepared should have been there
 
     @property
@@ -105,7 +108,8 @@ class Planner:
             return self._networks()
 
     def _networks(self) -> set[str]:
-        return {name for member in self._members.values() for name in (member.model, member.light) if name}
+        own = {name for member in self._members.values() for name in (member.model, member.light) if name}
+        return own | self.lent()
 
     def leave(self, number: int) -> None:
         with self._lock:
@@ -129,7 +133,7 @@ class Planner:
             plans = self._budget.plans()
             members = dict(self._members)
         for number, member in members.items():
-            self._tell(member, plans[number])
+            self._tell(number, member, plans[number])
         self._prepare(members)
         if self._ticks % KEEP_EVERY == 0:
             self.keep()
@@ -138,11 +142,18 @@ class Planner:
         """Writes what was measured, for the next start."""
         self._file.write(self._budget.costs)
 
-    def _tell(self, member: _Member, plan: Plan) -> None:
+    def spare(self) -> float | None:
+        """→ what own streams leave of the classifying thread's time; None where they have the lighter network."""
+        with self._lock:
+            return self._budget.spare()
+
+    def _tell(self, number: int, member: _Member, plan: Plan) -> None:
         if plan.tier is Tier.FULL and member.light and not self._engine.loaded(member.model):
             plan = replace(plan, tier=Tier.LIGHT, reason=f"{member.model} is being prepared")
         if member.no_poses:
             plan = replace(plan, poses_hz=0.0, no_poses=member.no_poses, no_poses_ever=member.no_poses_ever)
+        if member.choice is not TierChoice.LIGHT:
+            plan = self.loans.plan(number, plan.tier is Tier.LIGHT or not self._affords(member.model), plan)
         if plan != member.told:
             member.told = plan
             member.tell(plan)
@@ -154,8 +165,8 @@ class Planner:
         if self._preparing is not None and self._preparing.is_alive():
             self._say_overdue(self._preparing.name)
             return
-        for member in members.values():
-            if member.light and self._wanted(member):
+        for number, member in members.items():
+            if member.light and not self.loans.instead(number) and self._wanted(member):
                 bring_up = threading.Thread(target=self._bring_up, args=(member,), name=member.model, daemon=True)
                 self._preparing = bring_up
                 bring_up.start()
@@ -196,7 +207,7 @@ class Planner:
             self._waits[model] = self._ticks + RETRY_EVERY
             return
         self.keep()
-        if member.choice is not TierChoice.FULL and not self._affords(model):
+        if member.choice is not TierChoice.FULL and not self._affords(model) and model not in self.lent():
             self._engine.unload(model)
             self._put_off(model)
 

@@ -33,10 +33,13 @@ class ClipScheduler:
         self._served: dict[Key, float] = {}
         self._closed = False
 
-    def offer(self, key: Key, model: str, gain: float = 1.0) -> None:
-        """A newer clip of the same track takes the place that the track already has."""
+    def offer(self, key: Key, model: str, gain: float = 1.0, age_s: float = 0.0) -> None:
+        """A newer clip of the same track takes the place that the track already has.
+
+        ``age_s``: how long a track has waited elsewhere that is new here.
+        """
         with self._condition:
-            self._served.setdefault(key, self._clock())
+            self._served.setdefault(key, self._clock() - age_s)
             self._models[key] = model
             self._gains[key] = gain
             self._condition.notify()

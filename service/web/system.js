@@ -90,7 +90,7 @@ function nodeRow(node) {
     node.site || "–",
     `${node.leases} of ${node.capacity}`,
     percent(node.load),
-    `${node.cores}${node.gpus ? `, ${count(node.gpus, "GPU")}` : ""}`,
+    `${node.cores}${node.gpus ? `, ${count(node.gpus, "GPU")}` : ""}${node.lends ? ", lends" : ""}`,
     node.version,
   ];
 }

@@ -105,12 +105,14 @@ class Cluster:
         self.apis.append(api)
         return api
 
-    def add_node(self, name: str) -> ClusterNode:
+    def add_node(self, name: str, **settings: str) -> ClusterNode:
+        """``settings``: of this one alone."""
         environment = {
             name: value
             for name, value in self.apis[0].environment.items()
             if name not in ("ACTOSCOPE_CLUSTER", "ACTOSCOPE_CLUSTER_PORT", "ACTOSCOPE_PUBLIC_URL")
         }
+        environment |= {f"ACTOSCOPE_{key.upper()}": value for key, value in settings.items()}
         folder = self.folder / name
         node = ClusterNode(name, folder, environment, f"127.0.0.{20 + len(self.nodes)}")
         link = folder / "data" / "cache"

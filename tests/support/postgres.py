@@ -18,7 +18,7 @@ from service.storage import alert_tables  # noqa: F401 - their tables belong to 
 from service.storage.access import tables as access_tables  # noqa: F401 - their tables are dropped too
 from service.storage.cluster import tables as cluster_tables  # noqa: F401 - their tables are dropped too
 from service.storage.database import make_engine
-from service.storage.review import export_tables  # noqa: F401 - their tables are dropped too
+from service.storage.review import export_tables, shadow_tables  # noqa: F401 - their tables are dropped too
 from service.storage.review import tables as review_tables  # noqa: F401 - their tables are dropped too
 from service.storage.tables import Base
 from service.storage.trainings import tables as training_tables  # noqa: F401 - their tables belong to the metadata

@@ -17,6 +17,7 @@ from service.cluster.agent.node_leases import NodeLeases
 from service.cluster.agent.outlet import NodeOutlet
 from service.cluster.links.errors import OldLeader
 from service.cluster.links.messages import Assignment, Orders
+from service.processes.nodes import Lender
 from service.prometheus import Measured
 from service.storage.cluster.leases import RENEW_S
 from service.supervisor_protocol import Supervisor
@@ -27,6 +28,11 @@ LOOK_S = 0.25  # how often deadlines are looked at, besides before anything leav
 
 
 class NodeSupervisor(Supervisor, Protocol):
+    @property
+    def lends_at(self) -> str: ...
+
+    def use_lenders(self, lenders: tuple[Lender, ...]) -> None: ...
+
     def measured(self) -> list[Measured]: ...
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from pathlib import Path
+from typing import Any
 
 import psutil
 
 from service.cluster.agent.agent import NodeAgent, NodeSupervisor
 from service.cluster.agent.agent_desk import AgentDesk
 from service.cluster.agent.deadlines import Clock, Deadlines, boot_time
+from service.cluster.agent.lenders import Lenders, gpu_count
 from service.cluster.agent.node_files import NodeFiles
 from service.cluster.agent.node_leases import NodeLeases
 from service.cluster.agent.outlet import NodeOutlet
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 STREAMS_A_CORE = 2
 LEAVE_S = 6.0  # for streams to end and their last words to arrive
-GPUS = Path("/proc/driver/nvidia/gpus")
 
 NodeSupervisorFactory = Callable[[Settings, Outlet, Memory], NodeSupervisor]
 
@@ -53,7 +53,8 @@ class Node:
         self.agent = NodeAgent(supervisor, self.outlet, self.leases, renew_s)
         self.files = NodeFiles(settings.recordings_dir, self.spool.told, self.outlet.add_recording)
         self.desk = AgentDesk(self.agent, self.spool, self.files, Pointers.of(settings), self.incarnation)
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._lenders = Lenders(self._database, self.name, supervisor.use_lenders)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -69,6 +70,8 @@ class Node:
         self._stack.push_async_callback(self.agent.close)
         await self.agent.open()
         self._stack.callback(self.desk.close)
+        if self._settings.cluster_borrow != "never":
+            self._stack.callback(self._behind(self._lenders.follow(), "lenders").cancel)
 
     async def leave(self) -> None:
         """Before it is closed: its streams go to other nodes."""
@@ -82,9 +85,13 @@ class Node:
         return self._database
 
     def _repair(self, stream_id: str) -> None:
-        task = asyncio.create_task(self.files.repair(stream_id), name="repair of recordings")
-        self._repairs.add(task)
-        task.add_done_callback(self._repairs.discard)
+        self._behind(self.files.repair(stream_id), "repair of recordings")
+
+    def _behind(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _facts(self) -> NodeFacts:
         cores = len(psutil.Process().cpu_affinity()) or 1
@@ -95,8 +102,9 @@ class Node:
             site=self._settings.cluster_site,
             address=self._settings.cluster_host,
             cores=cores,
-            gpus=len(list(GPUS.glob("*"))) if GPUS.is_dir() else 0,
+            gpus=gpu_count(),
             capacity=0 if self.agent.leaving else self._settings.cluster_capacity or STREAMS_A_CORE * cores,
             load=psutil.cpu_percent() / 100,
             ready=self.agent.supervisor.ready,
+            lends="" if self.agent.leaving else self.agent.supervisor.lends_at,
         )

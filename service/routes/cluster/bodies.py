@@ -14,6 +14,7 @@ class NodeBody(BaseModel):
     version: str
     cores: int
     gpus: int
+    lends: bool = Field(description="it classifies clips of nodes that cannot do it themselves")
     capacity: int = Field(description="streams that it takes at most", examples=[8])
     load: float = Field(description="parts of its cores that are taken", examples=[0.42])
     alive: bool = Field(description="it was heard of within six seconds")

@@ -84,6 +84,7 @@ def to_node(node: Node, now: ClusterNow, cluster: ClusterView, who: Principal) -
         version=facts.version,
         cores=facts.cores,
         gpus=facts.gpus,
+        lends=bool(facts.lends),
         capacity=facts.capacity,
         load=round(facts.load, 3),
         alive=node.alive,

@@ -16,7 +16,10 @@ ALIVE_S = 6.0  # a node that was silent for longer gets no stream; shorter than 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a node says of itself. ``capacity`` in streams, ``load`` parts of its cores that are taken."""
+    """What a node says of itself. ``capacity`` in streams, ``load`` parts of its cores that are taken.
+
+    ``lends``: ``host:port`` where it classifies clips of others, empty: it does not.
+    """
 
     name: str
     incarnation: str
@@ -28,6 +31,7 @@ class NodeFacts:
     capacity: int
     load: float
     ready: bool
+    lends: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Taken:
     n: int = 0
 
 
-_FACTS = ("incarnation", "version", "site", "address", "cores", "gpus", "capacity", "load", "ready")
+_FACTS = ("incarnation", "version", "site", "address", "cores", "gpus", "capacity", "load", "ready", "lends")
 
 
 def tell(session: Session, facts: NodeFacts) -> bool:

@@ -23,6 +23,7 @@ class NodeRow(Base):
     capacity: Mapped[int] = mapped_column(Integer)  # streams, at most
     load: Mapped[float] = mapped_column(Float(53))  # parts of its cores that are taken, 0..1
     ready: Mapped[bool] = mapped_column(Boolean)
+    lends: Mapped[str] = mapped_column(Text, server_default="")  # where it classifies others' clips
     draining: Mapped[bool] = mapped_column(Boolean)
     started_at: Mapped[float] = mapped_column(Float(53))
     seen_at: Mapped[float] = mapped_column(Float(53))

@@ -16,6 +16,7 @@ from service.cluster.agent.node import Node
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
 from service.cluster.links.link import LocalLink
 from service.cluster.strict_hub import StrictHub
+from service.processes.nodes import Lender
 from service.prometheus import CounterKeeper, Measured
 from service.settings import Settings
 from service.storage.cluster.leader import Candidate, check_fence, prepare, take_over
@@ -37,6 +38,11 @@ class NodeScript(ScriptedSupervisor):
 
     outlet: Outlet
     memory: Memory
+    lends_at = ""
+    lenders: tuple[Lender, ...] = ()
+
+    def use_lenders(self, lenders: tuple[Lender, ...]) -> None:
+        self.lenders = lenders
 
     def measured(self) -> list[Measured]:
         return [("", {"stream": one}, {"gauges": {"up": 1.0}}, CounterKeeper()) for one in self.running]

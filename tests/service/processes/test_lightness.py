@@ -15,6 +15,10 @@ TRAINING = {"sklearn", "matplotlib", "jinja2", "tensorboard", "albumentations"}
     [
         ("service.processes.stream_process", WEB | NETWORKS | TRAINING | {"pydantic"}),
         ("service.processes.inference_process", WEB | TRAINING | {"av", "tensorflow", "keras", "torch", "ultralytics"}),
+        (
+            "service.processes.lending.node_inference_process",
+            WEB | TRAINING | {"av", "tensorflow", "keras", "torch", "ultralytics", "ray"},
+        ),
         ("service.app", NETWORKS | TRAINING),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from service.configuration import EngineConfig
 from service.counters import Measures
 from service.engine import InferenceEngine, ModelUnavailable
 from service.processes.inference_messages import Hello
+from service.processes.nodes import Loans
 from service.processes.planner import OVERDUE_AFTER, RETRY_EVERY, Planner
 from tests.support.service import wait_for
 
@@ -234,3 +236,53 @@ def test_stream_joins_and_plans_go_on_while_a_network_loads(tmp_path: Path, monk
     assert went_on
     engine.drop_retired()
     assert not engine.loaded("gym") and engine.loaded("slow"), "nobody asks the first any more"
+
+
+class Elsewhere(Loans):
+    """Another node classifies whatever this machine cannot."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, bool, Tier]] = []
+        self.certain = False
+
+    def plan(self, number: int, short: bool, plan: Plan) -> Plan:
+        self.asked.append((number, short, plan.tier))
+        return replace(plan, tier=Tier.FULL, reason="elsewhere") if short else plan
+
+    def instead(self, number: int) -> bool:
+        return self.certain
+
+
+def test_stream_that_this_machine_cannot_give_the_full_network_has_it_elsewhere(engine: ScriptedEngine):
+    engine.clip_s["full"] = 9.0
+    planner, told = planner_of(engine, 2), list[Plan]()
+    planner.loans = loans = Elsewhere()
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), told.append)
+    planner.join(2, Hello("str_2", "full", "light", TierChoice.LIGHT), lambda _: None)
+    planner.observe(1, StreamLoad(10, 3))
+    until(planner, lambda: "full" in engine.notes and "full" not in engine.there)
+    planner.tick()
+    assert (told[-1].tier, told[-1].reason) == (Tier.FULL, "elsewhere")
+    assert loans.asked[-1] == (1, True, Tier.LIGHT)
+    assert {number for number, _, _ in loans.asked} == {1}, "one that is pinned to the lighter network is not asked for"
+
+
+def test_network_is_not_tried_here_where_another_node_has_it_for_certain(engine: ScriptedEngine):
+    planner = planner_of(engine, 16)
+    planner.loans = loans = Elsewhere()
+    loans.certain = True
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), lambda _: None)
+    for _ in range(5):
+        planner.tick()
+    assert engine.loads == []
+
+
+def test_network_that_other_nodes_ask_stays_though_it_is_too_dear_for_own_streams(engine: ScriptedEngine):
+    engine.clip_s["full"] = 9.0
+    planner = planner_of(engine, 2)
+    planner.lent = lambda: {"full"}
+    planner.join(1, Hello("str_1", "full", "light", TierChoice.AUTO), lambda _: None)
+    planner.observe(1, StreamLoad(10, 3))
+    until(planner, lambda: "full" in engine.notes)
+    assert "full" in engine.there
+    assert "full" in planner.networks()

@@ -30,6 +30,16 @@ def test_take_prefers_the_track_whose_last_label_is_oldest():
     assert scheduler.take(upto(1), 0)[1] == [(1, 2)]  # waited since 2, the others were labelled at 2
 
 
+def test_track_that_has_waited_elsewhere_comes_before_one_that_has_waited_less_here():
+    clock = Clock()
+    scheduler = ClipScheduler(clock)
+    scheduler.offer((1, 1), "m")
+    clock.now = 2
+    scheduler.offer((2, 1), "m", age_s=3.0)
+    scheduler.offer((1, 1), "m", age_s=9.0)  # known here: what it says of itself counts no more
+    assert scheduler.take(upto(2), 0)[1] == [(2, 1), (1, 1)]
+
+
 def test_take_beside_takes_waiting_tracks_of_the_same_stream_and_model_only():
     clock = Clock()
     scheduler = ClipScheduler(clock)
