@@ -1,13 +1,16 @@
 """Corrections of three cameras that a network has never seen, on real video: what they gain, and what others lose.
 
-    python -m benchmarks.retraining --data work/dataset --work runs/retraining
+    actoscope dataset clips work --whole --format ffv1 --rate 6.25 --shortest 2 --exclude Unclear \\
+        --classes Fighting,Standing,Walking,Other --output work/at-6.25
+    python -m benchmarks.retraining --data work/at-6.25 --work runs/retraining
 
-``--data``: the data set of ``models/configs/surveillance_light.py``. The three source videos of the split train with
-the most tracks, of those with five clips and three classes at least, are taken out. The champion, the light network
-whose output learns anew, is trained on the rest of train; its best epoch is chosen by val, which favours it there. Of
-each of the three videos half of the clips become corrections with the labels that exist; the other half is the audit
-sample. Then one version is made with the base data, and one without. Reported: macro F1 of the champion and of both, on
-the other half of each video and on val, and between which differences 80 % of the paired draws of clips lie.
+``work`` is the working folder of ``models/configs/surveillance_light.py``; crops have the rate at which its network
+reads them, as those of corrections have. The three source videos of the split train with the most tracks, of those with
+five clips and three classes at least, are taken out. The champion, the light network whose output learns anew, is
+trained on the rest of train; its best epoch is chosen by val, which favours it there. Of each of the three videos half
+of the clips become corrections with the labels that exist; the other half is the audit sample. Then one version is made
+with the base data, and one without. Reported: macro F1 of the champion and of both, on the other half of each video and
+on val, and between which differences 80 % of the paired draws of clips lie.
 """
 
 from __future__ import annotations
@@ -123,7 +126,8 @@ def make_champion(base: Dataset, work: Path, weights: Path) -> None:
     output = work / "weights" / ALIAS
     if output.is_dir():
         return
-    config = replace(CONFIG, distil=None, folds=0, refit_on="train")
+    window = replace(CONFIG.input.window, speed=1.0)
+    config = replace(CONFIG, input=replace(CONFIG.input, window=window), distil=None, folds=0, refit_on="train")
     places = Places(output, work / "champion", work / "features", weights)
     train(config, base, places, Teller(lambda *_: None, print), resume=True)
 
