@@ -28,6 +28,13 @@ def report_of(study: Study, say: Callable[[str], None]) -> dict[str, Any]:
     return {"labels": list(study.dataset.labels), "rows": rows}
 
 
+def with_earlier(report: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """→ the report, with rows of an earlier one over the same classes that this one has not; in the table's order."""
+    earlier = before["rows"] if before["labels"] == report["labels"] else {}
+    found = {**earlier, **report["rows"]}
+    return {**report, "rows": {name: found[name] for name in ROWS if name in found}}
+
+
 def figures(given: Predictions, base: Predictions | None) -> dict[str, Any]:
     """→ what the table shows. ``ece``: with temperatures that other source videos gave."""
     result = {key: value for key, value in asdict(measured(given, base)).items() if key in KEPT}
