@@ -29,9 +29,11 @@ def report_of(study: Study, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def with_earlier(report: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """→ the report, with rows of an earlier one over the same classes that this one has not; in the table's order."""
+    """→ the report, with rows of an earlier one, of the same classes and as many clips, that this one has not."""
+    clips = {row["clips"] for row in report["rows"].values()}
     earlier = before["rows"] if before["labels"] == report["labels"] else {}
-    found = {**earlier, **report["rows"]}
+    kept = {name: row for name, row in earlier.items() if {row["clips"]} == clips}
+    found = {**kept, **report["rows"]}
     return {**report, "rows": {name: found[name] for name in ROWS if name in found}}
 
 

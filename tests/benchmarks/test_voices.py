@@ -169,10 +169,11 @@ def test_table_says_what_was_not_run_and_what_it_differs_from(tmp_path: Path) ->
     assert lines[-1].startswith("40 held-out clips of five folds, a processor")
 
 
-def test_rows_that_were_measured_before_stay_where_nothing_newer_is_there() -> None:
-    before = {"labels": list(LABELS), "rows": {"wide": "old", BASE: "old"}}
-    now: dict[str, Any] = {"labels": list(LABELS), "rows": {"head": "new", BASE: "new"}}
-    assert list(with_earlier(now, before)["rows"].items()) == [(BASE, "new"), ("wide", "old"), ("head", "new")]
+def test_rows_that_were_measured_before_on_as_many_clips_stay_where_nothing_newer_is_there() -> None:
+    old, new, fewer = {"clips": 9, "was": "old"}, {"clips": 9, "was": "new"}, {"clips": 8}
+    before = {"labels": list(LABELS), "rows": {"wide": old, BASE: old, "pair": fewer}}
+    now: dict[str, Any] = {"labels": list(LABELS), "rows": {"head": new, BASE: new}}
+    assert list(with_earlier(now, before)["rows"].items()) == [(BASE, new), ("wide", old), ("head", new)]
     assert with_earlier(now, before | {"labels": ["Falling"]})["rows"] == now["rows"]  # of other classes
 
 
