@@ -102,7 +102,7 @@ BASE = "last"
 ROWS: Mapping[str, Row] = {
     BASE: Row("the last depth, output only", replace(FROZEN, network=NetworkConfig(depths=THREE.depths[-1:]))),
     "three": Row("three depths, output only", FROZEN),
-    "tuned": Row("the last depth, from Mixed_5b on (`surveillance`)", TUNED),
+    "tuned": Row("the last depth, from Mixed_5b on, as `surveillance`", TUNED),
     "three-tuned": Row("three depths, from Mixed_5b on", replace(TUNED, network=THREE)),
 }
 
@@ -216,7 +216,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         for ending in ("", BOXES):
             lines.append(f"| {row.label}{ending} | {_cells(report['rows'].get(name + ending))} |")
     lines.append(f"| boxes alone | {_cells(report['rows'].get('boxes'))} |")
-    by = f"{report['clips']} held-out clips of {FOLDS} folds, {report['draws']} draws of each clip learnt from"
+    seen = f"{report['draws']} draws" if report["draws"] > 1 else "the plain draw"
+    by = f"{report['clips']} held-out clips of {FOLDS} folds, {seen} of each clip learnt from"
     return "\n".join(lines) + f"\n\n{by}, {report['machine']['cpu']}.\n"
 
 
