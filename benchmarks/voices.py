@@ -11,7 +11,7 @@ their answers of benchmarks/tiers.py where these are there. Folds are those of t
 Figures have percentile intervals over source videos; the difference to the base row is paired. The calibration error
 is that with temperatures fitted on other videos. Features are computed once a clip and view and kept in --cache; a run
 that is stopped goes on. The table is printed, kept in benchmarks/results/voices.json and, with --write-docs, put into
-docs/ablations.md.
+docs/ablations.md. Rows whose features are not in --cache keep the figures that the results file has of an earlier run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks.ablations import machine  # noqa: E402
 from benchmarks.voice.answers import Study  # noqa: E402
 from benchmarks.voice.features import Network, compute  # noqa: E402
 from benchmarks.voice.rows import VIEWS  # noqa: E402
-from benchmarks.voice.table import markdown, report_of  # noqa: E402
+from benchmarks.voice.table import markdown, report_of, with_earlier  # noqa: E402
 from benchmarks.voice.views import View  # noqa: E402
 from models.data.manifest import Dataset, read_dataset  # noqa: E402
 from models.data.tracks.ways import labelled_ways  # noqa: E402
@@ -65,6 +65,8 @@ def main() -> int:
         return 0
     study = Study(dataset, people, options.cache, tiers_of(dataset, options))
     report = {"machine": machine(), **report_of(study, _say)}
+    if options.output.is_file():
+        report = with_earlier(report, json.loads(options.output.read_text("utf-8")))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(options.output, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     print(markdown(report))

@@ -28,6 +28,15 @@ def report_of(study: Study, say: Callable[[str], None]) -> dict[str, Any]:
     return {"labels": list(study.dataset.labels), "rows": rows}
 
 
+def with_earlier(report: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """→ the report, with rows of an earlier one, of the same classes and as many clips, that this one has not."""
+    clips = {row["clips"] for row in report["rows"].values()}
+    earlier = before["rows"] if before["labels"] == report["labels"] else {}
+    kept = {name: row for name, row in earlier.items() if {row["clips"]} == clips}
+    found = {**kept, **report["rows"]}
+    return {**report, "rows": {name: found[name] for name in ROWS if name in found}}
+
+
 def figures(given: Predictions, base: Predictions | None) -> dict[str, Any]:
     """→ what the table shows. ``ece``: with temperatures that other source videos gave."""
     result = {key: value for key, value in asdict(measured(given, base)).items() if key in KEPT}

@@ -25,7 +25,10 @@ that came with the data 0.796 and 0.900. A logistic regression on frozen feature
 0.041.
 What boxes say (``python -m models.motion_training``) was measured beside a regression on frozen features of 32×112²,
 which alone gets 0.766 and 0.876: together 0.820 [0.739, 0.866] and 0.899 [0.817, 0.933]; beside this network not yet,
-so none ships with it. Trained on train alone, with 24 epochs, the best by val (the 6th): val macro F1 0.792 and 0.975.
+so none ships with it.
+An output alone that reads three depths of the frozen network (``benchmarks/depths.py``, 590 tracks, plain clips): 0.760
+and 0.865, one that reads the last depth 0.732 and 0.821; +0.028 [-0.025, +0.067], so this one stays.
+Trained on train alone, with 24 epochs, the best by val (the 6th): val macro F1 0.792 and 0.975.
 """
 
 from models.training.config import CardText, LossConfig, OptimizerConfig, TrainConfig, TransferConfig, Unfreeze

@@ -6,7 +6,7 @@ kinetics-i3d ``i3d.py``, whose endpoint names are kept. The squeeze-and-excite b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -53,6 +53,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("Mixed_5b", StageKind.MIXED, (256, 160, 320, 32, 128, 128)),
     Stage("Mixed_5c", StageKind.MIXED, (384, 192, 384, 48, 128, 128)),
 )
+BLOCKS: tuple[str, ...] = tuple(stage.endpoint for stage in STAGES if stage.kind is StageKind.MIXED)
 AVG_POOL, LOGITS, PREDICTIONS = "AvgPool3d", "Logits", "Predictions"
 LOGITS_CONV = "Logits_Conv3d_0c_1x1"
 HIDDEN_CONV = "Hidden_Conv3d_0b_1x1"
@@ -68,6 +69,8 @@ class I3DConfig:
     is not 0. ``last``: the stage that the logits follow. ``ranks``: by endpoint, of its convolutions that are split in
     space and time (``Unit3D``): one number, or one each for branches 1 and 2 of a mixed block.
     ``head_norm``: pooled features are brought to mean 0 and spread 1 before the output, which then learns them alike.
+    ``depths``: the blocks, up to ``last``, whose features the output reads side by side, each averaged over all of time
+    and space (``AvgPool3d`` is then (B, 1, 1, 1, C) of all of them); empty: those of ``last`` alone, as published.
     """
 
     num_classes: int = 400
@@ -81,6 +84,7 @@ class I3DConfig:
     last: str = STAGES[-1].endpoint
     ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     head_norm: bool = False
+    depths: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.num_classes < 1:
@@ -92,6 +96,15 @@ class I3DConfig:
         unknown = sorted({self.last, *self.ranks} - {stage.endpoint for stage in STAGES})
         if unknown:
             raise ValueError(f"no stage is called {', '.join(unknown)}")
+        if self.depths and (self.depths != _in_order(self.depths) or self.depths[-1] != self.last):
+            raise ValueError(
+                f"depths must be some of {', '.join(BLOCKS)}, each once and in this order, and end with {self.last}; "
+                f"got {', '.join(self.depths)}"
+            )
+
+
+def _in_order(depths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(block for block in BLOCKS if block in depths)
 
 
 def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> Any:
@@ -105,13 +118,16 @@ def build_i3d(config: I3DConfig = I3DConfig(), final_endpoint: str = LOGITS) -> 
     inputs = keras.Input((config.frames, *config.size_hw, config.channels), name="clip", dtype="float32")
     name = "i3d" if config.gate is None else "se_i3d"
     x = inputs
+    means: list[Any] = []
     for stage in STAGES:
         x = _stage(stage, config, x)
         if stage.endpoint == final_endpoint:
             return keras.Model(inputs, x, name=name)
+        if stage.endpoint in config.depths:
+            means.append(_mean(stage.endpoint, x))
         if stage.endpoint == config.last:
             break
-    x = _logits(config, x)
+    x = _logits(config, _side_by_side(means) if means else _averaged(x))
     if final_endpoint == PREDICTIONS:
         x = keras.layers.Softmax(dtype="float32", name=PREDICTIONS)(x)
     return keras.Model(inputs, x, name=name)
@@ -144,15 +160,37 @@ def _stage(stage: Stage, config: I3DConfig, x: Any) -> Any:
     return SqueezeExcite3D(config.gate_ratio, config.gate.value, name=f"{stage.endpoint}_se")(x)
 
 
-def _logits(config: I3DConfig, x: Any) -> Any:
-    """Features (B, T, H, W, 1024) → (B, num_classes).
+def mean_name(block: str) -> str:
+    """→ the name of the layer that averages the features of ``block`` where it is one of ``I3DConfig.depths``."""
+    return f"{block}_mean"
+
+
+def _mean(block: str, x: Any) -> Any:
+    """Features (B, T, H, W, C) → (B, 1, 1, 1, C), in float32 whatever the network computes in."""
+    pool = keras.layers.GlobalAveragePooling3D(
+        data_format="channels_last", keepdims=True, dtype="float32", name=mean_name(block)
+    )
+    return pool(x)
+
+
+def _side_by_side(means: Sequence[Any]) -> Any:
+    """Means (B, 1, 1, 1, C) of several depths → (B, 1, 1, 1, their sum)."""
+    return keras.layers.Concatenate(dtype="float32", name=AVG_POOL)(means)
+
+
+def _averaged(x: Any) -> Any:
+    """Features (B, T, H, W, C) → (B, T - 1, 1, 1, C) where H and W are at most 7.
 
     The published window is 2×7×7, all of space at 224². Smaller pictures get all the space they have, larger ones are
     averaged over the positions of the window.
     """
     height, width = x.shape[2], x.shape[3]
     window = (2, min(7, height), min(7, width))
-    x = keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name=AVG_POOL)(x)
+    return keras.layers.AveragePooling3D(window, (1, 1, 1), "valid", data_format="channels_last", name=AVG_POOL)(x)
+
+
+def _logits(config: I3DConfig, x: Any) -> Any:
+    """Pooled features (B, T, H, W, C) → (B, num_classes)."""
     if config.head_norm:
         x = keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, name=HEAD_NORM)(x)
     x = keras.layers.Dropout(config.dropout, name="Dropout")(x)

@@ -64,7 +64,9 @@ class NetworkConfig:
     starts at random, or at what ``options`` say. action_transformer takes an I3D's, for its trunk, or its own.
 
     For I3D: ``init_flow``: the flow stream's start; empty takes ``init``, whose stem is averaged over colour where it
-    was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``.
+    was made for RGB. ``hidden`` nodes before the output; ``dropout``; ``gate_ratio``. ``depths``: blocks whose
+    features, averaged over time and space and each brought to mean 0 and spread 1, the output reads side by side;
+    empty: those of the last block alone.
     For the others: ``options`` of the network's maker, such as ``{"backbone": "MobileNetV3Small"}`` for cnn_gru.
     """
 
@@ -75,6 +77,7 @@ class NetworkConfig:
     dropout: float = 0.5
     gate_ratio: int = 16
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # apart in the name of a training
+    depths: tuple[str, ...] = field(default=(), repr=False)  # as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,9 @@ class Unfreeze:
 @dataclass(frozen=True, slots=True)
 class TransferConfig:
     """``cache_at``: features at this endpoint are computed once for each clip and each of ``draws`` augmentation draws
-    (draw 0: the plain centre window), and everything behind it trains on them; empty trains on clips. ``unfreeze``:
-    what learns when; later rows replace earlier ones.
+    (draw 0: the plain centre window), and everything behind it trains on them; empty trains on clips. Where the output
+    reads several depths, those in front of it are kept with them. ``unfreeze``: what learns when; later rows replace
+    earlier ones.
     """
 
     unfreeze: tuple[Unfreeze, ...] = (Unfreeze(0, "Mixed_5b"),)

@@ -45,8 +45,8 @@ class ClipReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """``files[i][k]``: features of clip i under augmentation draw k (0: none), float16 ``shape``: (t, h, w, c), or
-    (t, c) for sequences, of which a file may hold fewer than t rows.
+    """``files[i][k]``: features of clip i under augmentation draw k (0: none), float16 ``shape``: (t, h, w, c), (F,)
+    where depths pass the cut by, or (t, c) for sequences, of which a file may hold fewer than t rows.
     """
 
     files: tuple[tuple[Path, ...], ...]

@@ -16,7 +16,7 @@ from models.runtimes.host import gpu_present
 from models.runtimes.openvino import choose_precision
 from models.runtimes.runner import Precision
 
-Features = NDArray[np.float16]  # (t, h, w, c)
+Features = NDArray[np.float16]  # (t, h, w, c), or (F,) where depths pass the cut by
 Front = Callable[[NDArray[np.float32]], Features]  # float (T, H, W, C) in [-1, 1] → features
 
 

@@ -16,7 +16,7 @@ from benchmarks.voice.networks import CHANNELS, ENDPOINTS, part
 from benchmarks.voice.people import partner
 from benchmarks.voice.regression import Task, answers, regression, together
 from benchmarks.voice.rows import BASE, NEAR, ROWS, VIEWS, VOICES
-from benchmarks.voice.table import figures, markdown
+from benchmarks.voice.table import figures, markdown, with_earlier
 from benchmarks.voice.views import View, own_boxes, pair_boxes, still_boxes
 from benchmarks.voices import DOCS, MARKS
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
@@ -167,6 +167,14 @@ def test_table_says_what_was_not_run_and_what_it_differs_from(tmp_path: Path) ->
     assert f"**{ROWS[BASE].label}** (base)" in lines[2] and lines[2].split(" | ")[4] == ""
     assert text.count("not run") == len(ROWS) - 2
     assert lines[-1].startswith("40 held-out clips of five folds, a processor")
+
+
+def test_rows_that_were_measured_before_on_as_many_clips_stay_where_nothing_newer_is_there() -> None:
+    old, new, fewer = {"clips": 9, "was": "old"}, {"clips": 9, "was": "new"}, {"clips": 8}
+    before = {"labels": list(LABELS), "rows": {"wide": old, BASE: old, "pair": fewer}}
+    now: dict[str, Any] = {"labels": list(LABELS), "rows": {"head": new, BASE: new}}
+    assert list(with_earlier(now, before)["rows"].items()) == [(BASE, new), ("wide", old), ("head", new)]
+    assert with_earlier(now, before | {"labels": ["Falling"]})["rows"] == now["rows"]  # of other classes
 
 
 def test_document_has_a_place_for_the_table() -> None:

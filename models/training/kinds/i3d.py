@@ -19,6 +19,7 @@ from models.training.config import ALL_LAYERS, CHANNELS, NEW_LAYERS, BatchNorm, 
 from models.training.crops import CropReader, Crops
 from models.training.feature_cache import FeatureSet, Frozen, Progress, features_of, short_key
 from models.training.frozen_front import front_key
+from models.training.kinds import cut
 from models.weights.start import OUTPUT_LAYERS, Start, copy_weights, is_new
 
 STAGE_NAMES = tuple(stage.endpoint for stage in STAGES)
@@ -48,7 +49,14 @@ class I3D:
     def problems(self, weights: Path) -> Iterator[str]:
         if self.config.network.options:
             yield "network.options are for other networks than I3D, whose fields are init_flow, hidden, dropout, …"
+        yield from self._shape_problems()
         yield from self._endpoint_problems()
+
+    def _shape_problems(self) -> Iterator[str]:
+        try:
+            _shape(self.config.network, Mode.RGB, 1, self.config.input.size)
+        except ValueError as error:
+            yield f"network: {error}"
 
     def _endpoint_problems(self) -> Iterator[str]:
         rows, cache = self.config.transfer.unfreeze, self.config.transfer.cache_at
@@ -109,6 +117,8 @@ def _shape(config: NetworkConfig, stream: Mode, classes: int, size: int) -> I3DC
         "channels": CHANNELS[stream],
         "hidden": config.hidden,
     }
+    if config.depths:
+        options |= {"depths": tuple(config.depths), "head_norm": True}
     if config.kind == LIGHT:
         return light_config(classes, **options)
     return I3DConfig(num_classes=classes, gate=GATES[config.kind], **options)
@@ -129,18 +139,22 @@ def cached_features(
 
 
 def named_front(model: Any, stream: Mode, endpoint: str, reader: CropReader) -> Frozen:
-    """→ the part up to ``endpoint``, named by it, by its weights and by the shape of the clips."""
+    """→ the part up to ``endpoint``, named by it, by its weights, by the depths it averages and by the clips' shape."""
     part = front(model, endpoint)
-    return Frozen(part, stream, f"{stream.value}-{endpoint}-{short_key(front_key(part), str(reader.shape))}")
+    key = short_key(front_key(part), str(reader.shape), *cut.means_of(part))
+    return Frozen(part, stream, f"{stream.value}-{endpoint}-{key}")
 
 
 def front(model: Any, endpoint: str) -> Any:
-    """→ keras.Model from the clip to ``endpoint``, after its gate; weights are shared with ``model``."""
-    return keras.Model(model.input, model.layers[behind(model, endpoint) - 1].output, name="front")
+    """→ keras.Model from the clip to ``endpoint``, after its gate (``cut.front``); weights are shared."""
+    return cut.front(model, model.layers[behind(model, endpoint) - 1].name)
 
 
 def head(model: Any, endpoint: str, input_shape: tuple[int, ...]) -> Any:
-    """→ keras.Model from features ``input_shape`` = (t, h, w, c) at ``endpoint`` to logits; weights are shared."""
+    """→ keras.Model from features of ``front``, each ``input_shape``, to logits; weights are shared."""
+    last = model.layers[behind(model, endpoint) - 1].name
+    if cut.means_of(model):
+        return cut.head(model, last, input_shape)
     inputs = keras.Input(input_shape, name="features", dtype="float32")
     x = inputs
     for layer in model.layers[behind(model, endpoint) :]:

@@ -20,6 +20,7 @@ from models.networks import registry
 from models.training.config import ALL_LAYERS, NEW_LAYERS, BatchNorm, Mode, NetworkConfig, OptimizerConfig, TrainConfig
 from models.training.crops import Crops
 from models.training.feature_cache import Frozen, short_key
+from models.training.kinds import cut
 from models.training.trainable import Examples
 from models.weights.cards import CARD_FILE, read_card
 from models.weights.start import Start, copy_in_order, find_weights, output_layer
@@ -61,7 +62,7 @@ class Layered:
     def _foreign_fields(self) -> Iterator[str]:
         """Fields that are set, and mean something for I3D only."""
         network, plain = self.config.network, NetworkConfig()
-        for name in ("init_flow", "hidden", "dropout", "gate_ratio"):
+        for name in ("init_flow", "hidden", "dropout", "gate_ratio", "depths"):
             if getattr(network, name) != getattr(plain, name):
                 yield f"network.{name} is for I3D; {network.kind} takes its own in network.options"
         if self.config.mode is not Mode.RGB:
@@ -134,7 +135,7 @@ class Layered:
     def _is_cut(self, model: Any) -> bool:
         """Whether what follows the cache needs nothing else."""
         try:
-            keras.Model(model.get_layer(self.config.transfer.cache_at).output, model.output)
+            cut.behind(model, self.config.transfer.cache_at)
         except ValueError:
             return False
         return True
@@ -181,16 +182,16 @@ class Layered:
 
     def front(self, stream: Mode, model: Any) -> Frozen:
         network, endpoint = self.config.network, self.config.transfer.cache_at
-        part = keras.Model(model.input, model.get_layer(endpoint).output, name="front")
+        part = cut.front(model, endpoint)
         shape = str(self.examples.reader(stream).shape)
         if len(part.layers) == 1:  # the input: augmented clips, which every network shares
             return Frozen(part, stream, f"{stream.value}-{endpoint}-{short_key(shape)}")
         made = f"{network.kind} {sorted(network.options.items())}"
-        return Frozen(part, stream, f"{network.kind}-{endpoint}-{short_key(content(part), made, shape)}")
+        key = short_key(content(part), made, shape, *cut.means_of(part))
+        return Frozen(part, stream, f"{network.kind}-{endpoint}-{key}")
 
     def head(self, model: Any, shape: tuple[int, ...]) -> Any:
-        endpoint = self.config.transfer.cache_at
-        return keras.Model(model.get_layer(endpoint).output, model.output, name=f"{model.name}_head")
+        return cut.head(model, self.config.transfer.cache_at, shape)
 
 
 def content(model: Any) -> str:

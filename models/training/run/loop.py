@@ -136,6 +136,8 @@ def config_key(config: TrainConfig, of: str) -> str:
     parts = [f"{bare!r} {of}"]
     if config.network.options:
         parts.append(f"{sorted(config.network.options.items())}")
+    if config.network.depths:
+        parts.append(f"depths {config.network.depths}")
     if not config.input.repeat:
         parts.append("once")
     if config.distil is not None:

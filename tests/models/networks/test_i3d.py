@@ -9,6 +9,7 @@ from models.networks.i3d import ENDPOINTS, STAGES, I3DConfig, StageKind, build_i
 from tests.models.conftest import randomise
 
 SMALL = (64, 64)
+DEPTHS = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
 RNG = np.random.default_rng(5)
 
 
@@ -83,3 +84,25 @@ def test_i3d_with_unknown_endpoint_is_refused() -> None:
         I3DConfig(frames=8)
     with pytest.raises(ValueError, match="channels >= 1 and hidden >= 0, got 2 and -1"):
         I3DConfig(channels=2, hidden=-1)
+
+
+def test_output_reads_the_means_of_several_depths_side_by_side() -> None:
+    model = build_i3d(I3DConfig(num_classes=5, size_hw=SMALL, depths=DEPTHS))
+    randomise(model)
+    clip = RNG.uniform(-1, 1, (2, 16, *SMALL, 3)).astype(np.float32)
+    ends = [keras.ops.convert_to_numpy(features(model, depth)(clip)) for depth in DEPTHS]
+    means = np.concatenate([end.mean(axis=(1, 2, 3)) for end in ends], axis=-1)
+    assert means.shape == (2, 512 + 832 + 1024)
+    np.testing.assert_allclose(features(model, "AvgPool3d")(clip)[:, 0, 0, 0], means, rtol=1e-4, atol=1e-4)
+    kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.get_layer("Logits_Conv3d_0c_1x1").weights)
+    logits = keras.ops.convert_to_numpy(model(clip))
+    assert np.ptp(logits) > 0.1
+    np.testing.assert_allclose(logits, means @ kernel[0, 0, 0] + bias, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "depths", [("Mixed_5c", "Mixed_4f"), ("Mixed_4f",), ("MaxPool3d_5a_2x2", "Mixed_5c"), ("Mixed_5c", "Mixed_5c")]
+)
+def test_depths_that_are_no_blocks_or_not_in_order_are_refused(depths: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="each once and in this order, and end with Mixed_5c; got"):
+        I3DConfig(depths=depths)

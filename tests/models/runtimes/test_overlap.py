@@ -32,10 +32,11 @@ def video() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """SE-I3D with gates on channels and time, every weight a value of its own."""
+    """SE-I3D with gates on channels and time, whose output reads three depths; every weight a value of its own."""
     from models.networks.registry import build
 
-    model = build("se_i3d_time", len(TINY_LABELS), CLIP_SHAPE)
+    depths = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
+    model = build("se_i3d_time", len(TINY_LABELS), CLIP_SHAPE, depths=depths, head_norm=True)
     randomise(model)
     return model
 

@@ -12,11 +12,13 @@ from models.errors import TrainingError
 from models.networks.i3d import HIDDEN_CONV, LOGITS_CONV, I3DConfig, build_i3d
 from models.training.config import BatchNorm, Mode, NetworkConfig, TrainConfig, TransferConfig, Unfreeze
 from models.training.kinds.i3d import I3D, build_stream, endpoint_order, front, head, set_trainable
+from models.training.run.loop import config_key
 from models.training.run.networks import join_streams
 from models.weights.start import STEM_KERNEL, Start, read_start
 from tests.models.conftest import TINY_LABELS, randomise
 
 SIZE = 32
+DEPTHS = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +62,23 @@ def test_gates_of_another_kind_stay_the_identity(start: Start) -> None:
     np.testing.assert_array_equal(found[kernel], start.weights[kernel])
 
 
-@pytest.mark.parametrize("endpoint", ["MaxPool3d_5a_2x2", "Mixed_4b"])
-def test_front_and_head_together_are_the_network(endpoint: str) -> None:
-    model = build_i3d(I3DConfig(3, size_hw=(SIZE, SIZE), hidden=5))
+@pytest.mark.parametrize(
+    ("endpoint", "depths", "rank"),
+    [
+        ("MaxPool3d_5a_2x2", (), 5),
+        ("Mixed_4b", (), 5),
+        ("Mixed_4b", DEPTHS, 5),  # in front of all depths
+        ("Mixed_4c", DEPTHS, 5),
+        ("MaxPool3d_5a_2x2", DEPTHS, 2),  # two of them pass by
+        ("AvgPool3d", DEPTHS, 5),
+    ],
+)
+def test_front_and_head_together_are_the_network(endpoint: str, depths: tuple[str, ...], rank: int) -> None:
+    model = build_i3d(I3DConfig(3, size_hw=(SIZE, SIZE), hidden=5, depths=depths, head_norm=bool(depths)))
     randomise(model)
     clip = np.random.default_rng(0).uniform(-1, 1, (2, 16, SIZE, SIZE, 3)).astype(np.float32)
     features = front(model, endpoint)(clip, training=False)
+    assert len(features.shape) == rank
     logits = head(model, endpoint, tuple(features.shape[1:]))(features, training=False)
     expected = keras.ops.convert_to_numpy(model(clip, training=False))
     assert np.ptp(expected) > 0.1
@@ -114,3 +127,19 @@ def test_light_i3d_is_not_cut_or_trained_behind_its_end() -> None:
     assert list(I3D(light).problems(Path())) == ["transfer: i3d_light ends with Mixed_4c and has no Mixed_5b"]
     pooled = TransferConfig(cache_at="AvgPool3d", unfreeze=(Unfreeze(0, "new"),))
     assert not list(I3D(replace(light, transfer=pooled)).problems(Path()))
+
+
+def test_network_of_several_depths_keeps_features_of_its_own_and_says_which_it_cannot_read(start: Start) -> None:
+    """Its weights are those of the plain one, what is kept is not."""
+    plain = TrainConfig("t", transfer=TransferConfig(cache_at="AvgPool3d", unfreeze=(Unfreeze(0, "new"),)))
+    deep = replace(plain, network=NetworkConfig(depths=DEPTHS))
+    names, widths = [], []
+    for config in (plain, deep, replace(plain, network=NetworkConfig(depths=DEPTHS[1:]))):
+        model = I3D(config).build(Mode.RGB, ("a", "b"), start)
+        part = I3D(config).front(Mode.RGB, model)
+        names.append(part.name)
+        widths.append(part.model.output_shape[-1])
+    assert len(set(names)) == 3 and widths == [1024, 2368, 1856]
+    wrong = replace(plain, network=NetworkConfig(depths=("Mixed_9z",)))
+    assert ["Mixed_9z" in problem for problem in I3D(wrong).problems(Path())] == [True]
+    assert config_key(plain, "") != config_key(deep, "")

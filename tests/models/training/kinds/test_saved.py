@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingError
-from models.retraining.recipes import Clips, recipe
+from models.networks.i3d import I3DConfig, build_i3d
+from models.retraining.recipes import NAMES, Clips, recipe
 from models.training.config import Mode, NetworkConfig
 from models.training.kinds.saved import SAVED, Saved, before_output
 from models.training.run.networks import trainable
 from models.weights.cards import read_card
 from models.weights.saved_network import load_network
+from tests.models.conftest import randomise, write_folder
 from tests.models.small_network import SMALL_LABELS, small_folder
 
 
@@ -76,3 +78,18 @@ def test_output_that_reads_several_features_is_no_place_to_cut() -> None:
     clip: Any = keras.Input((4,))
     joined = keras.layers.Concatenate(name="joined")([keras.layers.Dense(2)(clip), clip])
     assert before_output(keras.Model(clip, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(joined)))) == "joined"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_network_of_several_depths_learns_on_with_either_recipe(name: str, tmp_path: Path) -> None:
+    depths = ("Mixed_4c", "Mixed_4f", "Mixed_5c")
+    model = build_i3d(I3DConfig(3, size_hw=(32, 32), depths=depths, head_norm=True))
+    randomise(model)
+    card = read_card(write_folder(tmp_path / "deep", model, SMALL_LABELS, (16, 32, 32)))
+    kind = Saved(recipe(name, card, Clips(12, 25.0, with_base=True), before_output(load_network(card))).config)
+    assert list(kind.problems(tmp_path)) == kind.built_problems() == []
+    model = kind.build(Mode.RGB, SMALL_LABELS, None)
+    clip = np.random.default_rng(0).uniform(-1, 1, (2, 16, 32, 32, 3)).astype(np.float32)
+    features = kind.front(Mode.RGB, model).model.predict_on_batch(clip)
+    head = kind.head(model, features.shape[1:])
+    np.testing.assert_allclose(head.predict_on_batch(features), model.predict_on_batch(clip), rtol=1e-4, atol=1e-3)

@@ -19,7 +19,7 @@ import pytest
 from models.data.batches.input_pipeline import read_input
 from models.data.manifest import Dataset, Split, read_dataset
 from models.errors import TrainingError
-from models.training.config import CardText, TransferConfig, Unfreeze
+from models.training.config import CardText, NetworkConfig, TransferConfig, Unfreeze
 from models.training.data import input_config
 from models.training.run.loop import TrainingHalted
 from models.training.run.scores import scores
@@ -73,12 +73,26 @@ def test_train_writes_a_weights_folder_that_scores_as_the_training_said(
     assert (card.kind, card.clip_shape, card.seed) == ("se_i3d", (16, 32, 32, 3), 7)
     assert (card.data, card.licence, card.command) == ("noise", "none", "actoscope train tiny.py")
     assert card.metrics == pytest.approx(trained)
-    model = keras.saving.load_model(card.folder / MODEL_FILE, compile=False)
+    assert val_loss(card.folder, dataset) == pytest.approx(trained["val_loss"], rel=0.02)
+
+
+def val_loss(folder: Path, dataset: Dataset) -> float:
+    """→ of the network in ``folder``, on clips."""
+    model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
     records = dataset.of(Split.VAL)
     plain = input_config(tiny(), len(LABELS))
     clips = np.stack([read_input(record, plain) for record in records]).astype(np.float32) / 127.5 - 1
-    found = scores(keras.ops.convert_to_numpy(model(clips, training=False)), dataset.targets(records))
-    assert found["loss"] == pytest.approx(trained["val_loss"], rel=0.02)
+    return scores(keras.ops.convert_to_numpy(model(clips, training=False)), dataset.targets(records))["loss"]
+
+
+def test_network_of_several_depths_scores_as_its_training_on_cached_features_said(
+    folder: Path, dataset: Dataset
+) -> None:
+    """Two of its depths lie in the frozen part and pass the cut by."""
+    network = NetworkConfig(init="", depths=("Mixed_4c", "Mixed_4f", "Mixed_5c"))
+    config = replace(tiny(), network=network, epochs=3)
+    metrics = train(config, dataset, places(folder, "depths"), quiet())
+    assert val_loss(places(folder, "depths").output, dataset) == pytest.approx(metrics["val_loss"], rel=0.02)
 
 
 @pytest.mark.exhaustive
