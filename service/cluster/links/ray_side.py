@@ -209,13 +209,25 @@ async def _end(begun: subprocess.Popen[bytes]) -> None:
         os.killpg(begun.pid, signal.SIGKILL)
 
 
-def main() -> int:
+async def run(setup: RaySetup) -> None:
+    """Ends this process here and now: ``asyncio.run`` would wait for the thread that waits for standard input, for as
+    long as its owner lives; and Ray has threads of its own.
+    """
+    status = 1
+    try:
+        status = await carry(setup)
+    except Exception:  # the process's outermost frame
+        log.exception("Ray cannot be spoken to")
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def main() -> None:
     setup = RaySetup(**json.loads(sys.stdin.readline()))
     logs.configure(setup.log_level, setup.log_format)
-    return asyncio.run(carry(setup))
+    asyncio.run(run(setup))
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stderr.flush()
-    os._exit(status)  # Ray's own threads and the one that waits for standard input are not waited for
+    main()
