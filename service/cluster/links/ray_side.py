@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import hashlib
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import ray
@@ -100,6 +102,8 @@ def ray_command(setup: RaySetup) -> list[str]:
     if setup.head:
         port = setup.address.rpartition(":")[2]
         return [*command, "--head", f"--port={port}", "--include-dashboard=false", "--no-monitor", *NO_WORK]
+    # A folder of its own: nodes that begin at once on one host would take the same names for their sockets.
+    command.append(f"--temp-dir={gettempdir()}/ray-{hashlib.sha256(setup.name.encode()).hexdigest()[:8]}")
     return [*command, f"--address={setup.address}", f"--resources={json.dumps({resource(setup.name): 1})}"]
 
 
