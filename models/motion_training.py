@@ -127,15 +127,19 @@ def _rounded(values: Doubles) -> tuple[float, ...]:
     return tuple(float(f"{value:.{SIGNIFICANT}g}") for value in values)
 
 
-def held_out(rows: Rows, dataset: Dataset) -> Doubles:
-    """→ (N, C) log probabilities of each person as it is, by a head that saw nothing of its source video."""
+def held_out(rows: Rows, dataset: Dataset, posture: bool = False) -> Doubles:
+    """→ (N, C) log probabilities of each person as it is, by a head that saw nothing of its source video.
+
+    With ``posture`` the mean over a person's windows: each tells another time.
+    """
     records = (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))
     targets = np.asarray(dataset.targets(records), np.int64)
     found = np.zeros((len(rows), len(dataset.labels)))
     for fold in grouped_folds(records, targets.tolist(), FOLDS, SEED):
         inside = np.setdiff1d(np.arange(len(rows)), fold)
         head = fit_head([rows[index] for index in inside], targets[inside], dataset.labels)
-        found[fold] = [head.log_chances(rows[index][0]) for index in fold]
+        told = [rows[index] if posture else rows[index][:1] for index in fold]
+        found[fold] = [np.mean([head.log_chances(row) for row in each], axis=0) for each in told]
     return found
 
 
@@ -167,7 +171,7 @@ def main() -> int:
     rows = [looks(way, seed, arguments.posture) for seed, way in enumerate(people(dataset, arguments.work))]
     records = (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))
     targets = np.asarray(dataset.targets(records), np.int64)
-    moved, temperature = held_out(rows, dataset), TEMPERATURE
+    moved, temperature = held_out(rows, dataset, arguments.posture), TEMPERATURE
     _tell("boxes alone", moved, targets, dataset)
     if arguments.answers is not None:
         network = read_answers(arguments.answers, dataset)

@@ -34,7 +34,9 @@ def _source(value: Any) -> str:
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, float):
+        return repr(float(value))  # NumPy's own say where they come from
+    if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if is_dataclass(value):
         parts = (f"{each.name}={_source(getattr(value, each.name))}" for each in _told(value))

@@ -149,10 +149,11 @@ class IncidentMedia:
     async def _clip_all(self) -> None:
         """The next few. Where the recordings of one cannot be reached now, the others do not wait for it."""
         records = await self._incidents.without_clip(CLIPS_AT_ONCE, self._looked_at)
-        self._looked_at = records[-1] if len(records) == CLIPS_AT_ONCE else None
+        self._looked_at = None
         now = time.monotonic()
         self._put_off = {incident: until for incident, until in self._put_off.items() if until > now}
         for record in records:
+            self._looked_at = record  # whoever fails is not tried again before the others
             if record.id in self._put_off:
                 continue
             try:
@@ -160,6 +161,8 @@ class IncidentMedia:
             except Unavailable as error:
                 self._put_off[record.id] = time.monotonic() + AGAIN_S
                 log.warning("the clip of incident %s waits: %s", record.id, error)
+        if len(records) < CLIPS_AT_ONCE:
+            self._looked_at = None
 
     async def clip(self, record: IncidentRecord) -> bool:
         """Cuts an ended incident's clip, or says why there will be none. → False where it still has to wait."""

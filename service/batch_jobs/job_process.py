@@ -123,10 +123,11 @@ def rows_of(text: str) -> tuple[Row, ...]:
 
 
 def _environment(additions: Mapping[str, str]) -> dict[str, str]:
-    """Without what lets into Ray: a job needs nothing of it."""
+    """Without what lets into Ray: a job needs nothing of it. A GPU may be others', too: memory as it is needed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AWS_BATCH_JOB_"))}
     paths = [ROOT, kept.get("PYTHONPATH", "")]
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **additions}
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    return {**kept, **own, **additions}
 
 
 def _with_us() -> None:

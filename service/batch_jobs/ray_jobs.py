@@ -67,6 +67,8 @@ class RayJob:
             look = ray.get(looking)
         except ray.exceptions.ActorUnavailableError:
             return None  # it comes back, or Ray finds it dead
+        except ray.exceptions.RayTaskError as error:  # the machine is there, and would say the same again
+            return Look(since, (), (), 1, first_line(error))
         except ray.exceptions.RayError as error:
             raise MachineGone(first_line(error)) from error
         return look if isinstance(look, Look) else None

@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -111,10 +112,10 @@ def keep_progress(store: Store, trial: str, progress: Progress) -> None:
 
 
 def best_of(rows: Sequence[Row], monitor: str) -> tuple[float | None, int]:
-    """→ the best value by now and its epoch, 0 where there is none."""
+    """→ the best value by now and its epoch, 0 where there is none. What has diverged is no value."""
     best, epoch = None, 0
     for row in rows:
-        if monitor in row and better(row[monitor], best, monitor):
+        if math.isfinite(row.get(monitor, math.nan)) and better(row[monitor], best, monitor):
             best, epoch = row[monitor], int(row["epoch"])
     return best, epoch
 

@@ -64,5 +64,6 @@ def ray_environment(token: Path) -> dict[str, str]:
         "RAY_prestart_worker_first_driver": "0",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # a head that is gone: whoever belongs to it begins anew
         "RAY_enable_multi_tenancy": "1",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a job without a GPU sees none
         **QUIET,
     }

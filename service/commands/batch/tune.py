@@ -30,7 +30,7 @@ from models.training.config_source import config_source
 from pipeline.files import write_atomically
 from service.batch_jobs.order import ConfigFile, JobOrder
 from service.batch_jobs.outcome import RayGone
-from service.batch_jobs.trial_run import TrialOrder
+from service.batch_jobs.trial_run import FAILED, TrialOrder
 from service.batch_jobs.tuning import Halving, Listener
 from service.cluster.links.errors import ClusterError
 from service.commands.batch.named_config import named_config
@@ -126,7 +126,7 @@ def _told(arguments: argparse.Namespace, config: TrainConfig, store: Store, list
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, source)
     say(f"trial {chosen.trial.number}: {path}")
-    return EXIT_FAILED if any(each.best is None for each in found) else 0
+    return EXIT_FAILED if any(each.best is None or each.ended.startswith(FAILED) for each in found) else 0
 
 
 def _short(config: str) -> str:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 MAX_GUESTS = 256  # connections, one a stream
 GREETING_S = 3.0
 SEND_TIMEOUT_S = 2.0
+AGAIN_S = 0.1
 MAX_BODY_BYTES = MAX_BYTES + (1 << 16)
 _MAGIC = b"actoscope-loan-1"
 _NUMBER = 32
@@ -47,14 +48,19 @@ class Door:
         self.address = f"{host}:{self._socket.getsockname()[1]}"
         self._places = threading.BoundedSemaphore(MAX_GUESTS)
         self.turned_away = 0
+        self._closed = False
 
     def run(self, serve: Callable[[Channel], None]) -> None:
         """Until ``close``: ``serve`` has a thread for each connection that is let in, and ends with it."""
         while True:
             try:
                 sock, _ = self._socket.accept()
-            except OSError:
-                return  # closed
+            except OSError as error:  # no file handle is left, or the other side went again
+                if self._closed:
+                    return
+                log.warning("nobody could be let in: %s", error)
+                time.sleep(AGAIN_S)
+                continue
             if not self._places.acquire(blocking=False):
                 self._refuse(sock, f"more than {MAX_GUESTS} connections")
                 continue
@@ -76,6 +82,7 @@ class Door:
         sock.close()
 
     def close(self) -> None:
+        self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._socket.close()

@@ -107,6 +107,8 @@ class Lending:
         self._connections = connections
         self._credit = Credit()
         self._room = Room(spare, self._clip_s)
+        self.asked: Callable[[], set[str]] = self.networks  # networks in use; with own streams', where there are some
+        self._lent: set[str] = set()  # networks that were kept for other nodes
 
     def _clip_s(self, model: str) -> float:
         cost = self._engine.costs.of(clip_work(model))
@@ -163,12 +165,16 @@ class Lending:
         try:
             if PurePath(hello.model).name != hello.model or hello.model in ("", ".."):
                 raise ModelUnavailable(f"expected a network's name, got {hello.model[:80]!r}")
+            if not (self._engine.loaded(hello.model) or self._room.open):
+                raise ModelUnavailable("its own cameras have the lighter network")
             classifier = self._engine.classifier(hello.model)
             self._engine.measure_clip(hello.model)  # else nobody knows whether there is room
         except (ModelUnavailable, ValueError, RuntimeError) as error:
             connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
         connection.model, connection.clip_shape = hello.model, tuple(classifier.clip_shape)
+        self._lent.add(hello.model)
+        self._engine.keep((hello.model,))  # no other network's room is made of it
         connection.channel.send(Welcome(tuple(classifier.labels), (hello.model,)))
         log.info("clips of %s may be classified here, model %s", connection.stream_id, hello.model)
 
@@ -236,6 +242,9 @@ class Lending:
         """The other node's stream is gone, or the node is."""
         self._room.leave(number)
         self._credit.forget_connection(number)
+        idle = self._lent - self.asked()
+        self._lent.difference_update(idle)
+        self._engine.retire(idle)
         self._fetch()
 
     # -- pixels

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from service.processes.inference_messages import (
     Welcome,
 )
 from service.processes.lending.clip_jpeg import pack_clip
+from service.processes.lending.credit import FETCH_S
 from service.processes.lending.door import enter
 from service.processes.lending.loan_messages import LentClip, LoanTerms
 from service.processes.messages import MessageChannel, UnexpectedMessage, unexpected
@@ -67,7 +68,9 @@ class Borrowed:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A clip that the lender asked for. ``request``: of the stream; times by the monotonic clock."""
+    """A clip that the lender asked for. ``request``: of the stream; times by the monotonic clock, ``asked_s`` that of
+    its sending from there on.
+    """
 
     request: int
     offered_s: float
@@ -266,6 +269,7 @@ class Loan:
                     channel.send(LoadReport(self._load))
                 for message in self._due():
                     channel.send(self._packed(message) if isinstance(message, _Given) else message)
+                    self._has_left(message)
         except (OSError, ValueError) as error:
             self.close(str(error))
         except Exception as error:  # the thread's outermost frame
@@ -288,7 +292,22 @@ class Loan:
                 self._condition.wait(REPORT_S / 4)
             offers = [self._told(track_id) for track_id in self._untold & self._offered.keys()]
             self._untold.clear()
-            return [*offers, self._outgoing.popleft()] if self._outgoing else [*offers]
+            return [*offers, self._in_time(self._outgoing.popleft())] if self._outgoing else [*offers]
+
+    def _in_time(self, message: _Given | NoClip | TrackGone) -> _Given | NoClip | TrackGone:
+        """A clip that waited behind others until nobody waits for it any more is not sent."""
+        asked = self._sent.get(message.track_id) if isinstance(message, _Given) else None
+        if asked is None or time.monotonic() - asked.asked_s < FETCH_S:
+            return message
+        del self._sent[message.track_id]
+        self._count("late", 1)
+        return NoClip(message.track_id)
+
+    def _has_left(self, message: object) -> None:
+        """From now on its answer may take GIVE_UP_S."""
+        with self._condition:
+            if isinstance(message, _Given) and message.track_id in self._sent:
+                self._sent[message.track_id] = replace(self._sent[message.track_id], asked_s=time.monotonic())
 
     def _told(self, track_id: int) -> ClipOffer:
         now, (_, gain) = time.monotonic(), self._offered[track_id]

@@ -31,7 +31,7 @@ class NodeInferenceServer(InferenceServer):
         self._borrowing = Borrowing(lending, engine.measures, self._scheduler.offer)
         self._door = _door(lending)
         self.loans = self._planner.loans = self._borrowing
-        self._planner.lent = self._lending.networks
+        self._planner.lent, self._lending.asked = self._lending.networks, self._planner.networks
         self.lends_at = "" if self._door is None else self._door.address
 
     def _bodies(self) -> dict[str, Callable[[], None]]:

@@ -42,6 +42,11 @@ class Room:
         with self._lock:
             return sum(loan.granted for loan in self._loans.values())
 
+    @property
+    def open(self) -> bool:
+        """Whether anything is lent: own streams do not stand on the lighter network."""
+        return self._spare() is not None
+
     def leave(self, number: int) -> None:
         with self._lock:
             self._loans.pop(number, None)

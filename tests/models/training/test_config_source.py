@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.data.batches.augment_config import AugmentConfig
@@ -43,6 +44,11 @@ def read_back(config: TrainConfig, folder: Path, docstring: str = "Of a test.") 
     path = folder / "written.py"
     path.write_text(config_source(config, docstring), "utf-8")
     return load_config(path)
+
+
+def test_numbers_of_numpy_are_written_as_numbers(tmp_path: Path) -> None:
+    config = replace(tiny(), mixup=np.float64(0.25))
+    assert "np." not in config_source(config, "Of a test.") and read_back(config, tmp_path).mixup == 0.25
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from models.store.folder import FolderStore
 from models.training.batch.trials import (
     Judged,
     Progress,
+    best_of,
     claim,
     judged,
     keep_progress,
@@ -58,6 +60,18 @@ def test_best_epoch_of_the_best_trial_is_picked_and_the_first_of_equal_ones() ->
     chosen = pick(trials, "val_macro_f1")
     assert chosen is not None and (chosen.trial.number, chosen.best, chosen.best_epoch) == (0, 0.7, 2)
     assert pick(found(()), "val_macro_f1") is None
+
+
+def test_trial_that_has_diverged_is_not_measured() -> None:
+    lost, found = trials_of(replace(CONFIG, monitor="val_loss"), 2, 0)
+    rows = ({"epoch": 1, "val_loss": math.nan}, {"epoch": 2, "val_loss": 0.4})
+    assert best_of(rows, "val_loss") == (0.4, 2)
+    trials = [
+        judged(lost, Progress(rows[:1]), "all epochs"),
+        judged(found, Progress(({"epoch": 1, "val_loss": 9.0},)), "all epochs"),
+    ]
+    chosen = pick(trials, "val_loss")
+    assert chosen is not None and chosen.trial.number == 1 and trials[0].best is None
 
 
 def test_a_loss_is_the_better_the_lower_it_is() -> None:

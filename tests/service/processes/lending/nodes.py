@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +39,7 @@ class ScriptedEngine:
         self.clip_s = 0.01
         self.hold: Callable[[], Any] = lambda: None  # before a clip is judged
         self.notes: dict[str, str] = {}
+        self.retired: set[str] = set()
 
     def batch_limit(self, model: str) -> int:
         return 4
@@ -69,9 +70,11 @@ class ScriptedEngine:
 
     def forget(self, gone: object) -> None: ...
 
-    def keep(self, names: object) -> None: ...
+    def keep(self, names: Iterable[str]) -> None:
+        self.retired -= set(names)
 
-    def retire(self, names: object) -> None: ...
+    def retire(self, names: Iterable[str]) -> None:
+        self.retired |= set(names)
 
     def unload(self, name: str) -> None:
         self.there.discard(name)

@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,3 +139,19 @@ def entered(door: Door) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_door_that_cannot_take_somebody_goes_on(door: Door, monkeypatch: pytest.MonkeyPatch):
+    """As where no file handle is left."""
+    takes, failed = door._socket.accept, threading.Event()
+
+    def accept() -> tuple[socket.socket, Any]:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(24, "Too many open files")
+        return takes()
+
+    monkeypatch.setattr(door, "_socket", SimpleNamespace(accept=accept, shutdown=lambda _: None, close=lambda: None))
+    enter(door.address, TOKEN).close()  # the accept that was under way
+    enter(door.address, TOKEN).close()
+    assert failed.is_set()

@@ -14,7 +14,15 @@ import pytest
 
 from service.budget.plan import StreamLoad, Tier
 from service.processes.inference_client import InferenceClient
-from service.processes.inference_messages import ClipOffer, ClipWanted, DetectRequest, Hello, LoadReport, ScoresAnswer
+from service.processes.inference_messages import (
+    ClipOffer,
+    ClipWanted,
+    DetectRequest,
+    Hello,
+    LoadReport,
+    ModelProblem,
+    ScoresAnswer,
+)
 from service.processes.lending import borrower, loan
 from service.processes.lending.clip_jpeg import pack_clip
 from service.processes.lending.door import enter
@@ -206,6 +214,7 @@ def test_each_answer_is_that_of_its_own_clip_whatever_is_asked_for_meanwhile(
     stream.submit(clip(1, 51, "full", end_s=1.0))
     wait_for(lambda: lender.count("lent_clips_total") == 1, 5, "its clip is there")
     stream.submit(clip(1, 204, "full", end_s=2.0))
+    wait_for(lambda: lender.server._lending._credit.waiting == 1, 5, "the next one is offered")
     (there,) = lender.server._connections.values()
     there.want(1)  # type: ignore[attr-defined]  # though the first was not answered for
     gate.set()
@@ -359,13 +368,14 @@ def test_no_more_people_than_a_stream_has_are_taken(channel: MessageChannel, len
     wait_for(lambda: lender.count("lent_clips_dropped_total:tracks") == 6, 5, "those beyond are left out")
 
 
-def test_pixels_are_asked_for_as_far_as_there_is_room(channel: MessageChannel):
+def test_pixels_are_asked_for_as_far_as_there_is_room(channel: MessageChannel, lender: NodeInProcess):
     channel.send(Hello("str_1", "full"))
     channel.send(LoadReport(StreamLoad(0.0, 1.0)))
     for track in range(40):
         channel.send(ClipOffer(track, "full", 1.0))
     asked = [message for message in (channel.receive() for _ in range(18)) if isinstance(message, ClipWanted)]
     assert len(asked) == 16
+    lender.until(lambda: lender.server._lending._credit.waiting == 24, "the others wait for their turn")
 
 
 def test_address_that_leads_nowhere_costs_nothing_but_the_loan(yard: NodeInProcess):
@@ -374,3 +384,36 @@ def test_address_that_leads_nowhere_costs_nothing_but_the_loan(yard: NodeInProce
     yard.until(lambda: yard.count("loans_ended_total") >= 1, "it was tried")
     stream.submit(clip(1, 51, "light"))
     assert answer(stream, yard).model == "light"
+
+
+def test_lent_network_is_kept_until_nobody_asks_it_any_more(channel: MessageChannel, lender: NodeInProcess):
+    lender.engine.retired = {"full"}  # a version that was loaded before anybody asked for it
+    channel.send(Hello("str_1", "full"))
+    channel.receive()
+    assert lender.engine.retired == set()
+    channel.close()
+    lender.until(lambda: lender.engine.retired == {"full"}, "its room may be another's")
+
+
+def test_node_without_room_loads_no_network_for_others(channel: MessageChannel, lender: NodeInProcess):
+    lender.server._lending._room._spare = lambda: None
+    lender.engine.there = set()
+    loaded: list[str] = []
+    lender.engine.classifier = loaded.append  # type: ignore[assignment, method-assign]
+    channel.send(Hello("str_1", "full"))
+    assert channel.receive() == ModelProblem("its own cameras have the lighter network")
+    assert ended(channel) and loaded == []
+
+
+def test_clip_that_waited_too_long_behind_others_is_not_sent_and_costs_no_loan(
+    yard: NodeInProcess, lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch
+):
+    stream = yard.stream()
+    lent(yard, stream)
+    monkeypatch.setattr(loan, "FETCH_S", 0.0)  # the way out is slower than that
+    stream.submit(clip(1, 51, "full"))
+    yard.until(lambda: yard.count("borrowed_clips_dropped_total:late") >= 1, "it is counted")
+    monkeypatch.undo()
+    stream.submit(clip(2, 51, "full"))
+    assert answer(stream, yard).model == "full"
+    assert yard.count("loans_ended_total") == 0
