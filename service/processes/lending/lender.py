@@ -206,6 +206,7 @@ class Lending:
         pictures = self._pictures(connection, clip)
         if not self._credit.came(key):
             self._measures.count("lent_clips_dropped_total:unasked")
+            connection.channel.send(NoClip(clip.track_id))  # nobody is to wait for its answer
             return
         connection.keep(clip.track_id, pictures)
         since_s, gain = connection.offered.get(clip.track_id, (time.monotonic(), 1.0))

@@ -222,6 +222,8 @@ class Loan:
                 self._ask(message.track_id)
             case ScoresAnswer():
                 self._answer(message)
+            case NoClip():
+                self._too_late(message.track_id)
             case ModelProblem():
                 raise LoanOver(message.reason)
             case _:
@@ -239,6 +241,12 @@ class Loan:
                 return
             self._asked[track_id] = _Asked(connection.next_request(track_id), offered[0], time.monotonic())
         try_send(connection, ClipWanted(track_id))
+
+    def _too_late(self, track_id: int) -> None:
+        """The lender waited for the clip no longer."""
+        with self._condition:
+            lost = self._sent.pop(track_id, None) is not None
+        self._count("late", lost)
 
     def _answer(self, answer: ScoresAnswer) -> None:
         """Raises LoanOver for what is no answer of the network."""

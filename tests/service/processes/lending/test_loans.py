@@ -21,7 +21,9 @@ from service.processes.inference_messages import (
     Hello,
     LoadReport,
     ModelProblem,
+    NoClip,
     ScoresAnswer,
+    Welcome,
 )
 from service.processes.lending import borrower, loan
 from service.processes.lending.clip_jpeg import pack_clip
@@ -205,18 +207,21 @@ def test_answer_to_a_clip_that_was_overtaken_is_refused(yard: NodeInProcess, len
 
 
 def test_each_answer_is_that_of_its_own_clip_whatever_is_asked_for_meanwhile(
-    yard: NodeInProcess, lender: NodeInProcess
+    yard: NodeInProcess, lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch
 ):
-    gate = threading.Event()
+    credit, refused, gate = lender.server._lending._credit, threading.Event(), threading.Event()
+    none = credit.none
+    monkeypatch.setattr(credit, "none", lambda key: (none(key), refused.set()))
     lender.engine.hold = lambda: gate.wait(20)
     stream = yard.stream()
     lent(yard, stream)
     stream.submit(clip(1, 51, "full", end_s=1.0))
     wait_for(lambda: lender.count("lent_clips_total") == 1, 5, "its clip is there")
     stream.submit(clip(1, 204, "full", end_s=2.0))
-    wait_for(lambda: lender.server._lending._credit.waiting == 1, 5, "the next one is offered")
+    wait_for(lambda: credit.waiting == 1, 5, "the next one is offered")
     (there,) = lender.server._connections.values()
     there.want(1)  # type: ignore[attr-defined]  # though the first was not answered for
+    assert refused.wait(10), "there is none while the first is on its way"
     gate.set()
     answers = collect(stream.take, 2, 10, "both answers")
     assert [(each.end_s, round(float(each.probabilities[1]), 1)) for each in answers] == [(1.0, 0.2), (2.0, 0.8)]
@@ -358,6 +363,7 @@ def test_clip_that_nobody_asked_for_is_counted_and_left_out(channel: MessageChan
     channel.send(Hello("str_1", "full"))
     channel.send(lent_clip())
     wait_for(lambda: lender.count("lent_clips_dropped_total:unasked") == 1, 5, "it is counted")
+    assert [type(channel.receive()) for _ in range(2)] == [Welcome, NoClip]
     assert lender.engine.judged == []
 
 
