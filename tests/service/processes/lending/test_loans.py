@@ -31,6 +31,7 @@ from service.processes.lending.door import enter
 from service.processes.lending.loan_messages import LentClip
 from service.processes.messages import MessageChannel
 from service.processes.nodes import Borrow, Lender
+from service.processes.scheduler import Key
 from tests.service.processes.lending.nodes import SHAPE, TOKEN, NodeInProcess, answer, clip
 from tests.support.service import collect, wait_for
 
@@ -211,7 +212,12 @@ def test_each_answer_is_that_of_its_own_clip_whatever_is_asked_for_meanwhile(
 ):
     credit, refused, gate = lender.server._lending._credit, threading.Event(), threading.Event()
     none = credit.none
-    monkeypatch.setattr(credit, "none", lambda key: (none(key), refused.set()))
+
+    def there_is_none(key: Key) -> None:
+        none(key)
+        refused.set()
+
+    monkeypatch.setattr(credit, "none", there_is_none)
     lender.engine.hold = lambda: gate.wait(20)
     stream = yard.stream()
     lent(yard, stream)
