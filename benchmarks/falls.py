@@ -67,11 +67,10 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Videos of one kind: where they lie below the data folder, each how manieth is taken, and in how many pictures
-    people are looked for (every ``stride``-th)."""
+    """Videos of one kind: where they lie below the data folder, and in how many pictures people are looked for (every
+    ``stride``-th)."""
 
     patterns: tuple[str, ...]
-    every: int = 1
     stride: int = 1
 
 
@@ -104,8 +103,7 @@ class Voice:
 
 
 def videos_of(kind: str, data: Path) -> list[Path]:
-    chosen = KINDS[kind]
-    return sorted(path for pattern in chosen.patterns for path in data.glob(pattern))[:: chosen.every]
+    return sorted(path for pattern in KINDS[kind].patterns for path in data.glob(pattern))
 
 
 def record_all(tiers: Sequence[str], options: Options) -> None:

@@ -32,10 +32,8 @@ def _quoted(docstring: str) -> str:
 def _source(value: Any) -> str:
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
-    if isinstance(value, float):
-        return repr(float(value))  # NumPy's own say where they come from
+    if isinstance(value, float):  # NumPy's own would say where they come from
+        return repr(float(value)) if math.isfinite(value) else f'float("{value}")'
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if is_dataclass(value):

@@ -20,14 +20,16 @@ export async function showPerson(stream, track) {
   await refresh();
 }
 
+const isShown = ({ stream_id: streamId, track_id: track }) => about?.stream.id === streamId && about.track === track;
+
 /** An action of somebody: if it is who is shown, the history has become longer. */
-export function noteForPerson({ stream_id: streamId, track_id: track }) {
-  if (about?.stream.id === streamId && about.track === track) refresh();
+export function noteForPerson(message) {
+  if (isShown(message)) refresh();
 }
 
 /** A repetition of somebody, which is known by now. */
-export function showRepetition({ stream_id: streamId, track_id: track }) {
-  if (about?.stream.id === streamId && about.track === track) drawRepetitions();
+export function showRepetition(message) {
+  if (isShown(message)) drawRepetitions();
 }
 
 function drawRepetitions() {
