@@ -7,7 +7,7 @@ import { Filters, filtersOf } from "./filters.js";
 import { LongList } from "./long_list.js";
 import { Palette } from "./palette.js";
 import { showShell } from "./shell.js";
-import { ZoneClock, unixOf } from "./times.js";
+import { spokenClock, unixOf } from "./times.js";
 
 const FIELDS = [
   { name: "stream", title: "Camera", kind: "pick" },
@@ -48,9 +48,9 @@ function rowOf(correction) {
 }
 
 async function open() {
-  const who = await showShell("corrections");
+  await showShell("corrections");
   const [streams, { items: models }] = await Promise.all([askAll("v1/streams"), ask("GET", "v1/models")]);
-  around = { clock: new ZoneClock(who.timezone ?? null), palette: Palette.of(models), names: new Map(streams.map(({ id, name }) => [id, name])) };
+  around = { clock: spokenClock(), palette: Palette.of(models), names: new Map(streams.map(({ id, name }) => [id, name])) };
   $("zone").textContent = around.clock.zone;
   const wanted = () => filtersOf(location.search, FIELDS);
   const list = new LongList("corrections", "v1/corrections", wanted, rowOf);

@@ -8,7 +8,7 @@ import { bindKeys, showHelp } from "./keys.js";
 import { LongList } from "./long_list.js";
 import { Palette } from "./palette.js";
 import { showShell } from "./shell.js";
-import { ZoneClock, unixOf } from "./times.js";
+import { spokenClock, unixOf } from "./times.js";
 import { percent } from "./words.js";
 
 const FIELDS = [...EVENT_FIELDS, ORDER_FIELD];
@@ -45,9 +45,9 @@ function rowOf(event) {
 
 async function open() {
   ahead("v1/me", firstPage("v1/streams"), "v1/models");
-  const who = await showShell("events");
+  await showShell("events");
   const [streams, { items: models }] = await Promise.all([askAll("v1/streams"), ask("GET", "v1/models")]);
-  around = { clock: new ZoneClock(who.timezone ?? null), palette: Palette.of(models), names: new Map(streams.map(({ id, name }) => [id, name])) };
+  around = { clock: spokenClock(), palette: Palette.of(models), names: new Map(streams.map(({ id, name }) => [id, name])) };
   $("zone").textContent = around.clock.zone;
   $("more-filters").open = matchMedia("(min-width: 701px)").matches; // on a phone they would hide what was found
   const list = new LongList("events", "v1/events", () => asked(filtersOf(location.search, FIELDS), around.clock), rowOf);

@@ -7,7 +7,7 @@ import { exportAround, openExport } from "./export.js";
 import { keep, snooze } from "./incident_desk.js";
 import { bindKeys, showHelp } from "./keys.js";
 import { showShell } from "./shell.js";
-import { ZoneClock, lengthOf, unixOf } from "./times.js";
+import { lengthOf, spokenClock, unixOf } from "./times.js";
 import { facts, percent } from "./words.js";
 
 const POLL_MS = 3000; // while a clip is cut, or the incident goes on
@@ -134,7 +134,7 @@ async function follow() {
 async function begin() {
   const who = await showShell("incident");
   ({ permissions } = who);
-  clock = new ZoneClock(who.timezone ?? null);
+  clock = spokenClock();
   $("zone").textContent = clock.zone;
   const rights = { keep: await may("incidents:write"), snooze: await may("rules:snooze") };
   names = new Map((await askAll("v1/streams")).map((stream) => [stream.id, stream.name]));

@@ -13,7 +13,7 @@ import { Strip } from "./lane_ink.js";
 import { Palette } from "./palette.js";
 import { Player } from "./player.js";
 import { forever, showShell } from "./shell.js";
-import { ZoneClock, rfc3339, unixOf } from "./times.js";
+import { rfc3339, spokenClock, unixOf } from "./times.js";
 import { Verdicts } from "./verdicts.js";
 import { percent } from "./words.js";
 
@@ -360,7 +360,7 @@ async function begin() {
   ahead("v1/me", firstPage("v1/streams"), "v1/models");
   if (!query().has("time_of_day")) ahead(pagePath(wanted())); // else it has to be known by whose clock
   const who = await showShell("review");
-  around.clock = new ZoneClock(who.timezone ?? null);
+  around.clock = spokenClock();
   around.permissions = who.permissions;
   around.may = {
     label: await may("events:label"), review: await may("events:review"),

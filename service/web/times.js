@@ -133,6 +133,9 @@ export function speakOf(zone) {
   return spoken.zone === browserZone() ? "" : spoken.zone;
 }
 
+/** → the clock behind both. */
+export const spokenClock = () => spoken;
+
 /** → the time of day of an RFC 3339 text. */
 export const clock = (text) => spoken.time(unixOf(text));
 /** → with its date; nothing for nothing. */
