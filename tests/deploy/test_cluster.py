@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]  # has none
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with ultralytics, without types
 
@@ -19,6 +20,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((CLUSTER / "compose.yml").read_text())
 MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((CLUSTER / "kubernetes" / "cluster.yaml").read_text()))
 UNITS = sorted((CLUSTER / "systemd").glob("*.service"))
 OURS = ("api", "node-1", "node-2")
+RELEASES = ("1.28", "1.31", kubernetes_validate.latest_version())  # of Kubernetes
 
 
 def pods() -> list[dict[str, Any]]:
@@ -54,6 +56,19 @@ def test_the_image_that_they_use_is_made_by_the_dockerfile():
     assert f"FROM base AS {target}\n" in (REPOSITORY / "Dockerfile").read_text()
     assert {c["image"] for pod in pods() for c in pod["containers"]} == {"actoscope:cluster"}
     assert COMPOSE["services"]["api"]["image"] == "actoscope:cluster"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda each: f"{each['kind']}-{each['metadata']['name']}")
+def test_manifests_are_what_kubernetes_takes(manifest: dict[str, Any], release: str):
+    """Strictly: a key that no release knows is refused, as a server does that validates."""
+    assert kubernetes_validate.validate(manifest, release, strict=True) in release
+
+
+def test_a_manifest_with_a_misspelt_key_would_be_seen():
+    wrong = {**MANIFESTS[0], "spec": {**MANIFESTS[0]["spec"], "porst": []}}
+    with pytest.raises(kubernetes_validate.ValidationError, match="porst"):
+        kubernetes_validate.validate(wrong, RELEASES[0], strict=True)
 
 
 def lines(unit: Path) -> list[str]:
