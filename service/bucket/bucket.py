@@ -201,6 +201,7 @@ class Bucket:
             self._claimed = self._copies.may_go = False
             raise
         self._claimed = self._copies.may_go = True
+        self._put_off("claim", self.claim_again_s)
 
     async def _beside(self) -> bool:
         """What is not urgent. → whether there is more of it."""

@@ -61,7 +61,7 @@ class ClusterBucket(Bucket):
             raise Unavailable("the bucket that recordings are in does not answer now", ASK_AGAIN_S) from error
 
     async def work(self) -> float:
-        if self._is_due("nodes", LOOK_S):
+        if self._claimed and self._is_due("nodes", LOOK_S):
             await self._look_at_nodes()
         return await super().work()
 

@@ -54,7 +54,7 @@ class Whereabouts:
         """→ why it cannot be seen where the node has not given it."""
         if self.is_stored and not has_bucket:
             return Unavailable("this recording is in a bucket, and this API has none: ACTOSCOPE_STORE names none")
-        if self.kept is not None and self.kept.state == MISSING:
+        if self.kept is not None and self.kept.state == MISSING and self.kept.stored_at is not None:
             return NotFound("the file is gone, also from the bucket that it was in")
         if self.node is None:
             return NotFound(f"this recording lay on node {self.name}, which has left the cluster, and is in no bucket")

@@ -40,6 +40,10 @@ class ClusterObjects(ObjectStore):
         """→ the bucket that the whole cluster sends to, empty while nobody has said it."""
         return await self._database.read(read_place)
 
+    async def owner(self) -> str:
+        """→ which Actoscope the cluster is, empty while nobody has asked for that."""
+        return await self._database.read(lambda session: session.scalar(select(BucketRow.owner)) or "")
+
     async def missing_here(self, limit: int) -> tuple[ObjectRecord, ...]:
         """→ what was in the bucket, is not now, and was sent from here."""
         return await self._all(
@@ -84,7 +88,7 @@ class NodeObjects(ClusterObjects):
 
     async def owner_id(self) -> str:
         """→ of the cluster, which the API that leads makes up; empty before."""
-        return await self._database.read(lambda session: session.scalar(select(BucketRow.owner)) or "")
+        return await self.owner()
 
     def _unknown(self, session: Session, limit: int, before: float) -> tuple[Unknown, ...]:
         return tuple(recorded(session, self._unlisted(), limit, before))
