@@ -62,6 +62,7 @@ class ObjectStore:
     """Async face of the table, for whoever has the files of ``node``; empty: for the API, or the one machine."""
 
     node = ""
+    without_file = "its file is gone"  # what is said of one that waits
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -54,6 +54,8 @@ class ClusterObjects(ObjectStore):
 class LeaderObjects(ClusterObjects):
     """As the API that leads works with it; one that stands by only reads."""
 
+    without_file = "its file is not here; an API that led before may have it, and sends it when it leads again"
+
     def _unlisted(self) -> tuple[ColumnElement[bool], ...]:
         return *super()._unlisted(), ~exists().where(RecordingNodeRow.path == RecordingRow.path)
 
