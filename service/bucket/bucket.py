@@ -151,6 +151,10 @@ class Bucket:
         """All files of these recordings are on the disk meanwhile. Raises Unavailable."""
         return self._copies.at_hand(owners)
 
+    async def look(self) -> Standing:
+        """→ how it does now."""
+        return self.standing
+
     def measures(self) -> dict[str, Any]:
         return self.standing.measures()
 

@@ -14,6 +14,7 @@ from service.bucket.bucket import HOUR_S, LOOK_S, Bucket, open_parts
 from service.bucket.claim import Claimed, claim, read_owner
 from service.bucket.copies import ASK_AGAIN_S
 from service.bucket.parts import Parts
+from service.bucket.standing import Standing
 from service.errors_base import NotFound, Unavailable
 from service.settings import Settings
 from service.storage.cluster.nodes import Node
@@ -59,6 +60,12 @@ class ClusterBucket(Bucket):
         except StoreError as error:
             log.warning("%s cannot be fetched now: %s", record.path, error)
             raise Unavailable("the bucket that recordings are in does not answer now", ASK_AGAIN_S) from error
+
+    async def look(self) -> Standing:
+        """One that stands by asks the database: it does not follow what goes on."""
+        if self._task is None:
+            self.standing.waiting = await self._objects.waiting()
+        return self.standing
 
     async def work(self) -> float:
         if self._claimed and self._is_due("nodes", LOOK_S):

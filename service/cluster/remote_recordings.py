@@ -68,8 +68,12 @@ class RemoteRecordings(Recordings):
         self._under_way: dict[str, asyncio.Lock] = {}
 
     async def open(self) -> None:
-        """Nothing is recorded on this machine; a fetch that was broken off is forgotten."""
+        """Nothing is recorded on this machine; a fetch that was broken off is forgotten, a deletion ended."""
         await asyncio.to_thread(self._fetched.forget_parts)
+        doomed = await self._store.doomed_recordings()
+        for record in await self._store.all_recordings() if doomed else ():
+            if record.id in doomed:
+                await self.delete(record)
         if self.bucket is not None:
             self.bucket.take(Adoption(self._store))
             self.bucket.begin()

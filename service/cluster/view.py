@@ -13,7 +13,7 @@ from service.storage.cluster import leases, nodes
 from service.storage.cluster.leader import Leader, read_leader
 from service.storage.cluster.leases import Lease, Placement
 from service.storage.cluster.nodes import Node
-from service.storage.cluster.objects import read_place, waiting_by_node
+from service.storage.cluster.objects import nodes_waiting, read_place
 from service.storage.database import Database
 from service.storage.objects import Waiting
 
@@ -77,5 +77,5 @@ class ClusterView:
 
 
 def _now(session: Session) -> ClusterNow:
-    known = read_leader(session), nodes.read_nodes(session), leases.read_leases(session)
-    return ClusterNow(*known, read_place(session), waiting_by_node(session))
+    known, waiting = nodes_waiting(session)
+    return ClusterNow(read_leader(session), known, leases.read_leases(session), read_place(session), waiting)

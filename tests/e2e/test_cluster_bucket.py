@@ -48,7 +48,7 @@ def test_recordings_of_a_node_outlive_it(
         node.kill()
         proxy.judge = lambda method, path: None
         node_is_gone(api, made[0], unsent)
-        deleted_while_it_is_gone(api, there, made[1])
+        deleted_everywhere(api, there, made[1])
         another_api_reads(cluster, made[0])
         it_is_back(api, node, there, unsent)
 
@@ -117,21 +117,18 @@ def node_is_gone(api: Service, sent: dict[str, Any], unsent: dict[str, Any]) -> 
     assert "it is away" in of_node(api)["problem"]
 
 
-def name_of(recording: dict[str, Any]) -> str:
-    """→ what its files are called."""
-    return "".join(each for each in recording["started_at"] if each not in "-:.")
-
-
 def keys(there: Store, recording: dict[str, Any]) -> list[str]:
-    found = there.list(f"recordings/{recording['stream_id']}/")
-    return [each.key for each in found if name_of(recording) in each.key]
+    """→ of all objects of its stream."""
+    return [each.key for each in there.list(f"recordings/{recording['stream_id']}/")]
 
 
-def deleted_while_it_is_gone(api: Service, there: Store, recording: dict[str, Any]) -> None:
-    assert len(keys(there, recording)) == 2
+def deleted_everywhere(api: Service, there: Store, recording: dict[str, Any]) -> None:
+    before = keys(there, recording)
+    assert len(before) >= 2 * len([each for each in recordings(api) if each["place"] == "s3"])
     assert api.client.delete(f"/v1/recordings/{recording['id']}").status_code == 204
     assert api.client.get(f"/v1/recordings/{recording['id']}").status_code == 404
-    wait_for(lambda: not keys(there, recording), 90, "its objects are gone")
+    left = wait_for(lambda: len(now := keys(there, recording)) == len(before) - 2 and now, 90, "its objects are gone")
+    assert set(left) < set(before)
 
 
 def another_api_reads(cluster: Cluster, recording: dict[str, Any]) -> None:
@@ -147,11 +144,11 @@ def it_is_back(api: Service, node: ClusterNode, there: Store, unsent: dict[str, 
     api.client.patch(f"/v1/streams/{unsent['stream_id']}", json={"record": False})
     node.start()
 
-    def sent() -> bool:
-        return {each["id"]: each["place"] for each in recordings(api)}.get(unsent["id"]) == "s3"
+    def places() -> dict[str, str]:
+        return {each["id"]: each["place"] for each in recordings(api)}
 
-    wait_for(sent, JOIN_S, "it is in the bucket")
+    wait_for(lambda: places().get(unsent["id"]) == "s3", JOIN_S, "it is in the bucket")
+    wait_for(lambda: set(places().values()) == {"s3"}, SENT_S, "so is all the rest")
     plays(api, unsent)
-    assert api.client.delete(f"/v1/recordings/{unsent['id']}").status_code == 204
-    wait_for(lambda: not keys(there, unsent), 90, "its objects are gone")
-    wait_for(lambda: not [each for each in copies(node) if name_of(unsent) in each.name], 90, "so is its copy")
+    deleted_everywhere(api, there, unsent)
+    wait_for(lambda: not copies(node), SENT_S, "nothing stays on the node")

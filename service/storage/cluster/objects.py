@@ -7,8 +7,9 @@ before it led a cluster, deletes objects, and alone holds the bucket against the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import ColumnElement, delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from service.storage.cluster.nodes import Node, read_nodes
@@ -61,7 +62,7 @@ class LeaderObjects(ClusterObjects):
 
     async def of_nodes(self) -> tuple[dict[str, Node], dict[str, Waiting]]:
         """→ all nodes, and what is to be done by each."""
-        return await self._database.read(lambda session: (read_nodes(session), waiting_by_node(session)))
+        return await self._database.read(nodes_waiting)
 
     async def say_place(self, place: str) -> None:
         """Every node sends there from now on."""
@@ -152,10 +153,26 @@ def read_place(session: Session) -> str:
     return session.scalar(select(BucketRow.place)) or ""
 
 
-def waiting_by_node(session: Session) -> dict[str, Waiting]:
-    """→ of those that have something to do; of the API's own under the empty name."""
+def nodes_waiting(session: Session) -> tuple[dict[str, Node], dict[str, Waiting]]:
+    """→ all nodes, and what is to be done by each that has something to do."""
+    known = read_nodes(session)
     rows = session.scalars(select(ObjectRow.node).where(ObjectRow.state.in_((WAITING, MISSING))).distinct())
-    return {node: counted(session, ObjectRow.node == node) for node in rows}
+    waiting = {node: counted(session, ObjectRow.node == node) for node in rows}
+    for name in (node.name for node in known.values() if not node.alive):
+        waiting[name] = _with_unlisted(session, name, waiting.get(name, Waiting()))
+    return known, waiting
+
+
+def _with_unlisted(session: Session, name: str, waiting: Waiting) -> Waiting:
+    """→ also what a node that is away had no time to write down."""
+    row = RecordingRow
+    sums = select(func.count(row.path) + func.count(row.events_path), func.sum(row.bytes), func.min(row.ended_at))
+    new = RecordingNodeRow.node == name, RecordingNodeRow.state == NEW
+    files, size, oldest = session.execute(
+        sums.join(RecordingNodeRow, RecordingNodeRow.path == row.path).where(*new)
+    ).one()
+    first = min((at for at in (oldest, waiting.oldest) if at is not None), default=None)
+    return replace(waiting, files=waiting.files + files, bytes=waiting.bytes + int(size or 0), oldest=first)
 
 
 def doom_at_node(session: Session, recording_id: str, path: str) -> None:

@@ -24,7 +24,6 @@ from service.cluster.standby import StandbyRecordings
 from service.errors_base import NotFound, Unavailable
 from service.recording.segment_files import read_segment
 from service.storage.cluster import nodes
-from service.storage.cluster.objects import waiting_by_node
 from service.storage.cluster.tables import RecordingNodeRow
 from service.storage.objects import MISSING, STORED
 from service.storage.tables import ObjectRow, RecordingRow
@@ -333,7 +332,7 @@ def test_bucket_that_is_away_loses_nothing_and_is_said_by_node(run: Work, proxy:
 
 
 async def _waits(whole: BucketWorld, node: str, files: int) -> bool:
-    found = await whole.database.read(waiting_by_node)
+    _, found = await whole.objects.of_nodes()
     return node in found and found[node].files == files
 
 
@@ -343,8 +342,8 @@ async def _says(whole: BucketWorld, node: str, *words: str) -> bool:
 
 
 async def _problem(whole: BucketWorld, node: str) -> str:
-    found = await whole.database.read(lambda session: (nodes.read_nodes(session), waiting_by_node(session)))
-    return trouble_of(found[0][node], await whole.objects.place(), found[1].get(node))
+    known, waiting = await whole.objects.of_nodes()
+    return trouble_of(known[node], await whole.objects.place(), waiting.get(node))
 
 
 def test_node_that_is_set_otherwise_sends_nothing_and_that_is_said(
@@ -480,6 +479,23 @@ def test_api_that_stands_by_reads_from_the_bucket_what_is_there(run: Work, proxy
         waits = await whole.record("a", "20270101T130000000Z")
         with pytest.raises(Unavailable, match="stands by"):
             await beside.find(waits, waits.path)
+        await eventually(lambda: _waits(whole, "a", 2), "two files wait")
+        assert (await second.look()).waiting.files == 2
+
+    run(work)
+
+
+def test_deletion_that_a_leader_could_not_end_is_ended_by_the_next_one(run: Work):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        video = await asyncio.to_thread(write_video, whole.kept.path(f"{STREAM}/{NAME}.mp4"))
+        await whole.store.add_recording(read_segment(video))
+        row = await whole.stored()
+        await whole.store.doom_recording(row.id)
+        await whole.kept.close()
+        await whole.lead()
+        assert await whole.row(NAME) is None
+        await eventually(lambda: _none_left(whole), "nothing is left of it")
 
     run(work)
 

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service.storage.cluster.nodes import forget_node, put_recording_node, tell
-from service.storage.cluster.objects import LeaderObjects, NodeObjects, doom_at_node, waiting_by_node
-from service.storage.cluster.tables import DOOMED, LISTED, LOOSE, SENDING, RecordingNodeRow
+from service.storage.cluster.objects import LeaderObjects, NodeObjects, doom_at_node
+from service.storage.cluster.tables import DOOMED, LISTED, LOOSE, SENDING, NodeRow, RecordingNodeRow
 from service.storage.database import Database
 from service.storage.objects import DELETING, MISSING, STORED, WAITING, ObjectRecord, Waiting
 from service.storage.records import RecordingRecord
@@ -84,7 +84,21 @@ def test_each_node_knows_what_it_made_and_the_api_what_no_node_did(cluster_url: 
         assert (await tables.state(mine), await tables.state(other)) == (LISTED, "")
         assert (await tables.node.next(WAITING, NOW)) and await tables.leader.next(WAITING, NOW) is None
         assert (await tables.node.waiting()).files == 2 == (await tables.leader.waiting()).files
-        assert await tables.leading.read(waiting_by_node) == {"a": Waiting(2, 200, NOW)}
+        assert (await tables.leader.of_nodes())[1] == {"a": Waiting(2, 200, NOW)}
+
+    run(cluster_url, tmp_path, work)
+
+
+def test_what_a_silent_node_had_no_time_to_write_down_is_counted(cluster_url: str, tmp_path: Path):
+    async def work(tables: Tables) -> None:
+        await tables.leading.write(lambda session: tell(session, replace(FACTS, name="a")))
+        await tables.record("1")
+        await tables.node.add(await tables.rows(tables.node))
+        await tables.record("2")
+        assert (await tables.leader.of_nodes())[1]["a"].files == 2
+        silent = update(NodeRow).values(seen_at=NodeRow.seen_at - 60)
+        await tables.leading.write(lambda session: session.execute(silent))
+        assert (await tables.leader.of_nodes())[1]["a"] == Waiting(4, 500, 61.0)
 
     run(cluster_url, tmp_path, work)
 
