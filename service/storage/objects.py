@@ -159,11 +159,15 @@ class ObjectStore:
 
     async def left(self, key: str) -> None:
         """There is no local copy any more."""
-        await self._run(update(ObjectRow).where(ObjectRow.key == key).values(here=False))
+        await self._run(self._of_copy(key).values(here=False))
 
     async def fetched(self, key: str, now: float) -> None:
         """There is one again."""
-        await self._run(update(ObjectRow).where(ObjectRow.key == key).values(here=True, here_since=now))
+        await self._run(self._of_copy(key).values(here=True, here_since=now))
+
+    def _of_copy(self, key: str) -> Any:
+        """Whose copy it is may have changed since it was looked at."""
+        return update(ObjectRow).where(ObjectRow.key == key, ObjectRow.node == self.node)
 
     async def send_again(self, key: str, now: float) -> None:
         """What is in the bucket is not what was sent, and the file is still here."""

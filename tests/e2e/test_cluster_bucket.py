@@ -119,7 +119,7 @@ def node_is_gone(api: Service, sent: dict[str, Any], unsent: dict[str, Any]) -> 
 
 def keys(there: Store, recording: dict[str, Any]) -> list[str]:
     """→ of all objects of its stream."""
-    return [each.key for each in there.list(f"recordings/{recording['stream_id']}/")]
+    return [each.key for each in there.list(f"recordings/{recording['stream_id']}")]
 
 
 def deleted_everywhere(api: Service, there: Store, recording: dict[str, Any]) -> None:
