@@ -158,8 +158,8 @@ class RemoteRecordings(Recordings):
         try:
             return await self._fetch(record, relative, where)
         except LinkDown as error:
-            if self._is_in_bucket(where):
-                log.info("%s comes from the bucket: %s", relative, error)
+            if where.is_stored:
+                log.info("%s does not come from its node: %s", relative, error)
                 return False
             raise where.away(error) from error
 

@@ -45,8 +45,8 @@ class Whereabouts:
         if self.node is None or self.node.alive:
             return Unavailable(f"this recording lies on node {self.name}: {error}", LINK_AGAIN_S)
         return Unavailable(
-            f"this recording lies on node {self.name} and is in no bucket yet; the node was heard of last at "
-            f"{rfc3339(self.node.seen_at)}: it can be seen as soon as that is back",
+            f"this recording lies on node {self.name} alone, which was heard of last at {rfc3339(self.node.seen_at)}: "
+            "it can be seen as soon as that is back",
             AWAY_AGAIN_S,
         )
 

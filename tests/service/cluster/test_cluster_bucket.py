@@ -131,7 +131,7 @@ def test_recording_of_a_dead_node_is_seen_from_the_bucket_and_one_not_sent_says_
         assert time.monotonic() - began_s < 3.0, "a node that is silent is not waited for"
         with pytest.raises(Unavailable) as refused:
             await whole.content(waits)
-        assert "lies on node a and is in no bucket yet" in str(refused.value)
+        assert "lies on node a alone" in str(refused.value)
         assert "as soon as that is back" in str(refused.value)
         assert refused.value.retry_after_s == whereabouts.AWAY_AGAIN_S
         await whole.forget("a")
@@ -142,6 +142,27 @@ def test_recording_of_a_dead_node_is_seen_from_the_bucket_and_one_not_sent_says_
         await whole.add_node("a", recordings_local_hours=1.0)  # it is back after all
         assert whole.folder("a") == folder
         await whole.stored("20270101T130000000Z")
+
+    run(work)
+
+
+def test_api_without_a_bucket_shows_what_nodes_have_and_says_why_it_shows_no_more(run: Work):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await whole.record("a")
+        row = await whole.stored()
+        content = (whole.folder("a") / row.path).read_bytes()
+        await whole.kept.close()
+        await whole.lead(store="")
+        assert await whole.content(row) == content
+        whole.kept.path(row.path).unlink()
+        whole.world.links["a"].down = True
+        with pytest.raises(Unavailable, match="ACTOSCOPE_STORE names none"):
+            await whole.content(row)
+        with pytest.raises(Unavailable, match="ACTOSCOPE_STORE names none"):
+            async with whole.kept.at_hand([row]):
+                pass
 
     run(work)
 
