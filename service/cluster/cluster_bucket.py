@@ -13,6 +13,7 @@ from models.errors import NotStoredError, StoreDamagedError, StoreError
 from service.bucket.bucket import HOUR_S, LOOK_S, Bucket, open_parts
 from service.bucket.claim import Claimed, claim, read_owner
 from service.bucket.copies import ASK_AGAIN_S
+from service.bucket.keys import OWNER_KEY
 from service.bucket.parts import Parts
 from service.bucket.standing import Standing
 from service.errors_base import NotFound, Unavailable
@@ -41,10 +42,11 @@ class ClusterBucket(Bucket):
         super().__init__(parts, keep_s, lambda parts: claim_for_all(parts, objects))
         self._objects = objects
         self._trouble: Mapping[str, str] = {}
+        self._refused = False  # it is not the cluster's
 
     async def find(self, path: Path) -> ObjectRecord:
         """Raises Unavailable, too, for what is not there yet, or cannot be known here."""
-        if await self._objects.place() not in ("", self.standing.place):
+        if self._refused or await self._objects.place() not in ("", self.standing.place):
             raise Unavailable(ELSEWHERE)
         record = await self.known(path)
         if record is not None and record.state == WAITING:
@@ -60,6 +62,14 @@ class ClusterBucket(Bucket):
         except StoreError as error:
             log.warning("%s cannot be fetched now: %s", record.path, error)
             raise Unavailable("the bucket that recordings are in does not answer now", ASK_AGAIN_S) from error
+
+    async def _check_claim(self) -> None:
+        try:
+            await super()._check_claim()
+        except Claimed:
+            self._refused = True
+            raise
+        self._refused = False
 
     async def look(self) -> Standing:
         """One that stands by asks the database: it does not follow what goes on."""
@@ -107,13 +117,18 @@ def trouble_of(node: Node, place: str, waiting: Waiting | None) -> str:
 async def claim_for_all(parts: Parts, objects: LeaderObjects) -> None:
     """The place of this API is that of all nodes, from now on. Raises Claimed, StoreError.
 
-    Where another was before, and recordings are there, what is in it has to be here first, ``OWNER`` with it.
+    Where recordings are in the bucket by the database, ``OWNER`` has to be here: else it is another place, or service.
     """
     here, before = parts.standing.place, await objects.place()
-    if before not in ("", here) and await objects.any_stored() and not await _is_claimed(parts):
+    if await objects.any_stored() and not await _is_claimed(parts):
+        if before not in ("", here):
+            raise Claimed(
+                f"ACTOSCOPE_STORE is {here}, the cluster's recordings are in {before}: copy all of it, with "
+                f"{OWNER_KEY}, or set that again"
+            )
         raise Claimed(
-            f"ACTOSCOPE_STORE is {here}, the cluster's recordings are in {before}: copy all of it, with "
-            "recordings/OWNER, or set that again"
+            f"{here} has no {OWNER_KEY}, and recordings by the database: is ACTOSCOPE_S3_ENDPOINT the one of before? "
+            f"If it is, that object was deleted: write {await objects.owner_id()} there"
         )
     await claim(parts)
     if before != here:

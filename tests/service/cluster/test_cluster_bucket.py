@@ -31,7 +31,7 @@ from tests.models.store.conftest import aws, bucket, credentials, proxy  # noqa:
 from tests.service.cluster.bucket_world import FOREVER, STREAM, BucketWorld, Work, eventually
 from tests.service.cluster.world import until, world_at
 from tests.service.recording.test_reconcile import write_video
-from tests.support.s3 import GONE, SLOW, FaultProxy
+from tests.support.s3 import GONE, SLOW, FaultProxy, make_bucket, moto_server
 
 NAME = "20270101T120000000Z"
 VIDEO = f"recordings/{STREAM}/2027/01/01/{NAME}.mp4"
@@ -404,6 +404,29 @@ def test_bucket_of_the_same_name_at_another_service_is_not_taken_for_the_cluster
         problem = await eventually(lambda: _problem(whole, "a"), "it is said")
         assert "ACTOSCOPE_S3_ENDPOINT" in problem
         assert whole.keys() == [] and len(whole.files("a")) == 2
+
+    run(work)
+
+
+def test_api_that_is_set_to_another_service_does_not_take_the_recordings_for_lost(run: Work, tmp_path: Path):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a")
+        await whole.record("a")
+        row = await whole.stored()
+        await whole.left("a")
+        await whole.kept.close()
+        with moto_server(tmp_path) as other:
+            make_bucket(other, whole.name)
+            await whole.lead(s3_endpoint=other)
+            await until(lambda: "ACTOSCOPE_S3_ENDPOINT" in whole.bucket.standing.problem, "it says what is wrong")
+            with pytest.raises(Unavailable, match="another bucket"):
+                await whole.content(row)
+            assert list(open_store(Address(whole.name), other).list()) == []
+            await whole.kept.close()
+        assert [each.state for each in await whole.objects_of(row)] == [STORED, STORED]
+        await whole.lead()
+        assert await whole.content(row)
 
     run(work)
 
