@@ -59,6 +59,11 @@ def of_node(api: Service) -> dict[str, Any]:
     return dict(item["bucket"])
 
 
+def waits_by_system_page(api: Service) -> bool:
+    told = api.client.get("/v1/system").json()["machine"]
+    return bool(told["bucket"]["waiting"] and told["cluster"]["items"][0]["bucket"]["waiting"])
+
+
 def bucket_is_away_for_a_while(api: Service, proxy: FaultProxy) -> list[dict[str, Any]]:  # noqa: F811
     """→ what was recorded meanwhile, the newest first: all of it is in the bucket afterwards."""
     proxy.judge = lambda method, path: GONE
@@ -68,8 +73,7 @@ def bucket_is_away_for_a_while(api: Service, proxy: FaultProxy) -> list[dict[str
     wait_for(lambda: of_node(api)["waiting"] >= 2 * len(made), 90, "the node says that they wait")
     wait_for(lambda: "not reached" in of_node(api)["problem"], 90, "it says why")
     wait_for(lambda: "node a does not send" in api.client.get("/readyz").json()["bucket"], 90, "so does the API")
-    told = api.client.get("/v1/system").json()["machine"]
-    assert told["cluster"]["items"][0]["bucket"]["waiting"] > 0 and told["bucket"]["waiting"] > 0
+    wait_for(lambda: waits_by_system_page(api), 90, "the system page says so, in all and by node")
     wait_for(lambda: 'actoscope_node_bucket_failing{node="a"} 1.0' in api.client.get("/metrics").text, 90, "metrics")
     api.client.patch(f"/v1/streams/{stream}", json={"record": False})
     proxy.judge = lambda method, path: None
