@@ -17,7 +17,6 @@ from service.access.links import Links
 from service.access.route_audit import RouteAudit
 from service.alerts.alerts import Alerts
 from service.alerts.media import MediaLimits
-from service.bucket.bucket import open_bucket
 from service.catalogue import Catalogue
 from service.cluster.election import Election
 from service.cluster.ground import ClusterStart, Ground, SupervisorFactory
@@ -34,7 +33,7 @@ from service.promotion.desk import PromotionDesk
 from service.proxy import BehindProxy
 from service.recording.locks import DataDirLock
 from service.recording.reconcile import DAY_S, GB, Recordings
-from service.recording.retention import BUFFER_S, Limits
+from service.recording.retention import Limits, buffered_s
 from service.registry import StreamRegistry
 from service.retraining.desk import TrainingDesk, TrainingParts
 from service.review.desk import Review
@@ -180,7 +179,7 @@ async def _open(ground: Ground, stack: AsyncExitStack, measured: Sequence[Source
     access = await open_access(settings, database, changes, audit_log, stack)
     links = await Links.open(database, box)
     access.watch.on_keys.append(links.follow)
-    kept = await _begun(ground, stack, _recordings(ground, store, database))
+    kept = await _begun(ground, stack, ground.recordings(store, retention_of(settings), database))
     hub, supervisor = await _running(ground, stack, store, kept)
     sending = SenderContext(settings, store, database, hub, supervisor)
     desk = await _begun(ground, stack, SinkDesk.over(sending, box, kept.bucket))
@@ -265,14 +264,6 @@ async def _alerting(ground: Ground, stack: AsyncExitStack, alerts: Alerts, desk:
     await _begun(ground, stack, alerts)
 
 
-def _recordings(ground: Ground, store: Store, database: Database) -> Recordings:
-    """Those of a cluster stay on the nodes that made them: its API has no files that it could send."""
-    limits, settings = retention_of(ground.settings), ground.settings
-    if settings.cluster:
-        return ground.recordings(store, limits, None)
-    return ground.recordings(store, limits, open_bucket(settings, database, limits.buffer_s))
-
-
 def _export_desk(
     settings: Settings, kept: Recordings, store: Store, database: Database, audit_log: AuditLog
 ) -> ExportDesk:
@@ -304,10 +295,10 @@ def media_limits(settings: Settings) -> MediaLimits:
 
 
 def retention_of(settings: Settings) -> Limits:
-    """How long recordings stay. What only incidents may need is buffered for three segments at least."""
+    """How long recordings stay."""
     return Limits(
         max_age_s=settings.recordings_max_age_days * DAY_S,
         max_bytes=int(settings.recordings_max_gb * GB),
         incident_age_s=settings.incidents_max_age_days * DAY_S,
-        buffer_s=max(BUFFER_S, 3 * settings.segment_s),
+        buffer_s=buffered_s(settings.segment_s),
     )

@@ -16,6 +16,7 @@ ALONE = (
     "e2e/test_bucket.py",
     "e2e/test_clocks_and_rates.py",
     "e2e/test_cluster.py",
+    "e2e/test_cluster_bucket.py",
     "e2e/test_cluster_failures.py",
     "e2e/test_main_job.py",
     "e2e/test_malformed.py",

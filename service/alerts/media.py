@@ -197,8 +197,7 @@ class IncidentMedia:
         relative = f"{record.id}/{_CLIP}"
         sources = [Source(self._recordings.path(each.path), each.started_at) for each in found]
         try:
-            await self._recordings.bring(*(each.path for each in found))
-            async with self._recordings.at_hand([each.id for each in found]):
+            async with self._recordings.at_hand(found):
                 await asyncio.to_thread(cut_clip, sources, span.begin, span.end, self.path(relative))
         except Unavailable:  # also where it is an OSError: a machine that cannot be reached now
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from models.errors import NotStoredError, StoreError, StoreUnavailableError
 from models.store.address import Address, parse_place
 from models.store.opening import open_store
-from service.bucket.claim import Claimed, claim
+from service.bucket.claim import Claim, Claimed, claim
 from service.bucket.comparison import Adopter, Comparison
 from service.bucket.copies import LocalCopies
 from service.bucket.hands import Hands
@@ -47,6 +48,12 @@ def open_bucket(settings: Settings, database: Database, buffer_s: float) -> Buck
 
     ``buffer_s``: how long what only incidents may need is kept.
     """
+    parts = open_parts(settings, ObjectStore(database), buffer_s)
+    return None if parts is None else Bucket(parts, settings.recordings_local_hours * HOUR_S)
+
+
+def open_parts(settings: Settings, objects: ObjectStore, buffer_s: float) -> Parts | None:
+    """→ what a bucket is made of, likewise."""
     place = parse_place(settings.store) if settings.store else None
     if not isinstance(place, Address):
         return None
@@ -56,16 +63,18 @@ def open_bucket(settings: Settings, database: Database, buffer_s: float) -> Buck
         raise BucketUnusable(f"ACTOSCOPE_STORE: {error}") from error
     data_dir, floor = settings.data_dir.resolve(), settings.extras_min_free_bytes
     hands = Hands("bucket", 1, NICENESS)
-    parts = Parts(store, ObjectStore(database), data_dir, Standing(str(place)), hands, floor, 2 * buffer_s)
-    return Bucket(parts, settings.recordings_local_hours * HOUR_S)
+    return Parts(store, objects, data_dir, Standing(str(place)), hands, floor, 2 * buffer_s)
 
 
 class Bucket:
-    """Runs on the event loop; calls to the bucket and the disk are made by threads."""
+    """Runs on the event loop; calls to the bucket and the disk are made by threads. ``claim``: whether it is ours."""
 
-    def __init__(self, parts: Parts, keep_s: float) -> None:
+    claim_again_s = math.inf  # whose it is does not change while this runs
+
+    def __init__(self, parts: Parts, keep_s: float, claim: Claim = claim) -> None:
         self.standing = parts.standing
         self._parts = parts
+        self._claim_it = claim
         self._uploads, self._copies = Uploads(parts), LocalCopies(parts, keep_s)
         self._readers = Hands("bucket-read", READERS)
         self._comparison: Comparison | None = None
@@ -92,11 +101,15 @@ class Bucket:
 
     async def find(self, path: Path) -> ObjectRecord:
         """→ what the file of the data folder is in the bucket. Raises NotFound."""
-        relative = self._parts.relative(path)
-        record = None if relative is None else await self._parts.objects.get(key_of(relative))
+        record = await self.known(path)
         if record is None or record.state != STORED:
             raise NotFound("the file is gone" + ("" if record is None else ", also from the bucket that it was in"))
         return record
+
+    async def known(self, path: Path) -> ObjectRecord | None:
+        """→ what is known of a file of the data folder, also before it is in the bucket."""
+        relative = self._parts.relative(path)
+        return None if relative is None else await self._parts.objects.get(key_of(relative))
 
     async def read(self, record: ObjectRecord, first: int, last: int) -> bytes:
         """→ these bytes, both ends included. Raises NotFound, and Unavailable where the bucket does not give them."""
@@ -138,6 +151,10 @@ class Bucket:
         """All files of these recordings are on the disk meanwhile. Raises Unavailable."""
         return self._copies.at_hand(owners)
 
+    async def look(self) -> Standing:
+        """→ how it does now."""
+        return self.standing
+
     def measures(self) -> dict[str, Any]:
         return self.standing.measures()
 
@@ -166,6 +183,8 @@ class Bucket:
             self.standing.waiting = await self._parts.objects.waiting()
         if not self._claimed:
             await self._claim()
+        elif self._is_due("claim", self.claim_again_s):
+            await self._check_claim()
         if self._is_due("room", COPIES_S):
             await self._copies.make_room()
         pause_s = await self._uploads.one()
@@ -176,9 +195,17 @@ class Bucket:
         return 0.0 if await self._beside() or pause_s == 0.0 else LOOK_S
 
     async def _claim(self) -> None:
-        await claim(self._parts)
-        self._claimed = self._copies.may_go = True
+        await self._check_claim()
         self.standing.went_well()
+
+    async def _check_claim(self) -> None:
+        try:
+            await self._claim_it(self._parts)
+        except Claimed:
+            self._claimed = self._copies.may_go = False
+            raise
+        self._claimed = self._copies.may_go = True
+        self._put_off("claim", self.claim_again_s)
 
     async def _beside(self) -> bool:
         """What is not urgent. → whether there is more of it."""

@@ -143,6 +143,8 @@ class Comparison:
                 self._leave(stray, "its recording has no messages by its row")
             elif await self._record_of(video_key_of(stray.key), path) is None:
                 await self._delete(stray, "it belongs to no recording")
+        elif await self._parts.objects.is_doomed(path):
+            await self._delete(stray, "its recording was deleted while it was on its way")
         else:
             await self._take_recording_in(stray, path)
 

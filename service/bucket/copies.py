@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class LocalCopies:
         self._pins: Counter[str] = Counter()
         self._fetching = asyncio.Lock()
         self.may_go = False  # once the bucket is known to be ours
+        self.on_left: Callable[[str], None] = lambda path: None  # with the path of a copy that is gone
 
     @asynccontextmanager
     async def at_hand(self, owners: Sequence[str]) -> AsyncIterator[None]:
@@ -83,9 +84,13 @@ class LocalCopies:
                 f"{(parts.floor_bytes + record.bytes) // _MB} MB are needed",
                 ASK_AGAIN_S,
             )
-        await self._hands.do(lambda: self._write(record, path))
+        await self.write(record, path)
         await parts.objects.fetched(record.key, parts.clock())
-        parts.standing.count("bucket_fetched_total")
+
+    async def write(self, record: ObjectRecord, path: Path) -> None:
+        """Of no copy that is looked after here: whoever asked for it does. Raises StoreError, OSError."""
+        await self._hands.do(lambda: self._write(record, path))
+        self._parts.standing.count("bucket_fetched_total")
 
     def _write(self, record: ObjectRecord, path: Path) -> None:
         self._parts.store.fetch(record.key, path, record.sha256)
@@ -130,9 +135,11 @@ class LocalCopies:
         return False
 
     async def send_again(self, record: ObjectRecord) -> bool:
-        """→ False where there is no copy of what is not in the bucket as it was sent: it is lost."""
+        """→ False where there is no copy of what is not in the bucket as it was sent: it is lost. A node that has one
+        sends it, and says so where it has not."""
         parts = self._parts
-        if await asyncio.to_thread(parts.path(record).is_file):
+        mine = record.node == parts.objects.node
+        if await (asyncio.to_thread(parts.path(record).is_file) if mine else parts.objects.can_send(record)):
             log.error("%s is not in the bucket any more as it was sent: it is sent again", record.key)
             await parts.objects.send_again(record.key, parts.clock())
             return True
@@ -149,4 +156,5 @@ class LocalCopies:
             return
         self._parts.path(record).unlink(missing_ok=True)
         await self._parts.objects.left(record.key)
+        self.on_left(record.path)
         self._parts.standing.count("bucket_copies_removed_total")

@@ -29,6 +29,7 @@ class Standing:
         self.failing_since: float | None = None
         self.error = ""  # the newest, while it fails
         self.compared_at: float | None = None
+        self.beside = ""  # what others have to say who send to the same bucket, for everybody
         self._clock = clock
         self._counters = dict.fromkeys(COUNTERS, 0)
 
@@ -61,7 +62,7 @@ class Standing:
             told.append(f"not reached since {rfc3339(self.failing_since)}: {waits} {self.oldest_s:.0f} s")
         if self.waiting.missing:
             told.append(f"files that are missing in it: {self.waiting.missing}")
-        return "; ".join(told) or "ok"
+        return "; ".join([*told, *filter(None, [self.beside])]) or "ok"
 
     @property
     def problem(self) -> str:

@@ -46,7 +46,9 @@ class Uploads:
         found = await self._parts.objects.unknown(AT_ONCE, now - self._parts.buffer_s)
         if found:
             looks = await asyncio.to_thread(lambda: [_look(self._parts.data_dir / path) for _, path in found])
-            await self._parts.objects.add(_waiting(each, look, now) for each, look in zip(found, looks, strict=True))
+            node = self._parts.objects.node
+            rows = [_waiting(each, look, now, node) for each, look in zip(found, looks, strict=True)]
+            await self._parts.objects.add(rows)
 
     async def one(self) -> float | None:
         """Deletes one object and sends the file that waits longest. → seconds until it is worth trying again, 0 where
@@ -68,8 +70,7 @@ class Uploads:
         try:
             look, stored = await parts.hands.do(lambda: self._put(record.key, path))
         except FileNotFoundError:
-            await self._put_off(record, "bucket_upload_failures_total")
-            log.error("%s is not sent: its file is gone", record.path)
+            await self._without_file(record)
             return True
         except (StoreError, OSError) as error:
             await self._put_off(record, "bucket_upload_failures_total")
@@ -81,6 +82,13 @@ class Uploads:
         parts.standing.count("bucket_uploaded_bytes_total", look.size)
         parts.standing.went_well()
         return True
+
+    async def _without_file(self, record: ObjectRecord) -> None:
+        await self._put_off(record, "bucket_upload_failures_total")
+        log.error("%s is not sent: %s", record.path, self._parts.objects.without_file)
+        if record.sha256:  # it was in the bucket, and was to be sent there once more
+            await self._parts.objects.lost(record.key)
+            await self._parts.objects.left(record.key)
 
     def _put(self, key: str, path: Path) -> tuple[_Look, Stored]:
         """On a thread. What it returns was looked at in the bucket: size, sha256 and tag are what was sent."""
@@ -128,6 +136,6 @@ def _look(path: Path) -> _Look:
     return _Look(status.st_size, status.st_mtime)
 
 
-def _waiting(unknown: Unknown, look: _Look, now: float) -> ObjectRecord:
+def _waiting(unknown: Unknown, look: _Look, now: float, node: str) -> ObjectRecord:
     owner, path = unknown
-    return ObjectRecord(key_of(path), path, owner, WAITING, look.size, look.mtime, since=now, here_since=now)
+    return ObjectRecord(key_of(path), path, owner, WAITING, look.size, look.mtime, since=now, here_since=now, node=node)

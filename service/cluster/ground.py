@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from service.bucket.bucket import Bucket
+from service.bucket.bucket import open_bucket
+from service.cluster.cluster_bucket import ClusterBucket, open_cluster_bucket
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
+from service.cluster.fetched_files import FetchedFiles
 from service.cluster.links.addresses import cluster_database, watchful
 from service.cluster.links.errors import ClusterError
 from service.cluster.links.link import Links
@@ -20,7 +22,7 @@ from service.cluster.links.ray_child import RayChild
 from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
 from service.cluster.links.socket_link import SocketLinks
 from service.cluster.links.token import check_token, ray_environment
-from service.cluster.remote_recordings import RemoteRecordings
+from service.cluster.remote_recordings import RemoteRecordings, Ways
 from service.cluster.standby import StandbyRecordings, StandbySupervisor
 from service.cluster.strict_hub import StrictHub
 from service.cluster.view import ClusterView
@@ -53,7 +55,9 @@ class Ground:
     async def check(self, store: Store) -> None:
         """Before anything is made on what is stored. Raises ClusterError."""
 
-    def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
+    def recordings(self, store: Store, limits: Limits, database: Database) -> Recordings:
+        """Raises BucketUnusable."""
+        bucket = open_bucket(self.settings, database, limits.buffer_s)
         return Recordings(self.settings.recordings_dir, store, limits, bucket)
 
     def hub(self, store: Store) -> Hub:
@@ -76,6 +80,9 @@ class ClusterGround(Ground):
     async def check(self, store: Store) -> None:
         await _check_key(self.settings, store)
 
+    def _bucket(self, limits: Limits) -> ClusterBucket | None:
+        return open_cluster_bucket(self.settings, self._database, limits.buffer_s)
+
 
 class StandbyGround(ClusterGround):
     """Reads are answered, nothing else is begun."""
@@ -87,8 +94,9 @@ class StandbyGround(ClusterGround):
         self._supervisor = StandbySupervisor(self._database)
         self.cluster = ClusterView(self._database, None, self._supervisor.refusal)
 
-    def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
-        return StandbyRecordings(self.settings.recordings_dir, store, limits, self._supervisor.refusal)
+    def recordings(self, store: Store, limits: Limits, database: Database) -> Recordings:
+        folder, refusal = self.settings.recordings_dir, self._supervisor.refusal
+        return StandbyRecordings(folder, store, limits, refusal, self._bucket(limits))
 
     async def supervisor(self, hub: Hub, store: Store) -> Supervisor:
         return self._supervisor
@@ -106,9 +114,10 @@ class LeadingGround(ClusterGround):
         self._links = links
         self._kept: RemoteRecordings | None = None
 
-    def recordings(self, store: Store, limits: Limits, bucket: Bucket | None) -> Recordings:
-        folder = self.settings.recordings_dir
-        self._kept = RemoteRecordings(folder, store, limits, self._database, self._links, self._epoch)
+    def recordings(self, store: Store, limits: Limits, database: Database) -> Recordings:
+        folder, ways = self.settings.recordings_dir, Ways(self._database, self._links, self._epoch)
+        fetched = FetchedFiles(folder.resolve(), self.settings.extras_min_free_bytes)
+        self._kept = RemoteRecordings(folder, store, limits, ways, fetched, self._bucket(limits))
         return self._kept
 
     def hub(self, store: Store) -> Hub:

@@ -1,24 +1,33 @@
-"""Recordings that lie on nodes: their rows are here, their files are fetched when somebody wants to see them.
+"""Recordings that nodes made: their rows are here, their files on the node, in the bucket, or in both.
 
-What was fetched is kept in the folder of recordings of this machine as a cache, bounded; the pieces come by ranges of
-bytes, so that neither side holds a file in memory.
+Whoever wants to see one gets it from its node while the copy is there, else from the bucket. What was fetched is kept
+in this machine's folder of recordings as a cache; pieces come by ranges of bytes: neither side holds a file in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from service.cluster.cluster_bucket import ClusterBucket
+from service.cluster.fetched_files import FetchedFiles
 from service.cluster.links.errors import CallFailed, LinkDown
 from service.cluster.links.link import Links, ask
 from service.cluster.links.messages import Discard, Done, Piece, WantPiece
+from service.cluster.whereabouts import Whereabouts, key_of, read_whereabouts
+from service.errors_base import NotFound, Unavailable
+from service.recording.adoption import Adoption
 from service.recording.reconcile import Recordings
 from service.recording.retention import Limits
 from service.storage.cluster import nodes
+from service.storage.cluster.objects import GOING, doom_at_node
 from service.storage.database import Database
 from service.storage.records import RecordingRecord
 from service.storage.segment import Segment
@@ -27,27 +36,47 @@ from service.storage.store import Store
 log = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20
-CACHE_BYTES = 4_000_000_000
 FETCHES = 4  # at once
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the API that leads reaches nodes. ``leader``: the epoch that orders to delete are given under."""
+
+    database: Database
+    links: Links
+    leader: int
+
+
 class RemoteRecordings(Recordings):
-    """``leader``: the epoch that orders to delete are given under."""
+    """``fetched``: what of them is on this disk."""
 
     def __init__(
-        self, folder: Path, store: Store, retention: Limits, database: Database, links: Links, leader: int
+        self,
+        folder: Path,
+        store: Store,
+        retention: Limits,
+        ways: Ways,
+        fetched: FetchedFiles,
+        bucket: ClusterBucket | None = None,
     ) -> None:
-        super().__init__(folder, store, retention)
-        self._database = database
-        self._links = links
-        self._leader = leader
+        super().__init__(folder, store, retention, bucket)
+        self._ways = ways
+        self._fetched = fetched
+        self._of_cluster = bucket
         self._slots = asyncio.Semaphore(FETCHES)
         self._under_way: dict[str, asyncio.Lock] = {}
 
     async def open(self) -> None:
-        """Nothing is recorded on this machine; a fetch that was broken off is forgotten."""
-        for part in self._folder.glob("*/*.fetch"):
-            part.unlink(missing_ok=True)
+        """Nothing is recorded on this machine; a fetch that was broken off is forgotten, a deletion ended."""
+        await asyncio.to_thread(self._fetched.forget_parts)
+        doomed = await self._store.doomed_recordings()
+        for record in await self._store.all_recordings() if doomed else ():
+            if record.id in doomed:
+                await self.delete(record)
+        if self.bucket is not None:
+            self.bucket.take(Adoption(self._store))
+            self.bucket.begin()
 
     def on_stream(self, message: Mapping[str, Any]) -> None:
         """The node that a stream ran on looks after what its process left."""
@@ -68,95 +97,161 @@ class RemoteRecordings(Recordings):
             overlay=told["overlay"],
             stream_id=told["stream_id"],
         )
+        where = await self._where(told["path"])
+        if where is not None and where.state in GOING:
+            return  # it was deleted, and its node does not know that yet
         record = await self._store.add_recording(segment)
-        await self._database.write(lambda session: nodes.put_recording_node(session, record.path, node))
+        await self._ways.database.write(lambda session: nodes.put_recording_node(session, record.path, node))
 
-    async def bring(self, *relatives: str | None) -> None:
-        """Raises LinkDown where the node that has one cannot be reached; one that is gone is not there afterwards."""
-        wanted = [each for each in relatives if each is not None and not self.path(each).is_file()]
-        if not wanted:
+    # -- seen
+
+    @asynccontextmanager
+    async def at_hand(self, records: Sequence[RecordingRecord]) -> AsyncIterator[None]:
+        where = await self._where_all(records)
+        own = [record for record in records if record.path not in where]
+        away = [record for record in records if record.path in where]
+        files = [(record, each) for record in away for each in (record.path, record.events_path) if each is not None]
+        async with super().at_hand(own):
+            with self._fetched.pinned([self.path(each) for _, each in files]):
+                for record, each in files:
+                    await self._have(record, each)
+                yield
+
+    async def _have(self, record: RecordingRecord, relative: str) -> None:
+        """It is on this disk then, unless it is nowhere. Raises Unavailable."""
+        where = await self._where(relative)
+        if where is None or await asyncio.to_thread(self.path(relative).is_file):
             return
-        keys = [_key(one) for one in wanted]
-        at = await self._database.read(lambda session: nodes.recording_nodes(session, keys))
-        for relative in wanted:
-            node = at.get(_key(relative))
-            if node is not None:
-                await self._fetch(relative, node)
-        await self._make_room({self.path(one) for one in wanted})
+        try:
+            if not await self._from_node(record, relative, where):
+                await self._from_bucket(record, relative, where)
+        except NotFound as error:
+            log.error("%s cannot be fetched: %s", relative, error)
 
-    async def _make_room(self, needed: set[Path]) -> None:
-        """Only what a node has goes: what this machine recorded before it led a cluster is nowhere else."""
-        sizes = await asyncio.to_thread(fetched_sizes, self._folder)
-        if sum(sizes.values()) <= CACHE_BYTES:
+    async def find(self, record: RecordingRecord, relative: str) -> Path:
+        path = self.path(relative)
+        if await asyncio.to_thread(path.is_file):
+            return path
+        where = await self._where(relative)
+        if where is None:
+            return await super().find(record, relative)
+        try:
+            if await self._from_node(record, relative, where):
+                return path
+        except Unavailable as error:  # no room on this disk: what is in the bucket need not be here to be seen
+            if not self._is_in_bucket(where):
+                raise
+            log.warning("%s is seen from the bucket: %s", relative, error)
+        if self._is_in_bucket(where):
+            return path
+        raise where.refusal(self.bucket is not None)
+
+    def _is_in_bucket(self, where: Whereabouts) -> bool:
+        return where.is_stored and self.bucket is not None
+
+    async def _from_node(self, record: RecordingRecord, relative: str, where: Whereabouts) -> bool:
+        """→ whether it is here now. Raises Unavailable where this disk has no room, or where the node is the only one
+        that may have it and does not answer.
+        """
+        if not where.may_be_there:
+            return False
+        try:
+            return await self._fetch(record, relative, where)
+        except LinkDown as error:
+            if where.is_stored:
+                log.info("%s does not come from its node: %s", relative, error)
+                return False
+            raise where.away(error) from error
+
+    async def _from_bucket(self, record: RecordingRecord, relative: str, where: Whereabouts) -> None:
+        """Raises NotFound, Unavailable."""
+        kept = where.kept
+        if kept is None or not where.is_stored or self._of_cluster is None:
+            raise where.refusal(self.bucket is not None)
+        path = self.path(relative)
+        async with self._slots, self._under_way.setdefault(relative, asyncio.Lock()):
+            try:
+                if not path.is_file():
+                    await self._make_room(kept.bytes)
+                    await self._of_cluster.fetch(kept, path)
+            finally:
+                self._under_way.pop(relative, None)
+
+    async def _make_room(self, need: int) -> None:
+        """Only what a node made goes: what this machine recorded before it led a cluster is nowhere else."""
+        if not await asyncio.to_thread(self._fetched.is_crowded, need):
             return
-        keys = {path: _key(path.relative_to(self._folder).as_posix()) for path in sizes}
-        at = await self._database.read(lambda session: nodes.recording_nodes(session, [*keys.values()]))
-        elsewhere = {path: size for path, size in sizes.items() if keys[path] in at}
-        await asyncio.to_thread(keep_within, elsewhere, CACHE_BYTES, needed)
+        sizes = await asyncio.to_thread(self._fetched.sizes)
+        keys = {path: key_of(path.relative_to(self._folder).as_posix()) for path in sizes}
+        at = await self._ways.database.read(lambda session: nodes.recording_nodes(session, [*keys.values()]))
+        mine = {path: size for path, size in sizes.items() if keys[path] in at}
+        await asyncio.to_thread(self._fetched.make_room, need, mine)
 
-    async def _fetch(self, relative: str, node: str) -> None:
+    async def _fetch(self, record: RecordingRecord, relative: str, where: Whereabouts) -> bool:
+        """→ False where the node has it no more. Raises LinkDown, Unavailable."""
         async with self._slots, self._under_way.setdefault(relative, asyncio.Lock()):
             path = self.path(relative)
             if path.is_file():
-                return
-            part = path.with_name(path.name + ".fetch")
+                return True
+            part = self._fetched.part_of(path)
             await asyncio.to_thread(part.parent.mkdir, parents=True, exist_ok=True)
+            await self._make_room(record.bytes)
             try:
-                if await self._pieces(relative, node, part):
-                    part.rename(path)
+                mtime = await self._pieces(relative, where.name, part)
+                if mtime is not None:
+                    await asyncio.to_thread(self._fetched.keep, part, path, mtime)
+                return mtime is not None
             except CallFailed as error:
-                raise LinkDown(f"the recording lies on node {node}: {error}") from error
+                raise LinkDown(str(error)) from error
             finally:
                 part.unlink(missing_ok=True)
                 self._under_way.pop(relative, None)
 
-    async def _pieces(self, relative: str, node: str, part: Path) -> bool:
-        link, offset = self._links.to(node), 0
+    async def _pieces(self, relative: str, node: str, part: Path) -> float | None:
+        """→ when the node's file was written; None: it has none, or not all of it any more."""
+        link, offset = self._ways.links.to(node), 0
         with part.open("wb") as file:
             while True:
                 piece = await ask(link, "piece", WantPiece(relative, offset, PIECE_BYTES), Piece)
                 if piece.total < 0:
-                    return False
+                    return None
                 await asyncio.to_thread(file.write, piece.data)
                 offset += len(piece.data)
                 if offset >= piece.total or not piece.data:
-                    return offset >= piece.total
+                    return piece.mtime if offset >= piece.total else None
+
+    # -- deleted
 
     async def delete(self, record: RecordingRecord) -> None:
-        """On the node first. One that has left the cluster takes nothing back: only the row goes then."""
-        known = await self._database.read(lambda s: (nodes.recording_nodes(s, [record.path]), nodes.read_nodes(s)))
-        node = known[0].get(record.path)
-        if node is not None and node in known[1]:
-            try:
-                await ask(self._links.to(node), "discard", Discard(self._leader, record.path), Done)
-            except CallFailed as error:
-                raise LinkDown(f"node {node} does not delete it: {error}") from error
-        await super().delete(record)
-        await self._database.write(lambda session: nodes.forget_recording_node(session, record.path))
+        """With a bucket at once, wherever it lies: a node that is away deletes its copy when it is back. Without one on
+        the node first. One that has left the cluster takes nothing back.
+        """
+        where = await self._where(record.path)
+        if where is None:
+            return await super().delete(record)
+        if self.bucket is None and where.node is not None:
+            await self._discard_there(record, where)
+        await asyncio.to_thread(self._discard, self.path(record.path))
+        knows = self.bucket is not None and where.node is not None
 
+        def work(session: Session) -> None:
+            doom_at_node(session, record.id, record.path)
+            if not knows:
+                nodes.forget_recording_node(session, record.path)
 
-def _key(relative: str) -> str:
-    """→ the video that a file belongs to: the row names that one."""
-    return relative if relative.endswith(".mp4") else relative.partition(".")[0] + ".mp4"
+        await self._ways.database.write(work)
 
+    async def _discard_there(self, record: RecordingRecord, where: Whereabouts) -> None:
+        try:
+            await ask(self._ways.links.to(where.name), "discard", Discard(self._ways.leader, record.path), Done)
+        except CallFailed as error:
+            raise LinkDown(f"node {where.name} does not delete it: {error}") from error
 
-def fetched_sizes(folder: Path) -> dict[Path, int]:
-    """→ the size of each file, those that have been there longest first."""
-    found: list[tuple[float, Path, int]] = []
-    for path in folder.glob("*/*"):
-        with contextlib.suppress(FileNotFoundError):  # one that is renamed or deleted meanwhile
-            status = path.stat()
-            if path.suffix != ".fetch" and path.is_file():
-                found.append((status.st_mtime, path, status.st_size))
-    return {path: size for _, path, size in sorted(found)}
+    async def _where(self, relative: str) -> Whereabouts | None:
+        """→ None: no node has made it."""
+        return await self._ways.database.read(lambda session: read_whereabouts(session, relative))
 
-
-def keep_within(sizes: Mapping[Path, int], most: int, needed: set[Path]) -> None:
-    """Takes away what was fetched longest ago beyond ``most`` bytes, but for what is needed now."""
-    total = sum(sizes.values())
-    for path, size in sizes.items():
-        if total <= most:
-            return
-        if path not in needed:
-            total -= size
-            path.unlink(missing_ok=True)
+    async def _where_all(self, records: Sequence[RecordingRecord]) -> Mapping[str, str]:
+        """→ path → node, of those that a node has made."""
+        paths = [record.path for record in records]
+        return await self._ways.database.read(lambda session: nodes.recording_nodes(session, paths))

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.entities import Zone
 from service.budget.plan import BudgetView
+from service.cluster.cluster_bucket import ClusterBucket
 from service.errors_base import Unavailable
 from service.recording.reconcile import Recordings
 from service.recording.retention import Limits
@@ -22,7 +23,8 @@ from service.storage.cluster import leader
 from service.storage.cluster.leader import Leader
 from service.storage.cluster.states import Told, told_by
 from service.storage.database import Database, StoreError
-from service.storage.records import StreamRecord
+from service.storage.objects import STORED
+from service.storage.records import RecordingRecord, StreamRecord
 from service.storage.store import Store
 from service.stream_state import StreamState
 from service.supervisor_protocol import LivePicture, OnTally, SnapshotUnavailable, StreamStatus
@@ -38,16 +40,29 @@ NOTHING: tuple[LivePicture, ...] = ()
 
 
 class StandbyRecordings(Recordings):
-    """``refusal``: what is said of a file that is not on this machine: the one that leads fetches it from its node."""
+    """``refusal``: what is said of a file that is neither on this machine nor in the bucket: the one that leads fetches
+    it from its node.
+    """
 
-    def __init__(self, folder: Path, store: Store, retention: Limits, refusal: Callable[[], Unavailable]) -> None:
-        super().__init__(folder, store, retention)
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        retention: Limits,
+        refusal: Callable[[], Unavailable],
+        bucket: ClusterBucket | None,
+    ) -> None:
+        super().__init__(folder, store, retention, bucket)
         self._refusal = refusal
 
-    async def bring(self, *relatives: str | None) -> None:
-        paths = [self.path(each) for each in relatives if each is not None]
-        if not await asyncio.to_thread(lambda: all(path.is_file() for path in paths)):
+    async def find(self, record: RecordingRecord, relative: str) -> Path:
+        path = self.path(relative)
+        if await asyncio.to_thread(path.is_file):
+            return path
+        known = None if self.bucket is None else await self.bucket.known(path)
+        if known is None or known.state != STORED:
             raise self._refusal()
+        return path
 
 
 class StandbyModels:

@@ -13,14 +13,20 @@ from service.storage.cluster import leases, nodes
 from service.storage.cluster.leader import Leader, read_leader
 from service.storage.cluster.leases import Lease, Placement
 from service.storage.cluster.nodes import Node
+from service.storage.cluster.objects import nodes_waiting, read_place
 from service.storage.database import Database
+from service.storage.objects import Waiting
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterNow:
+    """``place``: the bucket that all nodes send recordings to; ``waiting``: what is to be sent, by node."""
+
     leader: Leader | None
     nodes: dict[str, Node]
     leases: dict[str, Lease]
+    place: str
+    waiting: dict[str, Waiting]
 
     def held(self, node: str) -> list[str]:
         """→ streams that a node has now."""
@@ -71,4 +77,5 @@ class ClusterView:
 
 
 def _now(session: Session) -> ClusterNow:
-    return ClusterNow(read_leader(session), nodes.read_nodes(session), leases.read_leases(session))
+    known, waiting = nodes_waiting(session)
+    return ClusterNow(read_leader(session), known, leases.read_leases(session), read_place(session), waiting)

@@ -15,7 +15,6 @@ from service.ids import service_version
 from service.recording.reconcile import Recordings
 from service.rights import ALL
 from service.storage.incidents import IncidentRecord
-from service.storage.objects import LOCAL
 from service.storage.records import MAX_PAGE, Cursor, EventRecord, RecordingFilter, RecordingRecord
 from service.storage.review.exports import ExportCamera, ExportRecord, ExportStore
 from service.storage.review.records import VerdictRecord
@@ -47,16 +46,15 @@ class Archive:
         return LEAST_BYTES + math.ceil(encodes * (sum(sizes) + max(sizes, default=0))) + await self._to_fetch(record)
 
     async def _to_fetch(self, record: ExportRecord) -> int:
-        """→ bytes of recordings that have to come from the bucket first."""
+        """→ bytes of recordings that have to come from a node or the bucket first."""
         found = [each for camera in record.cameras for each in await self._recorded(camera, record)]
-        away = [each for each in found if each.place != LOCAL]
         path = self.recordings.path
-        return await asyncio.to_thread(lambda: sum(each.bytes for each in away if not path(each.path).is_file()))
+        return await asyncio.to_thread(lambda: sum(each.bytes for each in found if not path(each.path).is_file()))
 
     @asynccontextmanager
     async def at_hand(self, record: ExportRecord) -> AsyncIterator[None]:
         """All of its recordings are on this disk meanwhile. Raises Unavailable."""
-        found = [each.id for camera in record.cameras for each in await self._recorded(camera, record)]
+        found = [each for camera in record.cameras for each in await self._recorded(camera, record)]
         async with self.recordings.at_hand(found):
             yield
 
@@ -94,7 +92,6 @@ class Archive:
 
     async def _camera(self, camera: ExportCamera, record: ExportRecord) -> CameraJob:
         found = await self._recorded(camera, record)
-        await self.recordings.bring(*(path for each in found for path in (each.path, each.events_path)))
         return CameraJob(camera.stream_id, camera.name, tuple(self._piece(each) for each in found), camera.keep)
 
     def _piece(self, recording: RecordingRecord) -> Piece:

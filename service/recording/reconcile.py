@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from service.bucket.bucket import Bucket
+from service.errors_base import NotFound, Unavailable
 from service.recording.adoption import Adoption
 from service.recording.age_clock import AgeClock
 from service.recording.locks import POLL_S, FolderLock, LocksNotKept, remove_unused
@@ -106,20 +107,31 @@ class Recordings:
         return self._folder / relative
 
     @asynccontextmanager
-    async def at_hand(self, ids: Sequence[str]) -> AsyncIterator[None]:
-        """Files of these recordings that are in the bucket are on the disk meanwhile. Raises Unavailable."""
+    async def at_hand(self, records: Sequence[RecordingRecord]) -> AsyncIterator[None]:
+        """All files of these recordings are on this disk meanwhile, wherever they lie, but for those that are nowhere
+        any more. Raises Unavailable where that cannot be now.
+        """
         if self.bucket is None:
             yield
             return
-        async with self.bucket.at_hand(ids):
+        async with self.bucket.at_hand([record.id for record in records]):
             yield
+
+    async def find(self, record: RecordingRecord, relative: str) -> Path:
+        """→ where one of its files is, or would be if it were not in the bucket alone: whoever shows it reads it there.
+
+        Raises NotFound, Unavailable.
+        """
+        path = self.path(relative)
+        if await asyncio.to_thread(path.is_file) or (record.place != LOCAL and self.bucket is not None):
+            return path
+        if record.place != LOCAL:
+            raise Unavailable("this recording is in a bucket, and this service has none: ACTOSCOPE_STORE names none")
+        raise NotFound("the file of this recording is gone")
 
     def is_kept(self, record: RecordingRecord) -> bool:
         """Whether its video is somewhere, as far as is known here."""
         return record.place != LOCAL or self.path(record.path).is_file()
-
-    async def bring(self, *relatives: str | None) -> None:
-        """Has these files here, where they may lie on other machines. Raises Unavailable where that cannot be now."""
 
     async def delete(self, record: RecordingRecord) -> None:
         """Raises OSError when the files cannot be removed; the row stays then."""

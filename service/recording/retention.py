@@ -13,6 +13,11 @@ from service.storage.segment import Needed, Segment
 BUFFER_S = 600.0  # what is left of a stream that is recorded for incidents only: longer than a segment and a pre-roll
 
 
+def buffered_s(segment_s: float) -> float:
+    """→ how long what only incidents may need stays: three segments of this length at least."""
+    return max(BUFFER_S, 3 * segment_s)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds and bytes; None: no limit. ``incident_age_s``: how long what an incident needs is kept, from its end."""

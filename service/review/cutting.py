@@ -27,12 +27,11 @@ class NoClip(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """One recorded file; ``start_s``: media time of its first frame; ``recording``: its id."""
+    """One recorded file; ``start_s``: media time of its first frame."""
 
     video: Path
     sidecar: Path
     start_s: float
-    recording: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from service.recording.reconcile import Recordings
@@ -29,8 +30,8 @@ class FootageFinder:
     segment_s: float
     clock: Callable[[], float] = time.time
 
-    async def find(self, verdict: VerdictRecord, window: Window) -> tuple[Footage, ...] | None:
-        """→ files in order; None while the end may still come to the disk. Raises NoClip where nothing will come."""
+    async def find(self, verdict: VerdictRecord, window: Window) -> tuple[RecordingRecord, ...] | None:
+        """→ recordings in order; None while the end may still come to the disk. Raises NoClip where none will come."""
         needed = needed_by(verdict, window)
         middle = (needed.begin + needed.end) / 2
         wanted = RecordingFilter((verdict.stream_id,), needed.begin, needed.end)
@@ -41,12 +42,15 @@ class FootageFinder:
             return None
         if not shown:
             raise NoClip("nothing was recorded in that time")
-        await self.recordings.bring(*(path for each in shown for path in (each.path, each.events_path)))
-        return self._clean(shown)
+        if any(each.overlay for each in shown):
+            raise NoClip("boxes and labels are drawn into the recording")
+        return tuple(shown)
 
-    def at_hand(self, footage: Sequence[Footage]) -> AbstractAsyncContextManager[None]:
-        """The files are on this disk meanwhile. Raises Unavailable."""
-        return self.recordings.at_hand([each.recording for each in footage])
+    @asynccontextmanager
+    async def at_hand(self, shown: Sequence[RecordingRecord]) -> AsyncIterator[tuple[Footage, ...]]:
+        """→ their files, which are on this disk meanwhile. Raises NoClip, Unavailable."""
+        async with self.recordings.at_hand(shown):
+            yield await asyncio.to_thread(self._clean, shown)
 
     async def _may_come(self, verdict: VerdictRecord, middle: float) -> bool:
         if self.clock() > middle + SLACK_S + self.segment_s + PATIENCE_S:
@@ -54,12 +58,10 @@ class FootageFinder:
         stream = await self.store.get_stream(verdict.stream_id, ALL)
         return stream is not None and stream.enabled and bool(stream.record)
 
-    def _clean(self, shown: list[RecordingRecord]) -> tuple[Footage, ...]:
-        if any(each.overlay for each in shown):
-            raise NoClip("boxes and labels are drawn into the recording")
-        found = [(each, each.events_path) for each in shown if self.recordings.is_kept(each)]
+    def _clean(self, shown: Sequence[RecordingRecord]) -> tuple[Footage, ...]:
         path = self.recordings.path
-        clean = tuple(Footage(path(each.path), path(lines), each.start_s, each.id) for each, lines in found if lines)
+        found = [(each, each.events_path) for each in shown if path(each.path).is_file()]
+        clean = tuple(Footage(path(each.path), path(lines), each.start_s) for each, lines in found if lines)
         if not clean:
             raise NoClip("the recording does not say where people are")
         return clean

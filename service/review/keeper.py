@@ -167,10 +167,10 @@ class ClipKeeper:
             return await self._store(verdict, lambda: earlier, config)
         window = Window.around(verdict.start_s, verdict.end_s, config)
         try:
-            footage = await self._sources.footage.find(verdict, window)
-            if footage is None:
+            shown = await self._sources.footage.find(verdict, window)
+            if shown is None:
                 return None
-            async with self._sources.footage.at_hand(footage):
+            async with self._sources.footage.at_hand(shown) as footage:
                 return await self._store(verdict, lambda: cut_crops(footage, verdict.track_id, window, config), config)
         except Unavailable as error:
             raise _Waits(str(error)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gzip
 import zlib
@@ -16,16 +15,15 @@ from fastapi.responses import FileResponse, StreamingResponse
 from service.bodies import Items, Recording, RecordingQuery, to_recording
 from service.bucket.bucket import Bucket
 from service.errors import problems
-from service.errors_base import NotFound, Unavailable
+from service.errors_base import NotFound
 from service.recording.sidecar import DAMAGED
 from service.rights import needs
-from service.routes.context import Context, Here, Who, root_path
+from service.routes.context import Here, Who, root_path
 from service.routes.files import begun, kept_answer
 from service.routes.objects import FoundRecording
 from service.routes.streams import parse_cursor
 from service.routes.times import unix
-from service.storage.objects import LOCAL
-from service.storage.records import RecordingFilter, RecordingRecord
+from service.storage.records import RecordingFilter
 
 _PIECE = 1 << 16
 _GZIP = 31  # zlib's word for gzip's header and the largest window
@@ -70,7 +68,7 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 @needs("recordings:read")
 async def video(recording: FoundRecording, here: Here, request: Request) -> Response:
     """The MP4. Understands ``Range``, so that a browser can seek."""
-    path = await _existing(here, recording, recording.path)
+    path = await here.recordings.find(recording, recording.path)
     return await kept_answer(request, here.recordings.bucket, path, "video/mp4", path.name)
 
 
@@ -88,7 +86,7 @@ async def recorded_events(recording: FoundRecording, here: Here, request: Reques
     if recording.events_path is None:
         raise NotFound("this recording has no messages")
     bucket = here.recordings.bucket
-    path = await _existing(here, recording, recording.events_path)
+    path = await here.recordings.find(recording, recording.events_path)
     name = path.name.removesuffix(".gz")
     if path == path.with_name(name):
         return await kept_answer(request, bucket, path, "application/jsonl", name)
@@ -130,15 +128,3 @@ async def _unpacked_from(bucket: Bucket, path: FilePath) -> AsyncIterator[bytes]
             yield unpacker.flush()
 
     return lines()
-
-
-async def _existing(here: Context, recording: RecordingRecord, relative: str) -> FilePath:
-    """→ where the file is, or would be if it were not in the bucket alone. Raises NotFound, Unavailable."""
-    await here.recordings.bring(relative)
-    path = here.recordings.path(relative)
-    if await asyncio.to_thread(path.is_file) or (recording.place != LOCAL and here.recordings.bucket is not None):
-        return path
-    if recording.place != LOCAL:
-        why = "is part of a cluster" if here.settings.cluster else "has none: ACTOSCOPE_STORE names none"
-        raise Unavailable(f"this recording is in a bucket, and this service {why}")
-    raise NotFound("the file of this recording is gone")

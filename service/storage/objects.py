@@ -5,7 +5,7 @@ States: ``waiting`` → ``stored`` ⇄ ``missing`` (it was there and is not); ``
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ RECORDINGS, INCIDENTS = "recordings", "incidents"  # folders of the data folder,
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """One row. Unix times; ``path`` relative to the data folder."""
+    """One row. Unix times; ``path`` relative to the data folder, ``here`` and ``node``: of the local copy."""
 
     key: str
     path: str
@@ -41,6 +41,7 @@ class ObjectRecord:
     stored_at: float | None = None
     here: bool = True
     here_since: float = 0.0
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,10 @@ Unknown = tuple[str, str]  # owner, path relative to the data folder
 
 
 class ObjectStore:
-    """Async face of the table."""
+    """Async face of the table, for whoever has the files of ``node``; empty: for the API, or the one machine."""
+
+    node = ""
+    without_file = "its file is gone"  # what is said of one that waits
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -80,26 +84,35 @@ class ObjectStore:
 
         Of streams that are recorded for incidents only what ended before Unix time ``before``.
         """
-        return await self._database.read(
-            lambda session: (*_recorded(session, limit, before), *_of_incidents(session, limit))
-        )
+        return await self._database.read(lambda session: self._unknown(session, limit, before))
 
-    async def add(self, records: Iterable[ObjectRecord]) -> None:
+    def _unknown(self, session: Session, limit: int, before: float) -> tuple[Unknown, ...]:
+        return (*recorded(session, self._unlisted(), limit, before), *_of_incidents(session, limit))
+
+    def _unlisted(self) -> tuple[ColumnElement[bool], ...]:
+        """→ which recordings have no rows yet, of those that are sent from here."""
+        return RecordingRow.place == LOCAL, ~exists().where(ObjectRow.owner == RecordingRow.id)
+
+    async def add(self, records: Sequence[ObjectRecord]) -> None:
         """Files that are to be sent. One whose owner was deleted meanwhile is left out, one that is known stays."""
 
         def work(session: Session) -> None:
             for record in records:
                 if session.get(ObjectRow, record.key) is None and _is_owned(session, record.owner):
                     session.execute(insert(ObjectRow).values(_values(record)))
+            self._listed(session, records)
 
         await self._database.write(work)
+
+    def _listed(self, session: Session, records: Sequence[ObjectRecord]) -> None:
+        """For whoever writes down elsewhere, too, that these are known."""
 
     async def next(self, state: str, now: float) -> ObjectRecord | None:
         """→ the one that waits longest of those that may be tried at Unix time ``now``."""
         due = or_(ObjectRow.next_at <= now, ObjectRow.next_at > now + LONGEST_WAIT_S)
         statement = select(ObjectRow).where(ObjectRow.state == state, due)
-        if state == DELETING:
-            statement = statement.where(~_owned())  # else a crash could leave a recording that has no file any more
+        # One whose owner is there is not deleted: a crash could leave a recording that has no file any more.
+        statement = statement.where(~_owned() if state == DELETING else ObjectRow.node == self.node)
         return await self._one(statement.order_by(ObjectRow.next_at, ObjectRow.since, ObjectRow.key))
 
     async def get(self, key: str) -> ObjectRecord | None:
@@ -118,6 +131,7 @@ class ObjectStore:
         def work(session: Session) -> bool:
             values = {"state": STORED, "sha256": sha256, "tag": tag, "stored_at": now, "attempts": 0, "here_since": now}
             values |= {"bytes": record.bytes, "mtime": record.mtime}
+            _hold(session, record.owner)
             changed = _changed(session, _of_state(record.key, WAITING, MISSING).values(**values))
             if changed:
                 _move(session, record.owner)
@@ -138,32 +152,38 @@ class ObjectStore:
         nothing."""
         other = aliased(ObjectRow)
         waits = exists().where(other.owner == ObjectRow.owner, other.state.in_((WAITING, MISSING)))
-        old = and_(ObjectRow.here, ObjectRow.here_since < before, ObjectRow.state == STORED)
+        mine = ObjectRow.node == self.node
+        old = and_(mine, ObjectRow.here, ObjectRow.here_since < before, ObjectRow.state == STORED)
         ordered = select(ObjectRow).where(old, ~waits).order_by(ObjectRow.here_since, ObjectRow.key)
         return await self._all(ordered.limit(limit))
 
     async def left(self, key: str) -> None:
         """There is no local copy any more."""
-        await self._run(update(ObjectRow).where(ObjectRow.key == key).values(here=False))
+        await self._run(self._of_copy(key).values(here=False))
 
     async def fetched(self, key: str, now: float) -> None:
         """There is one again."""
-        await self._run(update(ObjectRow).where(ObjectRow.key == key).values(here=True, here_since=now))
+        await self._run(self._of_copy(key).values(here=True, here_since=now))
+
+    def _of_copy(self, key: str) -> Any:
+        """Whose copy it is may have changed since it was looked at."""
+        return update(ObjectRow).where(ObjectRow.key == key, ObjectRow.node == self.node)
 
     async def send_again(self, key: str, now: float) -> None:
         """What is in the bucket is not what was sent, and the file is still here."""
         values = {"state": WAITING, "since": now, "next_at": 0.0, "attempts": 0, "here": True}
 
         def work(session: Session) -> None:
+            owner = session.scalar(select(ObjectRow.owner).where(ObjectRow.key == key))
+            _hold(session, owner)
             session.execute(_of_state(key, STORED, MISSING).values(**values))
-            owner = select(ObjectRow.owner).where(ObjectRow.key == key).scalar_subquery()
             session.execute(update(RecordingRow).where(RecordingRow.id == owner).values(place=LOCAL))
 
         await self._database.write(work)
 
     async def lost(self, key: str) -> None:
         """It was in the bucket, is not now, and there is no other copy."""
-        await self._run(_of_state(key, STORED).values(state=MISSING))
+        await self._run(_of_state(key, STORED, WAITING).values(state=MISSING))
 
     async def found(self, key: str) -> None:
         """It is there again."""
@@ -190,17 +210,16 @@ class ObjectStore:
         return await self._all(select(ObjectRow).where(ObjectRow.key > key).order_by(ObjectRow.key).limit(limit))
 
     async def waiting(self) -> Waiting:
-        row = ObjectRow
-        sums = select(row.state, func.count(), func.sum(row.bytes), func.min(row.since))
-        statement = sums.where(row.state.in_((WAITING, MISSING, DELETING))).group_by(row.state)
+        """→ what is to be done in all, whoever does it."""
+        return await self._database.read(counted)
 
-        def work(session: Session) -> Waiting:
-            found = {each[0]: each for each in session.execute(statement)}
-            _, files, size, oldest = found.get(WAITING, (WAITING, 0, 0, None))
-            deletions, missing = (found[state][1] if state in found else 0 for state in (DELETING, MISSING))
-            return Waiting(files, int(size), oldest, deletions, missing)
+    async def is_doomed(self, path: str) -> bool:
+        """Whether the recording at ``path`` was deleted, and what is in the bucket of it comes from before."""
+        return False
 
-        return await self._database.read(work)
+    async def can_send(self, record: ObjectRecord) -> bool:
+        """Whether another machine has a copy that it can send."""
+        return False
 
     async def incident_ids(self) -> frozenset[str]:
         return await self._database.read(lambda session: frozenset(session.scalars(select(IncidentRow.id))))
@@ -209,7 +228,7 @@ class ObjectStore:
         return next(iter(await self._all(statement.limit(1))), None)
 
     async def _all(self, statement: Any) -> tuple[ObjectRecord, ...]:
-        return await self._database.read(lambda session: tuple(map(_record, session.scalars(statement))))
+        return await self._database.read(lambda session: tuple(map(to_record, session.scalars(statement))))
 
     async def _run(self, statement: Any) -> None:
         await self._database.write(lambda session: session.execute(statement))
@@ -227,6 +246,17 @@ def doomed_recordings(session: Session) -> frozenset[str]:
     return frozenset(session.scalars(statement.where(ObjectRow.state == DELETING)))
 
 
+def counted(session: Session, *conditions: ColumnElement[bool]) -> Waiting:
+    """→ how much is to be done of the rows that ``conditions`` hold for."""
+    row = ObjectRow
+    sums = select(row.state, func.count(), func.sum(row.bytes), func.min(row.since))
+    statement = sums.where(row.state.in_((WAITING, MISSING, DELETING)), *conditions).group_by(row.state)
+    found = {each[0]: each for each in session.execute(statement)}
+    _, files, size, oldest = found.get(WAITING, (WAITING, 0, 0, None))
+    deletions, missing = (found[state][1] if state in found else 0 for state in (DELETING, MISSING))
+    return Waiting(files, int(size), oldest, deletions, missing)
+
+
 def only_in_bucket(session: Session) -> dict[str, int]:
     """→ bytes of incidents' files that have no local copy, by incident."""
     statement = select(ObjectRow.owner, func.sum(ObjectRow.bytes)).join(IncidentRow, IncidentRow.id == ObjectRow.owner)
@@ -234,13 +264,14 @@ def only_in_bucket(session: Session) -> dict[str, int]:
     return {owner: int(size) for owner, size in found}
 
 
-def _recorded(session: Session, limit: int, before: float) -> list[Unknown]:
+def recorded(session: Session, conditions: Sequence[ColumnElement[bool]], limit: int, before: float) -> list[Unknown]:
+    """→ files of the oldest recordings that ``conditions`` hold for and that are settled, see ``unknown``."""
     row = RecordingRow
     streams = session.execute(select(StreamRow.id, StreamRow.options))
     for_incidents = [each.id for each in streams if each.options.get("record") == "incidents"]
     settled = or_(row.stream_id.not_in(for_incidents), row.ended_at < before)
     columns = select(row.id, row.path, row.events_path)
-    statement = columns.where(row.place == LOCAL, settled, ~exists().where(ObjectRow.owner == row.id))
+    statement = columns.where(settled, *conditions)
     found = session.execute(statement.order_by(row.came).limit(limit))
     return [(each[0], f"{RECORDINGS}/{path}") for each in found for path in each[1:] if path is not None]
 
@@ -256,7 +287,14 @@ def _of_incidents(session: Session, limit: int) -> list[Unknown]:
 
 
 def _is_owned(session: Session, owner: str) -> bool:
-    return session.get(RecordingRow, owner) is not None or session.get(IncidentRow, owner) is not None
+    """Whoever deletes the owner meanwhile waits, and finds the rows that are written now."""
+    held = {"read": True, "key_share": True}
+    return any(session.get(kind, owner, with_for_update=held) is not None for kind in (RecordingRow, IncidentRow))
+
+
+def _hold(session: Session, owner: str | None) -> None:
+    """A recording's row before those of its files, as whoever deletes it does: else each could wait for the other."""
+    session.execute(select(RecordingRow.id).where(RecordingRow.id == owner).with_for_update())
 
 
 def _owned() -> ColumnElement[bool]:
@@ -282,5 +320,5 @@ def _values(record: ObjectRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in ObjectRecord.__slots__}
 
 
-def _record(row: ObjectRow) -> ObjectRecord:
+def to_record(row: ObjectRow) -> ObjectRecord:
     return ObjectRecord(**{name: getattr(row, name) for name in ObjectRecord.__slots__})

@@ -276,8 +276,9 @@ class Store:
         """Forgets the row only; ``reconcile.Recordings`` deletes the file too, in the right order."""
 
         def work(session: Session) -> bool:
-            doom(session, recording_id)
-            return _changed_rows(session, delete(RecordingRow).where(RecordingRow.id == recording_id)) > 0
+            gone = _changed_rows(session, delete(RecordingRow).where(RecordingRow.id == recording_id)) > 0
+            doom(session, recording_id)  # last: also what somebody has written down while this waited
+            return gone
 
         return await self._database.write(work)
 

@@ -133,6 +133,7 @@ class ObjectRow(Base):
         Index("ix_objects_owner", "owner"),
         Index("ix_objects_due", "state", "next_at"),
         Index("ix_objects_here", "here", "here_since"),
+        Index("ix_objects_node", "node", "state", "next_at"),
     )
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)  # below the store's prefix
@@ -149,12 +150,14 @@ class ObjectRow(Base):
     stored_at: Mapped[float | None] = mapped_column(Float(53))
     here: Mapped[bool] = mapped_column(Boolean)  # there is a local copy
     here_since: Mapped[float] = mapped_column(Float(53))  # from which on that grows old
+    node: Mapped[str] = mapped_column(String(60), server_default="")  # where the local copy is; empty: at the API
 
 
 class BucketRow(Base):
-    """Which Actoscope this is: a bucket's prefix belongs to one, by what it writes there."""
+    """Which Actoscope this is: a bucket's prefix belongs to one, by what it writes there. ``place``: a cluster's."""
 
     __tablename__ = "bucket"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)  # always 1
     owner: Mapped[str] = mapped_column(String(40))
+    place: Mapped[str] = mapped_column(Text, server_default="")  # where all nodes send to; the API that leads says it

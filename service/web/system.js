@@ -15,7 +15,7 @@ const CAUSES = {
 };
 const HEADS = ["Stream", "State", "Pictures a second", "People", "Label age", "Detection", "Network", "Left out", "Restarts", "Recorded"];
 
-const NODE_HEADS = ["Node", "State", "Site", "Streams", "Load", "Cores", "Version"];
+const NODE_HEADS = ["Node", "State", "Site", "Streams", "Load", "Cores", "Recordings in the bucket", "Version"];
 
 async function refresh() {
   const system = await ask("GET", "v1/system");
@@ -91,9 +91,19 @@ function nodeRow(node) {
     `${node.leases} of ${node.capacity}`,
     percent(node.load),
     `${node.cores}${node.gpus ? `, ${count(node.gpus, "GPU")}` : ""}${node.lends ? ", lends" : ""}`,
+    node.bucket ? sentBy(node.bucket) : "–",
     node.version,
   ];
 }
+
+function sentBy({ waiting, waiting_bytes: size, oldest_s: oldest, missing, problem }) {
+  const parts = [waitingWords(waiting, size, oldest) || "all of them", ...(missing ? [`${count(missing, "file")} missing`] : [])];
+  const told = parts.join(", ");
+  return problem ? [told, make("span", { className: "warn" }, ` ${problem}`)] : told;
+}
+
+const waitingWords = (waiting, size, oldest) =>
+  (waiting ? `${count(waiting, "file")} (${bytes(size)}) wait, the oldest for ${Math.ceil(oldest / 60)} min` : "");
 
 // -- the machine
 
@@ -165,7 +175,7 @@ const limits = (retention) => [
 ];
 
 const bucketFacts = ({ place, waiting, waiting_bytes: size, oldest_s: oldest, problem }) => [
-  ["Bucket", waiting ? `${place}; ${count(waiting, "file")} (${bytes(size)}) wait, the oldest for ${Math.ceil(oldest / 60)} min` : place],
+  ["Bucket", [place, waitingWords(waiting, size, oldest)].filter(Boolean).join("; ")],
   ...(problem ? [["Bucket's problem", problem]] : []),
 ];
 

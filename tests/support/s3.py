@@ -56,11 +56,15 @@ def _answers(url: str) -> bool:
 def new_bucket(url: str) -> str:
     """→ its name; nobody else's objects are in it."""
     name = f"test-{uuid.uuid4().hex[:12]}"
+    make_bucket(url, name)
+    return name
+
+
+def make_bucket(url: str, name: str) -> None:
     region = {"LocationConstraint": "eu-central-1"}
     client = boto3.session.Session().client("s3", endpoint_url=url)
     client.create_bucket(Bucket=name, CreateBucketConfiguration=region)
     client.close()
-    return name
 
 
 _OF_THIS_HOP = ("connection", "content-length", "expect", "transfer-encoding")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from models.errors import ModelsError
@@ -46,14 +46,23 @@ MAX_WAIT_S = 10.0
 
 
 class AgentDesk:
-    """``answer`` is the node's end of an ``AgentLink``."""
+    """``answer`` is the node's end of an ``AgentLink``. ``sent``: what is counted of the bucket."""
 
-    def __init__(self, agent: NodeAgent, spool: Spool, files: NodeFiles, pointers: Pointers, incarnation: str) -> None:
+    def __init__(
+        self,
+        agent: NodeAgent,
+        spool: Spool,
+        files: NodeFiles,
+        pointers: Pointers,
+        incarnation: str,
+        sent: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
         self._agent = agent
         self._spool = spool
         self._files = files
         self._pointers = pointers
         self._incarnation = incarnation
+        self._sent = sent
         self._taps = Taps(agent.supervisor)
         self._bell = asyncio.Event()
         agent.outlet.on_new = self._bell.set
@@ -136,6 +145,8 @@ class AgentDesk:
         measures = [Measure(prefix, labels, snapshot) for prefix, labels, snapshot, _ in supervisor.measured()]
         own = self._agent.outlet.measures()
         own["counters"] |= {**self._agent.moves, "lease_failures_total": self._agent.leases.failed}
+        sent = self._sent()
+        own = {kind: {**values, **sent.get(kind, {})} for kind, values in own.items()}
         return NodeView(
             {stream_id: supervisor.status(stream_id) for stream_id in self._agent.running},
             supervisor.ready,

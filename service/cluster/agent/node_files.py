@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,9 +53,9 @@ class NodeFiles:
         """Raises ValueError for what is no place in the folder of recordings."""
         try:
             with self._inside(path).open("rb") as file:
-                total = file.seek(0, 2)
+                total, written = file.seek(0, 2), os.fstat(file.fileno()).st_mtime
                 file.seek(offset)
-                return Piece(file.read(min(size, MAX_PIECE)), total)
+                return Piece(file.read(min(size, MAX_PIECE)), total, written)
         except FileNotFoundError:
             return Piece(b"", -1)
 

@@ -154,10 +154,11 @@ class WantPiece:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``total``: bytes of the whole file; -1: there is none."""
+    """``total``: bytes of the whole file; -1: there is none. ``mtime``: when it was written; 0: not told."""
 
     data: bytes
     total: int
+    mtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,17 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class NodeBucketBody(BaseModel):
+    """What a node has sent to the bucket of the cluster, and what not."""
+
+    place: str = Field(description="where it sends recordings; empty: to none", examples=["s3://cameras/site"])
+    waiting: int = Field(description="files that are not there yet")
+    waiting_bytes: int
+    oldest_s: float = Field(description="how long the file that waits longest does", examples=[4.2])
+    missing: int = Field(description="files that were there or were to go there, and are nowhere else")
+    problem: str = Field(description="why its recordings do not go there; empty: they do")
+
+
 class NodeBody(BaseModel):
     """A machine that runs streams, as it told of itself last."""
 
@@ -25,6 +36,7 @@ class NodeBody(BaseModel):
     streams: list[str] = Field(description="of those that may be seen, the ones whose lease it has")
     leases: int = Field(description="how many streams it has in all")
     problem: str = Field(description="why the API that leads cannot reach it; empty: it can, or this is another API")
+    bucket: NodeBucketBody | None = Field(description="null: neither it nor the cluster sends recordings to a bucket")
 
 
 class LeaderBody(BaseModel):

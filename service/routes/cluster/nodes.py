@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter
 
+from service.cluster.cluster_bucket import trouble_of
 from service.cluster.view import ClusterNow, ClusterView
 from service.errors import problems
 from service.errors_base import Conflict, not_found
 from service.rights import Principal, needs
-from service.routes.cluster.bodies import LeaderBody, NodeBody, Nodes
+from service.routes.cluster.bodies import LeaderBody, NodeBody, NodeBucketBody, Nodes
 from service.routes.context import Context, Here, Who
 from service.storage.cluster.nodes import Node
+from service.storage.objects import Waiting
 from service.wire_messages import rfc3339
 
 router = APIRouter(prefix="/v1/nodes", tags=["cluster"])
@@ -51,7 +55,9 @@ async def undrain(node_id: str, here: Here, who: Who) -> NodeBody:
 @router.delete("/{node_id}", status_code=204, responses=problems(403, 404, 409))
 @needs("nodes:write")
 async def forget(node_id: str, here: Here) -> None:
-    """Forgets a node that is gone for good; its recordings are lost with it. One that lives is refused."""
+    """Forgets a node that is gone for good; those of its recordings that are in no bucket are lost with it. One that
+    lives is refused.
+    """
     cluster = _cluster(here)
     node = (await cluster.now()).nodes.get(node_id)
     if node is not None and node.alive:
@@ -95,4 +101,19 @@ def to_node(node: Node, now: ClusterNow, cluster: ClusterView, who: Principal) -
         streams=[stream_id for stream_id in held if who.visible.sees(stream_id)],
         leases=len(held),
         problem=cluster.problem(node.name),
+        bucket=_bucket(node, now),
+    )
+
+
+def _bucket(node: Node, now: ClusterNow) -> NodeBucketBody | None:
+    if not (now.place or node.facts.store):
+        return None
+    waiting = now.waiting.get(node.name, Waiting())
+    return NodeBucketBody(
+        place=node.facts.store,
+        waiting=waiting.files,
+        waiting_bytes=waiting.bytes,
+        oldest_s=0.0 if waiting.oldest is None else round(max(0.0, time.time() - waiting.oldest), 1),
+        missing=waiting.missing,
+        problem=trouble_of(node, now.place, waiting),
     )

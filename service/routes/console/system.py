@@ -63,7 +63,7 @@ async def _machine(here: Context, who: Principal, size: DatabaseSize) -> Machine
         ),
         disk=await _disk(here),
         retention=_retention(here),
-        bucket=None if here.recordings.bucket is None else to_bucket(here.recordings.bucket.standing),
+        bucket=None if here.recordings.bucket is None else to_bucket(await here.recordings.bucket.look()),
         database=Database(kind=size.kind, bytes=size.bytes),
         queues={name: value for name, value in _told(here, "gauges") if _waits(name)},
         counters={name: value for name, value in _told(here, "counters") if value},

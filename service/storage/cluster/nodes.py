@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from service.storage.cluster.leases import NOW
 from service.storage.cluster.tables import NodeRow, PointerRow, RecordingNodeRow, SpoolRow
+from service.storage.objects import MISSING, WAITING
+from service.storage.tables import ObjectRow
 
 ALIVE_S = 6.0  # a node that was silent for longer gets no stream; shorter than leases, which it renews as it says so
 
@@ -18,7 +20,8 @@ ALIVE_S = 6.0  # a node that was silent for longer gets no stream; shorter than 
 class NodeFacts:
     """What a node says of itself. ``capacity`` in streams, ``load`` parts of its cores that are taken.
 
-    ``lends``: ``host:port`` where it classifies clips of others, empty: it does not.
+    ``lends``: ``host:port`` where it classifies clips of others, empty: it does not. ``store``: the bucket that it
+    sends recordings to, empty: none; ``store_problem``: what goes wrong there.
     """
 
     name: str
@@ -32,6 +35,8 @@ class NodeFacts:
     load: float
     ready: bool
     lends: str = ""
+    store: str = ""
+    store_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,10 @@ class Taken:
     n: int = 0
 
 
-_FACTS = ("incarnation", "version", "site", "address", "cores", "gpus", "capacity", "load", "ready", "lends")
+_FACTS = (
+    *("incarnation", "version", "site", "address", "cores", "gpus", "capacity", "load", "ready", "lends"),
+    *("store", "store_problem"),
+)
 
 
 def tell(session: Session, facts: NodeFacts) -> bool:
@@ -88,6 +96,11 @@ def read_nodes(session: Session) -> dict[str, Node]:
     return {row.name: _node(row, float(now)) for row in rows}
 
 
+def read_node(session: Session, name: str) -> Node | None:
+    row = session.get(NodeRow, name)
+    return None if row is None else _node(row, float(session.execute(text(f"SELECT {NOW}")).scalar_one()))
+
+
 def _node(row: NodeRow, now: float) -> Node:
     facts = NodeFacts(row.name, **{name: getattr(row, name) for name in _FACTS})
     return Node(facts, row.draining, now - row.seen_at, row.seen_at, row.started_at)
@@ -103,6 +116,9 @@ def set_draining(session: Session, name: str, draining: bool) -> bool:
 
 
 def forget_node(session: Session, name: str) -> None:
+    """What it had not sent to the bucket is nowhere else: it counts as missing, until the node is back after all."""
+    lost = update(ObjectRow).where(ObjectRow.node == name, ObjectRow.state == WAITING)
+    session.execute(lost.values(state=MISSING))
     session.execute(delete(NodeRow).where(NodeRow.name == name))
     session.execute(delete(SpoolRow).where(SpoolRow.node == name))
 

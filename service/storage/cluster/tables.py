@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Float, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.storage.tables import Base
@@ -24,6 +24,8 @@ class NodeRow(Base):
     load: Mapped[float] = mapped_column(Float(53))  # parts of its cores that are taken, 0..1
     ready: Mapped[bool] = mapped_column(Boolean)
     lends: Mapped[str] = mapped_column(Text, server_default="")  # where it classifies others' clips
+    store: Mapped[str] = mapped_column(Text, server_default="")  # the bucket that it sends recordings to
+    store_problem: Mapped[str] = mapped_column(Text, server_default="")
     draining: Mapped[bool] = mapped_column(Boolean)
     started_at: Mapped[float] = mapped_column(Float(53))
     seen_at: Mapped[float] = mapped_column(Float(53))
@@ -78,13 +80,29 @@ class SpoolRow(Base):
     taken: Mapped[int] = mapped_column(BigInteger)
 
 
+NEW, LISTED = "", "listed"  # states of a node's recordings: nobody has looked at it, its files have rows (``objects``)
+# It is to be deleted there; so is what was on its way to the bucket then; of which only that is left.
+DOOMED, SENDING, LOOSE = "doomed", "sending", "loose"
+_UNFINISHED = text(f"state <> '{LISTED}'")
+
+
 class RecordingNodeRow(Base):
-    """On which node a recorded file lies."""
+    """On which node a recording was made. Its row outlives the recording until the node has deleted its copy."""
 
     __tablename__ = "recording_nodes"
+    __table_args__ = (
+        Index(
+            "ix_recording_nodes_unfinished",
+            "node",
+            "state",
+            postgresql_where=_UNFINISHED,
+            sqlite_where=_UNFINISHED,
+        ),
+    )
 
     path: Mapped[str] = mapped_column(Text, primary_key=True)
     node: Mapped[str] = mapped_column(String(60))
+    state: Mapped[str] = mapped_column(String(10), server_default=NEW)
 
 
 class PointerRow(Base):

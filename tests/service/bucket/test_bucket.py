@@ -274,10 +274,10 @@ def test_files_are_fetched_for_work_on_them_and_stay_for_it(run: Run, proxy: Fau
         mtime = (await world.bucket.find(world.recordings.path(row.path))).mtime
         proxy.judge = lambda method, path: GONE if method == "GET" and path.endswith(".mp4") else None
         with pytest.raises(Unavailable):
-            async with world.recordings.at_hand([row.id]):
+            async with world.recordings.at_hand([row]):
                 pass
         proxy.judge = first(1, GONE, "GET.*mp4")
-        async with world.recordings.at_hand([row.id]):
+        async with world.recordings.at_hand([row]):
             await world.work(3)
             assert world.recordings.path(row.path).read_bytes() == content
             assert len(world.files()) == 2
@@ -299,7 +299,7 @@ def test_full_disk_takes_copies_before_their_time_and_refuses_to_fetch(run: Run,
         await world.work(2)
         assert world.files() == []
         with pytest.raises(Unavailable, match="no room"):
-            async with world.recordings.at_hand([(await world.rows())[0].id]):
+            async with world.recordings.at_hand([(await world.rows())[0]]):
                 pass
 
     run(work)
@@ -336,7 +336,7 @@ def test_full_disk_frees_more_than_it_must_and_looks_at_the_bucket_before(
         assert len(world.files()) == 2, "free is half as much again as must be"
         crowd(world, 30_000_000)
         oldest = min(await world.rows(), key=lambda row: row.path)
-        async with world.recordings.at_hand([oldest.id]):
+        async with world.recordings.at_hand([oldest]):
             assert {name[:13] for name in world.files()} == {"20270101T1200"}, "others made room"
 
     run(send)

@@ -6,9 +6,11 @@ import os
 import pytest
 
 from service.app import retention_of
+from service.cluster.fetched_files import FetchedFiles
 from service.cluster.links.errors import LinkDown
 from service.cluster.links.link import LocalLink
-from service.cluster.remote_recordings import RemoteRecordings, fetched_sizes, keep_within
+from service.cluster.remote_recordings import RemoteRecordings, Ways
+from service.errors_base import Unavailable
 from service.rights import ALL
 from service.storage.cluster.nodes import recording_nodes, tell
 from tests.service.cluster.test_standby import FACTS
@@ -32,7 +34,9 @@ TOLD = {
 def recordings(world: World) -> RemoteRecordings:
     _, _, database = world.leaders[-1]
     store, folder = world.leaders[-1][0]._store, world.folder / "recordings"
-    return RemoteRecordings(folder, store, retention_of(world.settings), database, world, 1)
+    return RemoteRecordings(
+        folder, store, retention_of(world.settings), Ways(database, world, 1), FetchedFiles(folder, 0)
+    )
 
 
 def test_a_file_of_a_node_is_fetched_once_and_deleted_there(cluster_url, tmp_path):
@@ -46,10 +50,10 @@ def test_a_file_of_a_node_is_fetched_once_and_deleted_there(cluster_url, tmp_pat
         await kept.add("a", TOLD)
         await kept.add("a", TOLD)  # told again after a leader's death
         (record,) = await kept._store.all_recordings()
-        await kept.bring(PATH, None)
-        assert kept.path(PATH).read_bytes() == content
+        assert (await kept.find(record, PATH)).read_bytes() == content
         there.unlink()
-        await kept.bring(PATH)  # it is here
+        async with kept.at_hand([record]):  # it is here
+            assert kept.path(PATH).is_file()
         await kept.delete(record)
         assert not kept.path(PATH).exists() and await kept._store.all_recordings() == ()
         assert await world.leaders[-1][2].read(lambda s: recording_nodes(s, [PATH])) == {}
@@ -65,9 +69,12 @@ def test_a_node_that_is_away_is_said_and_nothing_half_fetched_is_shown(cluster_u
         await kept.add("yard-1", TOLD)
         world.links["yard-1"] = LocalLink(None)  # type: ignore[arg-type]
         world.links["yard-1"].down = True
-        with pytest.raises(LinkDown):
-            await kept.bring(PATH)
         (record,) = await kept._store.all_recordings()
+        with pytest.raises(Unavailable, match="lies on node yard-1"):
+            await kept.find(record, PATH)
+        with pytest.raises(Unavailable, match="lies on node yard-1"):
+            async with kept.at_hand([record]):
+                pass
         with pytest.raises(LinkDown):
             await kept.delete(record)
         assert await kept._store.get_recording(record.id, ALL) is not None, "its row stays with its file"
@@ -94,5 +101,7 @@ def test_what_was_fetched_longest_ago_goes_but_not_what_is_needed(tmp_path):
         path.write_bytes(b"x" * 100)
         os.utime(path, (1000 + age, 1000 + age))
     (tmp_path / "s" / "4.mp4.fetch").write_bytes(b"x" * 500)  # under way
-    keep_within(fetched_sizes(tmp_path), 200, {files[0]})
+    fetched = FetchedFiles(tmp_path, 0, most_bytes=200)
+    with fetched.pinned([files[0]]):
+        fetched.make_room(0, fetched.sizes())
     assert [path.exists() for path in files] == [True, False, False, True]

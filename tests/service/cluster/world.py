@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from service.cluster.agent.deadlines import boot_time
 from service.cluster.agent.node import Node
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
+from service.cluster.intake import OnRow
 from service.cluster.links.link import LocalLink
 from service.cluster.strict_hub import StrictHub
 from service.processes.nodes import Lender
@@ -96,6 +97,7 @@ class World:
         self.clocks: dict[str, Clock] = {}
         self.links: dict[str, LocalLink] = {}
         self.recorded: list[tuple[str, Mapping[str, Any]]] = []
+        self.hear: OnRow | None = None  # of recordings, besides
         self.leaders: list[tuple[ClusterSupervisor, StrictHub, Database]] = []
 
     def to(self, node: str) -> LocalLink:
@@ -136,6 +138,8 @@ class World:
 
         async def recorded(node: str, body: Mapping[str, Any]) -> None:
             self.recorded.append((node, body))
+            if self.hear is not None:
+                await self.hear(node, body)
 
         supervisor = ClusterSupervisor(self.settings, hub, store, Reign(epoch, database, self, recorded))
         self.leaders.append((supervisor, hub, database))

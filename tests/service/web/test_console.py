@@ -10,6 +10,7 @@ import pytest
 
 from service.bucket.standing import Standing
 from service.rights import Role
+from service.routes.cluster.bodies import NodeBody, NodeBucketBody
 from service.routes.console.system_bodies import to_bucket
 from service.storage.objects import Waiting
 from service.wire_messages import rfc3339
@@ -266,6 +267,61 @@ def test_system_page_says_what_waits_for_the_bucket_and_what_is_wrong(visit: Vis
     page = ready(visit("/system"))
     page.locator("#disk").get_by_text("s3://cameras/site; 3 files").wait_for()
     page.locator("#disk").get_by_text("connection refused").wait_for()
+
+
+def test_system_page_says_by_node_what_waits_for_the_bucket_and_why(visit: Visit, furnished: RunningApi):
+    system = furnished.client.get("/v1/system").json()
+    sent = {
+        "place": "s3://cameras/site",
+        "waiting": 0,
+        "waiting_bytes": 0,
+        "oldest_s": 0.0,
+        "missing": 0,
+        "problem": "",
+    }
+    stuck = {
+        **sent,
+        "place": "",
+        "waiting": 3,
+        "waiting_bytes": 2_000_000,
+        "oldest_s": 300.0,
+        "problem": "it is not set",
+    }
+    items = [node_body(name, bucket).model_dump() for name, bucket in (("yard", sent), ("gate", stuck), ("roof", None))]
+    leader = {"name": "api-1", "url": "http://10.0.0.1:8000", "epoch": 1, "silent_s": 0.1}
+    system["machine"]["cluster"] = {"leader": leader, "leads": True, "items": items, "next_cursor": None}
+    page = visit("/")
+    page.route("**/v1/system", lambda route: route.fulfill(json=system))
+    page = ready(visit("/system"))
+    nodes = page.get_by_role("table", name="Nodes")
+    nodes.get_by_role("row", name="yard").get_by_text("all of them").wait_for()
+    stuck_row = nodes.get_by_role("row", name="gate").inner_text()
+    assert "3 files (2.0 MB) wait, the oldest for 5 min" in stuck_row and "it is not set" in stuck_row
+    assert "all of them" not in nodes.get_by_role("row", name="roof").inner_text()
+
+
+def node_body(name: str, bucket: dict[str, Any] | None) -> NodeBody:
+    now = "2026-05-04T03:02:01.123Z"
+    return NodeBody(
+        id=name,
+        site="",
+        address="10.0.0.11",
+        version="0",
+        cores=4,
+        gpus=0,
+        lends=False,
+        capacity=8,
+        load=0.2,
+        alive=True,
+        ready=True,
+        draining=False,
+        seen_at=now,
+        started_at=now,
+        streams=[],
+        leases=0,
+        problem="",
+        bucket=None if bucket is None else NodeBucketBody(**bucket),
+    )
 
 
 # -- everybody can read it
