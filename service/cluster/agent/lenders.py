@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.cluster.links.ray_setup import own_address
+from service.cluster.links.token import read_token
 from service.processes.nodes import Borrow, Lender, LendingSetup
 from service.settings import Settings
 from service.storage.cluster.nodes import Node, read_nodes
@@ -27,7 +28,7 @@ def lending_setup(settings: Settings, token: Path) -> LendingSetup:
     """``token``: the cluster's file."""
     lends = settings.cluster_classify == "always" or (settings.cluster_classify == "auto" and gpu_count() > 0)
     return LendingSetup(
-        token=token.read_text("utf-8").strip(),
+        token=read_token(token),
         name=settings.node_name,
         host=(settings.cluster_host or own_address()) if lends else "",
         borrow=Borrow(settings.cluster_borrow),

@@ -49,6 +49,11 @@ def check_token(path: Path | None) -> Path:
     return path.resolve()
 
 
+def read_token(path: Path) -> str:
+    """→ what the file says, of one that ``check_token`` has taken."""
+    return path.read_text("utf-8").strip()
+
+
 def ray_environment(token: Path) -> dict[str, str]:
     """→ the environment of every process that speaks Ray."""
     ours = ("ACTOSCOPE_", "RAY_")

@@ -48,11 +48,16 @@ class NodeInferenceServer(InferenceServer):
         super()._left(number)
         self._lending.leave(number)
 
+    def tick(self) -> None:
+        super().tick()
+        self._lending.end_silent()
+
     def report(self) -> dict[str, Any]:
         self._borrowing.measure()
         self._lending.measure()
         if self._door is not None:
-            self._measures.set_counter("loans_turned_away_total", self._door.turned_away)
+            for cause, count in self._door.turned_away.items():
+                self._measures.set_counter(f"loans_turned_away_total:{cause}", count)
         return super().report()
 
     def close(self) -> None:
