@@ -4,7 +4,9 @@ networks. Whatever happens to the other one, the stream goes on with what its ow
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from service.processes.inference_messages import (
     Welcome,
 )
 from service.processes.lending import borrower, loan
+from service.processes.lending import lender as lending
 from service.processes.lending.clip_jpeg import pack_clip
 from service.processes.lending.door import enter
 from service.processes.lending.loan_messages import LentClip
@@ -140,6 +143,44 @@ def test_node_that_is_gone_frees_what_it_held(yard: NodeInProcess, lender: NodeI
     credit = lender.server._lending._credit
     wait_for(lambda: (credit.used, credit.waiting) == (0, 0), 5, "their places are free")
     assert lender.count("loans_given") == 0
+
+
+def test_borrower_that_is_stopped_has_its_room_given_to_others(
+    yard: NodeInProcess, lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch
+):
+    """Its machine answers for it (SIGSTOP), so that the connection stays: as a channel on which nothing is said."""
+    monkeypatch.setattr(lending, "SILENT_S", 1.0)
+    stopped = MessageChannel(enter(lender.lender.address, TOKEN))
+    stopped.send(Hello("yard-0/str_1", "full"))
+    assert isinstance(stopped.receive(), Welcome)
+    stopped.send(LoadReport(StreamLoad(0.0, 10.0)))
+    assert stopped.receive().granted
+    lender.engine.clip_s = 0.04  # there is room for this one stream
+    stream = yard.stream()
+    lender.until(lambda: lender.count("loans_silent_total") == 1, "its connection is ended")
+    assert ended(stopped)
+    wait_for(lambda: len(lender.server._connections) <= 1, 5, "nothing of it is left")
+    lent(yard, stream)
+    stopped.close()
+
+
+def test_borrower_for_whom_a_network_is_loaded_is_not_silent(
+    lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch, channel: MessageChannel
+):
+    monkeypatch.setattr(lending, "SILENT_S", 0.5)
+    gate, load = threading.Event(), lender.engine.classifier
+
+    def slowly(name: str) -> Any:
+        gate.wait(20)
+        return load(name)
+
+    monkeypatch.setattr(lender.engine, "classifier", slowly)
+    channel.send(Hello("yard-0/str_1", "full"))
+    wait_for(lambda: any(each.heard_s == math.inf for each in lender.server._connections.values()), 5, "it is loaded")  # type: ignore[attr-defined]
+    time.sleep(1.0)
+    lender.server.tick()
+    gate.set()
+    assert isinstance(channel.receive(), Welcome)
 
 
 def test_lender_without_room_says_so_and_another_is_asked(yard: NodeInProcess, lender: NodeInProcess, make: Make):
