@@ -11,8 +11,10 @@ those of benchmarks/live.py: 1280×720 at 25 a second with about so many people.
 CPU is that of all processes of the service, with Ray's and PostgreSQL's, while the cameras run. A frame counts once it
 went through all stages. The age of a label is what passed from the capture of its clip's newest frame until it was
 there (``label_latency``, mean) and from the capture of a frame that shows labels until the websocket's client had its
-message (median, and 95th percentile); the latter, the way, is all of it that the cluster is in. Ratios and differences
-are of one pair each; given are their medians, with the 95 % interval of the median (bootstrap over pairs).
+message (median, and 95th percentile); the latter, the way, is all of it that the cluster is in. Cameras and networks
+take more and less from turn to turn, on a busy machine by more than the cluster takes: so its own part is given too,
+what it takes beside them as part of all that one machine takes. Ratios and differences are of one pair each; given are
+their medians, with the 95 % interval of the median (bootstrap over pairs).
 
 Prints tables and writes ``benchmarks/results/cluster_cost.json``; with --write-docs they go into docs/cluster.md.
 """
@@ -270,6 +272,11 @@ def spread(values: Sequence[float], digits: int) -> dict[str, float]:
     return {"median": round(middle, digits), "low": round(low, digits), "high": round(high, digits)}
 
 
+def own_ratio(single: Turn, cluster: Turn) -> float:
+    """→ the same where cameras and networks take what they take on one machine."""
+    return 1 + (cluster.beside_cores - single.beside_cores) * single.seconds / sum(single.cpu_s.values())
+
+
 def summary(pairs: Sequence[Mapping[str, Turn]]) -> dict[str, Any]:
     modes = {mode: _of_mode([pair[mode] for pair in pairs]) for mode in (SINGLE, CLUSTER)}
 
@@ -280,6 +287,7 @@ def summary(pairs: Sequence[Mapping[str, Turn]]) -> dict[str, Any]:
         "pairs": len(pairs),
         "modes": modes,
         "cpu_ratio": spread([pair[CLUSTER].cpu_ms / pair[SINGLE].cpu_ms for pair in pairs], 3),
+        "own_ratio": spread([own_ratio(pair[SINGLE], pair[CLUSTER]) for pair in pairs], 3),
         "cores_added": added(lambda one: one.beside_cores, 3),
         "age_p50_added_ms": added(lambda one: one.age_ms(50), 1),
         "age_p95_added_ms": added(lambda one: one.age_ms(95), 1),
@@ -316,11 +324,13 @@ def table(result: Mapping[str, Any]) -> str:
             parts = [f"{of['parts_ms'][part]:.2f}" for part in PARTS]
             cells = [one["scene"], one["run"], mode, of["frames_a_second"], of["cpu_ms"], *parts]
             lines.append("| " + " | ".join(map(str, [*cells, of["age_p50_ms"], of["age_p95_ms"]])) + " |")
-    heads = ["scene", "run", "CPU a frame ×", "cores beside", "on the way ms", "label age p50 ms", "p95 ms", "load"]
+    heads = ["scene", "run", "CPU a frame ×", "its own part ×", "cores beside", "on the way ms", "label age p50 ms"]
+    heads += ["p95 ms", "load"]
     lines += ["", "| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for one in result["measured"]:
         added = [_signed(one[f"{name}_added_ms"]) for name in ("heard_p50", "age_p50", "age_p95")]
-        cells = [one["scene"], one["run"], _spread(one["cpu_ratio"]), _signed(one["cores_added"]), *added, one["load"]]
+        cells = [one["scene"], one["run"], *(_spread(one[name]) for name in ("cpu_ratio", "own_ratio"))]
+        cells += [_signed(one["cores_added"]), *added, one["load"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", *(_judged(scene, result["measured"]) for scene in _scenes(result["measured"]))]
     lines.append(
@@ -338,11 +348,11 @@ def _scenes(measured: Sequence[Mapping[str, Any]]) -> list[str]:
 def _judged(scene: str, measured: Sequence[Mapping[str, Any]]) -> str:
     """→ whether the goals are reached there, by the worst of the runs."""
     mine = [one for one in measured if one["scene"] == scene]
-    ratio = max(one["cpu_ratio"]["median"] for one in mine)
+    ratio, own = (max(one[name]["median"] for one in mine) for name in ("cpu_ratio", "own_ratio"))
     way = max(one["heard_p50_added_ms"]["median"] for one in mine)
     return (
-        f"- {scene}: CPU per frame at most × {GOAL_RATIO}: {_reached(ratio <= GOAL_RATIO)} ({ratio:g}); on the way at "
-        f"most {GOAL_MS:+g} ms: {_reached(way <= GOAL_MS)} ({way:+g} ms)"
+        f"- {scene}: CPU per frame at most × {GOAL_RATIO}: {_reached(max(ratio, own) <= GOAL_RATIO)} ({ratio:g}, its own "
+        f"part {own:g}); on the way at most {GOAL_MS:+g} ms: {_reached(way <= GOAL_MS)} ({way:+g} ms)"
     )
 
 

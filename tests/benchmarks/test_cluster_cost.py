@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from benchmarks.cluster_cost import (
     CLUSTER,
     DOCUMENT,
@@ -12,6 +14,7 @@ from benchmarks.cluster_cost import (
     SINGLE,
     Turn,
     counted,
+    own_ratio,
     part_of,
     spread,
     summary,
@@ -65,8 +68,15 @@ def test_ratios_and_differences_are_of_single_pairs():
     found = summary(pairs)
     assert found["cpu_ratio"] == {"median": 1.02, "low": 1.0, "high": 1.1}
     assert found["age_p95_added_ms"] == {"median": 11.0, "low": -90.0, "high": 21.0}
+    assert found["own_ratio"] == {"median": 1.0, "low": 1.0, "high": 1.0}  # all of it is the streams'
     assert found["modes"][SINGLE]["cpu_ms"] == 10.0
     assert found["modes"][CLUSTER]["parts_ms"]["streams"] == 11.0
+
+
+def test_its_own_part_is_what_it_takes_beside_cameras_and_networks():
+    single = Turn(SINGLE, 20.0, 1000, 500, 0.4, {**dict.fromkeys(PARTS, 0.0), "streams": 9.0, "API": 1.0}, [1.0])
+    cluster = Turn(CLUSTER, 20.0, 900, 500, 0.4, {**dict.fromkeys(PARTS, 0.0), "streams": 7.0, "Ray": 1.5}, [1.0])
+    assert own_ratio(single, cluster) == pytest.approx(1.05)
 
 
 def test_interval_is_that_of_the_median_and_narrows_with_the_pairs():
@@ -82,15 +92,15 @@ def test_goal_is_reached_where_the_worst_run_reaches_it():
             "run": number,
             "load": 1.0,
             **summary([{SINGLE: turn(SINGLE, 10.0, 0.4, [9.0]), CLUSTER: turn(CLUSTER, 10.0, 0.4, [9.0])}]),
-            "cpu_ratio": {"median": ratio, "low": ratio, "high": ratio},
+            "own_ratio": {"median": ratio, "low": ratio, "high": ratio},
             "heard_p50_added_ms": {"median": way_ms, "low": way_ms, "high": way_ms},
         }
 
     about = {"pairs": 1, "cameras": 2, "seconds": 1.0, "machine": "a"}
     told = table({**about, "measured": [run(1, 1.04, 60.0), run(2, 1.06, 20.0)]})
-    assert "at most × 1.05: not reached (1.06)" in told
+    assert "at most × 1.05: not reached (1, its own part 1.06)" in told
     assert "at most +50 ms: not reached (+60 ms)" in told
-    assert "reached (1.05)" in table({**about, "measured": [run(1, 1.05, 1.0)]}).replace("not reached", "")
+    assert "1.05: reached (1, its own part 1.05)" in table({**about, "measured": [run(1, 1.05, 1.0)]})
 
 
 def test_document_shows_what_was_measured():

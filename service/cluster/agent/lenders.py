@@ -17,6 +17,7 @@ from service.storage.database import Database, StoreError
 log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
+SELDOM_S = 8.0  # where nobody lends: a node that begins to is borrowed from so much later at most
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -53,7 +54,7 @@ class Lenders:
                 log.debug("who lends is not known now: %s", error)
             except Exception:  # the task's outermost frame
                 log.exception("who lends cannot be told")
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self._told else SELDOM_S)
 
     async def look(self) -> None:
         """Raises StoreError."""
