@@ -17,6 +17,7 @@ from service.cluster.links.addresses import cluster_database, watchful
 from service.cluster.links.direct_link import DirectLinks
 from service.cluster.links.errors import ClusterError
 from service.cluster.links.link import Links
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_child import RayChild
 from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
 from service.cluster.links.socket_link import SocketLinks
@@ -148,6 +149,11 @@ class ClusterStart:
     def of(cls, settings: Settings) -> ClusterStart:
         check_ray()
         token = check_token(settings.cluster_token)
+        if Ports(settings.cluster_ports).overlap(settings.cluster_port):
+            raise ClusterError(
+                f"ACTOSCOPE_CLUSTER_PORT: expected none of the 100 ports from {settings.cluster_ports} on "
+                f"(ACTOSCOPE_CLUSTER_PORTS), got {settings.cluster_port}"
+            )
         run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         host = settings.cluster_host or own_address()
         address = f"{host}:{settings.cluster_port}"
@@ -158,6 +164,7 @@ class ClusterStart:
             address=address,
             host=settings.cluster_host,
             socket=str(run_dir / "gate.sock"),
+            ports=settings.cluster_ports,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )

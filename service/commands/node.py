@@ -17,6 +17,7 @@ from service.cluster.agent.node import Node
 from service.cluster.links.addresses import cluster_database
 from service.cluster.links.direct_link import DirectServer
 from service.cluster.links.errors import ClusterError
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_child import RayChild
 from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
 from service.cluster.links.token import check_token, ray_environment, read_token
@@ -80,7 +81,9 @@ async def _serve(settings: Settings, token: Path) -> int:
 async def _server(settings: Settings, node: Node, token: str) -> DirectServer:
     """→ where the leader calls. Raises ClusterError where nobody could."""
     host = settings.cluster_host or own_address()
-    server = DirectServer(host, 0, token, lambda _, method, __, body: node.desk.answer(method, body))
+    server = DirectServer(
+        host, Ports(settings.cluster_ports).calls, token, lambda _, method, __, body: node.desk.answer(method, body)
+    )
     try:
         await server.open()
     except OSError as error:
@@ -109,6 +112,7 @@ def _setup(settings: Settings, leader: Leader, calls: str) -> RaySetup:
         address=leader.ray_address,
         host=settings.cluster_host,
         calls=calls,
+        ports=settings.cluster_ports,
         log_level=settings.log_level,
         log_format=settings.log_format,
         epoch=leader.epoch,

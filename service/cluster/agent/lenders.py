@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_setup import own_address
 from service.cluster.links.token import read_token
 from service.processes.nodes import Borrow, Lender, LendingSetup
@@ -32,6 +33,7 @@ def lending_setup(settings: Settings, token: Path) -> LendingSetup:
         token=read_token(token),
         name=settings.node_name,
         host=(settings.cluster_host or own_address()) if lends else "",
+        port=Ports(settings.cluster_ports).loans,
         borrow=Borrow(settings.cluster_borrow),
     )
 

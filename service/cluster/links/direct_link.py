@@ -1,7 +1,8 @@
 """Calls between two machines of a cluster by a connection of their own: TCP, between those who have its token.
 
-Ray knows where a node takes calls; a call by Ray itself takes 5 ms of CPU, one of these a twentieth. The greeting is
-that of ``lending.door`` under another name; what crosses then is ``socket_link``'s, and not encrypted.
+Ray knows where a node takes calls; a call by Ray itself crosses four processes, and takes several times the CPU of one of
+these (docs/architecture.md). The greeting is that of ``lending.door`` under another name; what crosses then is
+``socket_link``'s, and not encrypted.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class DirectServer(CallServer):
         """Raises OSError where it cannot listen."""
         self._server = await asyncio.start_server(self._welcome, self._host, self._port, limit=LIMIT)
         self.address = f"{self._host}:{self._server.sockets[0].getsockname()[1]}"
+
+    async def close(self) -> None:
+        self._strangers.end_all()
+        await super().close()
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._strangers.add(writer, str(writer.get_extra_info("peername")[0]), writer.transport.abort)

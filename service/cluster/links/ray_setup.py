@@ -13,7 +13,7 @@ from service.cluster.links.errors import ClusterError
 class RaySetup:
     """``head``: this API begins Ray, else a node joins it. ``address``: host and port of the head; ``host``: of this
     machine, empty: found; ``socket``: where an API asks for nodes; ``calls``: where a node's agent takes calls, host
-    and port. ``epoch``: of the leader that a node joins, so that it joins the next one anew.
+    and port. ``ports``: see ``Ports``. ``epoch``: of the leader that a node joins, so that it joins the next one anew.
     """
 
     head: bool
@@ -22,6 +22,7 @@ class RaySetup:
     host: str
     socket: str = ""
     calls: str = ""
+    ports: int = 0
     log_level: str = "info"
     log_format: str = "text"
     epoch: int = 0

@@ -9,7 +9,7 @@ ended. Whoever started it starts it again.
     API ─ direct_link ─ agent of a node
 
 A machine tells Ray its name and where its agent is as resources that it alone has. There is no actor of ours: one that
-waits takes a hundredth of a core, and each call of it thirty times the CPU of one by a connection.
+only waits wakes a hundred times a second (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import ray
 from service import logs
 from service.cluster.links.direct_link import WHERE
 from service.cluster.links.errors import LinkDown
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_setup import RaySetup
 from service.cluster.links.socket_link import SocketServer
 
@@ -77,7 +78,7 @@ def ray_command(setup: RaySetup) -> list[str]:
     """→ what begins Ray on this machine and stays as long as it runs."""
     command = [sys.executable, "-m", "service.cluster.links.ray_start", "start", "--block", "--disable-usage-stats"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--log-style=record", "--log-color=false"]
-    command.append("--dashboard-agent-listen-port=0")  # any: several of them may share a host
+    command += Ports(setup.ports).ray_options()
     command.append("--include-log-monitor=false")  # it reads all logs ten times a second, for drivers that ask for none
     if setup.host:
         command.append(f"--node-ip-address={setup.host}")

@@ -40,12 +40,12 @@ class NotAdmitted(ServiceError, ConnectionError):
 
 
 class Door:
-    """Takes connections at a free port of ``host`` until ``close``. Raises OSError where it cannot listen."""
+    """Takes connections at a port of ``host`` until ``close``; 0: any that is free. Raises OSError where it cannot."""
 
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, host: str, token: str, port: int = 0) -> None:
         self._token = token
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, 0), family=family, backlog=_BACKLOG)
+        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self.address = f"{host}:{self._socket.getsockname()[1]}"
         self._places = threading.BoundedSemaphore(MAX_GUESTS)
         self._strangers = Strangers()
@@ -118,6 +118,7 @@ class Door:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._socket.close()
+        self._strangers.end_all()
 
 
 def _hang_up(sock: socket.socket) -> None:

@@ -72,7 +72,7 @@ def _door(lending: LendingSetup) -> Door | None:
     if not lending.host:
         return None
     try:
-        return Door(lending.host, lending.token)
+        return Door(lending.host, lending.token, lending.port)
     except OSError as error:
         log.error("clips of other nodes are not classified here, nothing can listen at %s: %s", lending.host, error)
         return None

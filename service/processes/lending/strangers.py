@@ -40,6 +40,12 @@ class Strangers:
         with self._lock:
             return self._waiting.pop(who, None) is not None
 
+    def end_all(self) -> None:
+        """The door is closed."""
+        with self._lock:
+            for who in list(self._waiting):
+                self._end(who)
+
     def _end(self, who: Hashable) -> None:
         _, end = self._waiting.pop(who)
         end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -36,6 +37,12 @@ class Finding:
             return "\n".join(self.addresses).encode()
 
         return LocalLink(where)
+
+
+async def gone(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 Work = Callable[[DirectServer, Finding, DirectLinks], Awaitable[None]]
@@ -138,7 +145,7 @@ def test_strangers_keep_nobody_out_who_has_the_token():
         assert await links.to("a").call("do", b"", 10) == b"do "
         assert len(server._strangers) <= 8
         for _, writer in strangers:
-            writer.close()
+            await gone(writer)
 
     run(work)
 
@@ -152,7 +159,7 @@ def test_silent_stranger_is_sent_away(monkeypatch: pytest.MonkeyPatch):
         said = await asyncio.wait_for(reader.read(), 10)
         assert said.startswith(b"actoscope-call-1")
         assert server.turned_away == 1
-        writer.close()
+        await gone(writer)
 
     run(work)
 
