@@ -38,8 +38,8 @@ class LendingSetup:
     token: str = field(repr=False)
     name: str
     host: str = ""
-    port: int = 0
     borrow: Borrow = Borrow.NEVER
+    port: int = 0
 
 
 @message("node_inference_setup")

@@ -1,7 +1,7 @@
 """Calls between two machines of a cluster by a connection of their own: TCP, between those who have its token.
 
-Ray knows where a node takes calls; a call by Ray itself crosses four processes, and takes several times the CPU of one of
-these (docs/architecture.md). The greeting is that of ``lending.door`` under another name; what crosses then is
+Ray knows where a node takes calls; a call by Ray itself crosses four processes, and takes several times the CPU of one
+of these (docs/architecture.md). The greeting is that of ``lending.door`` under another name; what crosses then is
 ``socket_link``'s, and not encrypted.
 """
 

@@ -31,7 +31,7 @@ AGAIN_S = 0.1
 SAY_S = 10.0  # between two lines of the log about the same cause
 MAX_BODY_BYTES = MAX_BYTES + (1 << 16)
 CAUSES = ("token", "crowded", "full")
-_MAGIC = b"actoscope-loan-1"
+_MAGIC = b"actoscope-loan-2"
 _BACKLOG = 64
 
 

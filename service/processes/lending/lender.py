@@ -51,8 +51,6 @@ NICENESS = 10  # as the classifying thread: detection keeps the cameras' pace
 class LentConnection(Connection):
     """One stream of another node. Whoever classifies finds its clips here already. ``judged`` hears of the answers."""
 
-    tried = False
-
     def __init__(self, number: int, channel: MessageChannel, judged: Callable[[Key], None]) -> None:
         super().__init__(number, channel)
         self.model = ""

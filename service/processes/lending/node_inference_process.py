@@ -28,7 +28,7 @@ class NodeInferenceServer(InferenceServer):
     def __init__(self, engine: InferenceEngine, address: str, lending: LendingSetup) -> None:
         super().__init__(engine, address)
         self._lending = Lending(engine, self._scheduler, self._planner.spare, self._connections)
-        self._borrowing = Borrowing(lending, engine.measures, self._scheduler.offer)
+        self._borrowing = Borrowing(lending, engine.measures, self._scheduler.offer, self.shadow.tried)
         self._door = _door(lending)
         self.loans = self._planner.loans = self._borrowing
         self._planner.lent, self._lending.asked = self._lending.networks, self._planner.networks

@@ -111,7 +111,7 @@ def test_who_says_something_else_or_nothing_is_sent_away(door: Door, monkeypatch
         for each in (stranger, silent):
             each.settimeout(10)
             with each.makefile("rb") as answers:
-                assert answers.read().startswith(b"actoscope-loan-1")  # and then the end
+                assert answers.read().startswith(b"actoscope-loan-2")  # and then the end
     wait_for(lambda: door.turned_away["token"] == 2, 5, "both are counted")
 
 

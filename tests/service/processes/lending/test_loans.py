@@ -35,6 +35,7 @@ from service.processes.lending.loan_messages import LentClip
 from service.processes.messages import MessageChannel
 from service.processes.nodes import Borrow, Lender
 from service.processes.scheduler import Key
+from service.processes.version_messages import ShadowNetworks
 from tests.service.processes.lending.nodes import SHAPE, TOKEN, NodeInProcess, answer, clip
 from tests.support.service import collect, wait_for
 
@@ -86,6 +87,32 @@ def test_labels_come_from_the_other_node_where_a_local_answer_would(yard: NodeIn
     assert (yard.count("borrowed_clips_total"), yard.count("loans_taken")) == (1, 1)
     assert (lender.count("lent_clips_total"), lender.count("loans_given")) == (1, 1)
     assert 0 < yard.count("borrowed_bytes_total") == lender.count("lent_bytes_total")
+
+
+def test_version_that_is_tried_sees_lent_clips_as_well(yard: NodeInProcess, lender: NodeInProcess):
+    lender.engine.there.add("full@2")
+    for node in (yard, lender):  # as the pointers say everywhere
+        node.server.try_beside(ShadowNetworks({"full": "full@2"}))
+    stream = yard.stream()
+    lent(yard, stream)
+    stream.submit(clip(3, 204, "full"))
+    ((told, tried),) = collect(stream.take_judged, 1, 10, "what the version that is tried says")
+    assert (told.model, tried.model, told.track_id, tried.track_id) == ("full", "full@2", 3, 3)
+    assert told.probabilities[1] == pytest.approx(0.8, abs=0.01)
+    assert tried.probabilities[1] == pytest.approx(0.2, abs=0.01)
+    assert (yard.count("borrowed_shadow_clips_total"), lender.count("shadow_clips_total")) == (1, 1)
+
+
+def test_version_that_only_the_lender_tries_is_compared_with_nothing(yard: NodeInProcess, lender: NodeInProcess):
+    lender.engine.there.add("full@3")
+    lender.server.try_beside(ShadowNetworks({"full": "full@3"}))
+    stream = yard.stream()
+    lent(yard, stream)
+    stream.submit(clip(3, 204, "full"))
+    assert answer(stream, yard).model == "full"
+    wait_for(lambda: lender.count("shadow_clips_total") == 1, 5, "the lender has tried it")
+    assert lent(yard, stream)  # the loan goes on
+    assert (stream.take_judged(), yard.count("borrowed_shadow_clips_total")) == ([], 0)
 
 
 def test_lender_that_dies_leaves_the_stream_to_its_own_machine(yard: NodeInProcess, lender: NodeInProcess):
