@@ -27,8 +27,8 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrialOrder:
-    """``key``: of the trial in the tuning's store. ``epochs``: as many as it has at most. ``attempts``: of it in one run
-    of the command, which ``command`` names, whether its process or its machine went.
+    """``key``: of the trial in the tuning's store. ``epochs``: as many as it has at most. ``attempts``: of it in one
+    run of the command, which ``command`` names, whether its process or its machine went.
     """
 
     number: int
