@@ -46,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``ended``: why there are no more epochs; empty while there may be. ``attempts``: that it took by now, on whichever
+    """``ended``: why there are no more epochs; empty while there may be. ``attempts``: that it took by now, on all
     machines, in one run of the command, which ``command`` names.
     """
 
