@@ -12,7 +12,7 @@ from service.batch_jobs.conductor import Patience
 from service.batch_jobs.director import CANCELLED, RUNNING, Account, Director
 from service.batch_jobs.order import JobOrder
 from service.batch_jobs.outcome import End
-from tests.service.batch_jobs.test_conductor import ScriptedMachines, Step, look
+from tests.service.batch_jobs.test_conductor import ScriptedJob, ScriptedMachines, Step, look
 from tests.support.service import wait_for
 
 
@@ -74,7 +74,7 @@ def test_what_goes_wrong_is_told_and_nothing_stays_for_ever():
     gone = threading.Event()
 
     class Broken(ScriptedMachines):
-        def begin(self, order: JobOrder, attempt: int) -> None:  # type: ignore[override]
+        def begin(self, order: JobOrder, attempt: int) -> ScriptedJob:
             raise RuntimeError("no such machine")
 
     made = Director(Broken({}), Patience(1, 1), [[JobOrder("a", (), Path("out"))]], gone.set)

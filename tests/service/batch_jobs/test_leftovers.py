@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from models.training.batch.share import Share
-from service.batch_jobs import leftovers
 from service.batch_jobs.leftovers import KEPT, KEPT_S, clear, sweep, working
 from service.batch_jobs.scratch import Scratch
 from tests.support.places import REPOSITORY
@@ -105,6 +104,6 @@ def test_folder_that_cannot_be_emptied_is_said_and_stops_nobody(
     def refused(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(leftovers.fcntl, "flock", refused)
+    monkeypatch.setattr("service.batch_jobs.leftovers.fcntl.flock", refused)
     sweep(tmp_path / "batch", NOW)
     assert "stays: [Errno 30]" in caplog.text

@@ -139,12 +139,12 @@ def test_node_with_another_token_gets_no_call():
 
 
 def test_strangers_keep_nobody_out_who_has_the_token():
-    async def work(server: DirectServer, _: Finding, links: DirectLinks) -> None:
+    async def work(server: DirectServer, finding: Finding, links: DirectLinks) -> None:
         host, _, port = server.address.rpartition(":")
         strangers = [await asyncio.open_connection(host, int(port)) for _ in range(100)]
         assert await links.to("a").call("do", b"", 10) == b"do "
         assert len(server._strangers) <= 8
-        for _, writer in strangers:
+        for _reader, writer in strangers:
             await gone(writer)
 
     run(work)
@@ -153,7 +153,7 @@ def test_strangers_keep_nobody_out_who_has_the_token():
 def test_silent_stranger_is_sent_away(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(direct_link, "GREETING_S", 0.3)
 
-    async def work(server: DirectServer, _: Finding, __: DirectLinks) -> None:
+    async def work(server: DirectServer, finding: Finding, links: DirectLinks) -> None:
         host, _, port = server.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         said = await asyncio.wait_for(reader.read(), 10)

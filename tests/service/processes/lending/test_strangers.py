@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from service.processes.lending.strangers import Strangers
 
 
@@ -10,7 +12,7 @@ def crowd(most: int, most_of_address: int, addresses: str) -> tuple[Strangers, l
     ended: list[int] = []
     strangers = Strangers(most, most_of_address)
     for number, address in enumerate(addresses):
-        strangers.add(number, address, lambda number=number: ended.append(number))
+        strangers.add(number, address, partial(ended.append, number))
     return strangers, ended
 
 
