@@ -75,6 +75,9 @@ _BATCH = {
     "submit": Command(
         "service.commands.batch.submit", "a job for each fold, on AWS Batch or Ray, and one that compares"
     ),
+    "status": Command("service.commands.batch.status", "how jobs do that were submitted with --detach"),
+    "wait": Command("service.commands.batch.wait", "what such jobs print, until they are over"),
+    "cancel": Command("service.commands.batch.cancel", "stop such jobs; each keeps what it has learnt"),
     "tune": Command("service.commands.batch.tune", "try values that a configuration leaves open, on machines of Ray"),
 }
 _AUDIT = {

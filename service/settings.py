@@ -204,6 +204,12 @@ class Settings(BaseSettings):
     )
     cluster_host: str = Field("", description="Address by which a cluster's machines reach this one; default: found")
     cluster_port: int = Field(6379, ge=1, le=65535, description="Port at which nodes join the API that leads")
+    cluster_ports: int = Field(
+        0,
+        ge=0,
+        le=65_436,
+        description="First of 100 ports at which this machine listens for its cluster; 0: any (docs/cluster.md)",
+    )
     cluster_site: str = Field("", max_length=60, description="Where this node is, for streams that are bound to a site")
     cluster_capacity: int = Field(
         0, ge=0, description="Most streams that this node takes; 0: two for each of its cores"

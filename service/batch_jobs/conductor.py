@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,17 +58,28 @@ class _Task:
     end: End | None = None
 
 
-class Conductor:
-    """``tell``: a line for a person."""
+class Cancelled(BaseException):
+    """Somebody wants the jobs to stop; all of them have."""
 
-    def __init__(self, machines: Machines, patience: Patience, tell: Callable[[str], None]) -> None:
+
+class Conductor:
+    """``tell``: a line for a person. ``cancel``: set by whoever wants the jobs to stop."""
+
+    def __init__(
+        self,
+        machines: Machines,
+        patience: Patience,
+        tell: Callable[[str], None],
+        cancel: threading.Event | None = None,
+    ) -> None:
         self._machines = machines
         self._patience = patience
         self._tell = tell
+        self._cancel = threading.Event() if cancel is None else cancel
 
     def run(self, orders: Sequence[JobOrder]) -> dict[str, End]:
-        """→ how each ended, by name. Ctrl-C (KeyboardInterrupt) stops all of them, each keeping what it has learnt, and
-        is raised again then.
+        """→ how each ended, by name. Ctrl-C (KeyboardInterrupt) and ``cancel`` (Cancelled) stop all of them, each
+        keeping what it has learnt, and are raised then.
         """
         tasks = [_Task(order, self._machines.begin(order, 1), time.monotonic()) for order in orders]
         try:
@@ -75,7 +87,9 @@ class Conductor:
                 for task in tasks:
                     self._advance(task)
                 time.sleep(LOOK_S)
-        except KeyboardInterrupt:
+                if self._cancel.is_set():
+                    raise Cancelled
+        except (KeyboardInterrupt, Cancelled):
             self._stop([task for task in tasks if task.end is None])
             raise
         finally:

@@ -2,19 +2,21 @@
 processes load them. ``ray_place`` has to have made the environment before.
 
     submit (driver) ═ Ray ═ Job (an actor, with its share of CPUs and GPUs) ─ process: `actoscope batch run`
+    submit --detach ═ Ray ═ Detached (an actor that stays) ═ Ray ═ Job …
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from service.batch_jobs.conductor import MachineGone
+from service.batch_jobs.conductor import MachineGone, Patience
+from service.batch_jobs.director import Account, Director
 from service.batch_jobs.job_process import JobProcess
 from service.batch_jobs.order import Demand, JobOrder, Look
 from service.batch_jobs.outcome import RayGone
@@ -89,6 +91,62 @@ class RayMachines:
 
     def begin(self, order: JobOrder, attempt: int) -> RayJob:
         return RayJob(Job.options(**self._options).remote(order, self._job, attempt))  # type: ignore[attr-defined]
+
+
+@ray.remote(max_restarts=0, max_task_retries=0, num_cpus=0)
+class Detached:
+    """Jobs that belong to the cluster, and not to whoever submitted them. Ends with its Ray, and jobs with it."""
+
+    def __init__(self, stages: Sequence[Sequence[JobOrder]], demand: Demand, patience: Patience) -> None:
+        own = ray.get_runtime_context().current_actor
+        self._director = Director(RayMachines(demand), patience, stages, lambda: ray.kill(own))
+        self._director.begin()
+
+    def look(self, since: int) -> Account:
+        return self._director.look(since)
+
+    def cancel(self) -> None:
+        self._director.cancel()
+
+
+def detach(name: str, stages: Sequence[Sequence[JobOrder]], demand: Demand, patience: Patience) -> None:
+    """They run from now on, known by that name. Raises RayError."""
+    options = {"name": _actor(name), "lifetime": "detached"}
+    jobs = Detached.options(**options).remote(stages, demand, patience)  # type: ignore[attr-defined]
+    ray.get(jobs.look.remote(0))
+
+
+class DetachedJobs:
+    """Those that this Ray knows by a name. Raises ClusterError where there is none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        try:
+            self._actor = ray.get_actor(_actor(name))
+        except ValueError:
+            known = ", ".join(detached_names()) or "none"
+            raise ClusterError(
+                f"no jobs are called {name!r} (there are: {known}): they ended over an hour ago, or Ray began anew; "
+                "submitted again, they go on where they are in the store"
+            ) from None
+
+    def look(self, since: int = 0) -> Account:
+        found = ray.get(self._actor.look.remote(since))
+        if not isinstance(found, Account):
+            raise TypeError(f"expected an account of {self._name}, got {found!r}")
+        return found
+
+    def cancel(self) -> None:
+        ray.get(self._actor.cancel.remote())
+
+
+def detached_names() -> list[str]:
+    found = [name for name in ray.util.list_named_actors() if name.startswith(_actor(""))]
+    return sorted(name.removeprefix(_actor("")) for name in found)
+
+
+def _actor(name: str) -> str:
+    return f"jobs:{name}"
 
 
 def jobs_folder() -> Path:

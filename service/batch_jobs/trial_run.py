@@ -27,13 +27,16 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrialOrder:
-    """``key``: of the trial in the tuning's store. ``epochs``: as many as it has at most."""
+    """``key``: of the trial in the tuning's store. ``epochs``: as many as it has at most. ``attempts``: of it in one
+    run of the command, which ``command`` names, whether its process or its machine went.
+    """
 
     number: int
     key: str
     job: JobOrder
     epochs: int
     attempts: int
+    command: str = ""
 
 
 class TrialRun:
@@ -46,10 +49,12 @@ class TrialRun:
         self._store = store
         self._begin = begin
         known = read_progress(store, order.key)
-        self._progress = replace(known, ended="") if known.ended.startswith(FAILED) else known  # it may be mended
+        known = replace(known, ended="") if known.ended.startswith(FAILED) else known  # it may be mended
+        if known.command != order.command:  # typed again: all attempts are there again
+            known = replace(known, command=order.command, attempts=0)
+        self._progress = known
         self._told = 0
         self._process: Process | None = None
-        self._attempt = 0
 
     def next(self) -> tuple[Row | None, str]:
         """→ the next epoch, once it is over, and why it was the last (empty: there are more). The epoch is None where
@@ -75,8 +80,9 @@ class TrialRun:
     def _look(self) -> None:
         """Waits a moment, and keeps what is new."""
         if self._process is None:
-            self._attempt += 1
-            self._process = self._begin(self._order.job, self._attempt)
+            if not self._has_attempts():
+                return
+            self._process = self._begin(self._order.job, self._progress.attempts)
         time.sleep(LOOK_S)
         look = self._process.look(0)
         progress = replace(self._progress, rows=_longer(self._progress.rows, look.rows))
@@ -86,13 +92,23 @@ class TrialRun:
             self._progress = progress
             keep_progress(self._store, self._order.key, progress)
 
+    def _has_attempts(self) -> bool:
+        """Takes one, which is kept before anything is begun: the machine may go at any time."""
+        progress = self._progress
+        if progress.attempts < self._order.attempts:
+            self._progress = replace(progress, attempts=progress.attempts + 1)
+        else:
+            self._progress = replace(progress, ended=f"{FAILED}its machines went, in all {progress.attempts} attempts")
+        keep_progress(self._store, self._order.key, self._progress)
+        return not self._progress.ended
+
     def _ended(self, progress: Progress, look: Look, status: int) -> Progress:
         self._process = None
         end = end_of(status)
         if end is End.DONE:
             rows = _longer(progress.rows, self._whole_curve())
-            return Progress(rows, ALL_EPOCHS if len(rows) >= self._order.epochs else EARLY)
-        if end is End.AGAIN and self._attempt < self._order.attempts:
+            return replace(progress, rows=rows, ended=ALL_EPOCHS if len(rows) >= self._order.epochs else EARLY)
+        if end is End.AGAIN and progress.attempts < self._order.attempts:
             return progress
         last = look.complaint.splitlines()[-1:] or [""]
         return replace(progress, ended=f"{FAILED}{words_of(status)} on {look.host} {last[0]}".strip())

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -16,12 +16,14 @@ from service.cluster.cluster_bucket import ClusterBucket, open_cluster_bucket
 from service.cluster.cluster_supervisor import ClusterSupervisor, Reign
 from service.cluster.fetched_files import FetchedFiles
 from service.cluster.links.addresses import cluster_database, watchful
+from service.cluster.links.direct_link import DirectLinks
 from service.cluster.links.errors import ClusterError
 from service.cluster.links.link import Links
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_child import RayChild
 from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
 from service.cluster.links.socket_link import SocketLinks
-from service.cluster.links.token import check_token, ray_environment
+from service.cluster.links.token import check_token, ray_environment, read_token
 from service.cluster.remote_recordings import RemoteRecordings, Ways
 from service.cluster.standby import StandbyRecordings, StandbySupervisor
 from service.cluster.strict_hub import StrictHub
@@ -149,12 +151,18 @@ class ClusterStart:
     candidate: Candidate
     setup: RaySetup
     environment: dict[str, str]
+    token: str = field(repr=False)
     run_dir: Path
 
     @classmethod
     def of(cls, settings: Settings) -> ClusterStart:
         check_ray()
         token = check_token(settings.cluster_token)
+        if Ports(settings.cluster_ports).overlap(settings.cluster_port):
+            raise ClusterError(
+                f"ACTOSCOPE_CLUSTER_PORT: expected none of the 100 ports from {settings.cluster_ports} on "
+                f"(ACTOSCOPE_CLUSTER_PORTS), got {settings.cluster_port}"
+            )
         run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
         host = settings.cluster_host or own_address()
         address = f"{host}:{settings.cluster_port}"
@@ -165,10 +173,11 @@ class ClusterStart:
             address=address,
             host=settings.cluster_host,
             socket=str(run_dir / "gate.sock"),
+            ports=settings.cluster_ports,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )
-        return cls(Candidate(name, url, address), setup, ray_environment(token), run_dir)
+        return cls(Candidate(name, url, address), setup, ray_environment(token), read_token(token), run_dir)
 
     async def ground(self, settings: Settings, epoch: int, stack: AsyncExitStack) -> Ground:
         """``epoch`` 0: it stands by."""
@@ -178,7 +187,9 @@ class ClusterStart:
         stack.push_async_callback(child.close)
         child.open()
         child.go(asdict(self.setup))
-        links = SocketLinks(Path(self.setup.socket))
+        finding = SocketLinks(Path(self.setup.socket))
+        stack.push_async_callback(finding.close)
+        links = DirectLinks(finding, self.token)
         stack.push_async_callback(links.close)
         return LeadingGround(settings, epoch, links)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import shutil
 import signal
-import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from functools import partial
@@ -17,10 +15,12 @@ from service import logs
 from service.cluster.agent.lenders import lending_setup
 from service.cluster.agent.node import Node
 from service.cluster.links.addresses import cluster_database
+from service.cluster.links.direct_link import DirectServer
+from service.cluster.links.errors import ClusterError
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_child import RayChild
-from service.cluster.links.ray_setup import RaySetup, check_ray
-from service.cluster.links.socket_link import SocketServer
-from service.cluster.links.token import check_token, ray_environment
+from service.cluster.links.ray_setup import RaySetup, check_ray, own_address
+from service.cluster.links.token import check_token, ray_environment, read_token
 from service.commands.runtime_option import add_runtime
 from service.recording.locks import DataDirLock
 from service.settings import Settings, load_settings
@@ -64,24 +64,34 @@ async def _serve(settings: Settings, token: Path) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         stack.callback(DataDirLock(settings.data_dir).release)
-        run_dir = Path(tempfile.mkdtemp(prefix="actoscope-"))
-        stack.callback(shutil.rmtree, run_dir, True)
         node = Node(settings, partial(ProcessSupervisor, lending=lending_setup(settings, token)))
         child = RayChild(ray_environment(token))
         stack.push_async_callback(child.close)
         stack.push_async_callback(node.close)
         await node.open()
-        server = SocketServer(run_dir / "agent.sock", lambda _, method, __, body: node.desk.answer(method, body))
-        await server.open()
+        server = await _server(settings, node, read_token(token))
         stack.push_async_callback(server.close)
         child.open()
         log.info("node %s waits for orders", node.name)
-        await _follow(settings, node, child, run_dir / "agent.sock", stop)
+        await _follow(settings, node, child, server.address, stop)
         await node.leave()
     return 0
 
 
-async def _follow(settings: Settings, node: Node, child: RayChild, path: Path, stop: asyncio.Event) -> None:
+async def _server(settings: Settings, node: Node, token: str) -> DirectServer:
+    """→ where the leader calls. Raises ClusterError where nobody could."""
+    host = settings.cluster_host or own_address()
+    server = DirectServer(
+        host, Ports(settings.cluster_ports).calls, token, lambda _, method, __, body: node.desk.answer(method, body)
+    )
+    try:
+        await server.open()
+    except OSError as error:
+        raise ClusterError(f"ACTOSCOPE_CLUSTER_HOST: this machine cannot be called at {host}: {error}") from error
+    return server
+
+
+async def _follow(settings: Settings, node: Node, child: RayChild, calls: str, stop: asyncio.Event) -> None:
     """Joins whoever leads, and joins anew when another does. Where nobody can be asked, what is goes on."""
     waiting = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
@@ -91,17 +101,18 @@ async def _follow(settings: Settings, node: Node, child: RayChild, path: Path, s
             log.warning("who leads is not known now: %s", error)
         else:
             if leader is not None and leader.silent_s < GONE_S:
-                child.go(asdict(_setup(settings, leader, path)))
+                child.go(asdict(_setup(settings, leader, calls)))
         await asyncio.wait({waiting}, timeout=LOOK_S)
 
 
-def _setup(settings: Settings, leader: Leader, path: Path) -> RaySetup:
+def _setup(settings: Settings, leader: Leader, calls: str) -> RaySetup:
     return RaySetup(
         head=False,
         name=settings.node_name,
         address=leader.ray_address,
         host=settings.cluster_host,
-        socket=str(path),
+        calls=calls,
+        ports=settings.cluster_ports,
         log_level=settings.log_level,
         log_format=settings.log_format,
         epoch=leader.epoch,

@@ -18,12 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Connection:
-    """One stream: its channel, and the clips that it was asked for.
-
-    ``tried``: whether a version that is tried may see its clips as well.
-    """
-
-    tried = True
+    """One stream: its channel, and the clips that it was asked for."""
 
     def __init__(self, number: int, channel: MessageChannel) -> None:
         self.number = number

@@ -302,8 +302,7 @@ class InferenceServer:
                 try_send(fetched[0].connection, ModelProblem(reason))
             return
         for each, probabilities in zip(fetched, found, strict=True):
-            tried = each.connection.tried
-            number = self.shadow.offer(each.connection, each.track_id, model, each.pictures) if tried else 0
+            number = self.shadow.offer(each.connection, each.track_id, model, each.pictures)
             each.connection.give(ScoresAnswer(each.track_id, probabilities, number))
 
     def _fetch(self, keys: list[Key]) -> list[Fetched]:

@@ -31,12 +31,15 @@ class Lender:
 
 @dataclass(frozen=True, slots=True)
 class LendingSetup:
-    """``token``: the cluster's. ``name``: this node's. ``host``: where it takes others' clips, empty: nowhere."""
+    """``token``: the cluster's. ``name``: this node's. ``host``: where it takes others' clips, empty: nowhere; ``port``
+    there, 0: any.
+    """
 
     token: str = field(repr=False)
     name: str
     host: str = ""
     borrow: Borrow = Borrow.NEVER
+    port: int = 0
 
 
 @message("node_inference_setup")

@@ -55,6 +55,10 @@ class ShadowDesk:
     def networks(self) -> set[str]:
         return set(self._pairs.values())
 
+    def tried(self, network: str) -> str:
+        """→ the network that is tried on the clips of this one; "": none is."""
+        return self._pairs.get(network, "")
+
     def pair(self, pairs: Mapping[str, str], needed: Callable[[], set[str]]) -> None:
         """From now on these are tried. Others give their memory back, but for those that are ``needed``."""
         with self._condition:

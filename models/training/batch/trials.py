@@ -46,10 +46,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``ended``: why there are no more epochs; empty while there may be."""
+    """``ended``: why there are no more epochs; empty while there may be. ``attempts``: that it took by now, on all
+    machines, in one run of the command, which ``command`` names.
+    """
 
     rows: tuple[Row, ...] = ()
     ended: str = ""
+    command: str = ""
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,11 @@ def read_progress(store: Store, trial: str) -> Progress:
     """``trial``: its key. Raises StoreError."""
     try:
         found = json.loads(store.read(f"{trial}/{ROWS_FILE}")[0])
-        return Progress(tuple(found["rows"]), str(found["ended"]))
+        told = str(found.get("command", "")), int(found.get("attempts", 0))
+        return Progress(tuple(found["rows"]), str(found["ended"]), *told)
     except NotStoredError:
         return Progress()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{trial}/{ROWS_FILE} is damaged: {error}; remove it, and its epochs are told anew") from error
 
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 512  # in one answer
 VIEW_S = 1.0
-GATHER_S = 0.02  # between answers of nothing but ``tracks``
+GATHER_S = 0.05  # between answers of nothing but ``tracks``, of which a subscriber hears ten a second of each stream
 MAX_WAIT_S = 10.0
 
 

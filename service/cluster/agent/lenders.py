@@ -7,7 +7,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_setup import own_address
+from service.cluster.links.token import read_token
 from service.processes.nodes import Borrow, Lender, LendingSetup
 from service.settings import Settings
 from service.storage.cluster.nodes import Node, read_nodes
@@ -16,6 +18,7 @@ from service.storage.database import Database, StoreError
 log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
+SELDOM_S = 8.0  # where nobody lends: a node that begins to is borrowed from so much later at most
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -27,9 +30,10 @@ def lending_setup(settings: Settings, token: Path) -> LendingSetup:
     """``token``: the cluster's file."""
     lends = settings.cluster_classify == "always" or (settings.cluster_classify == "auto" and gpu_count() > 0)
     return LendingSetup(
-        token=token.read_text("utf-8").strip(),
+        token=read_token(token),
         name=settings.node_name,
         host=(settings.cluster_host or own_address()) if lends else "",
+        port=Ports(settings.cluster_ports).loans,
         borrow=Borrow(settings.cluster_borrow),
     )
 
@@ -52,7 +56,7 @@ class Lenders:
                 log.debug("who lends is not known now: %s", error)
             except Exception:  # the task's outermost frame
                 log.exception("who lends cannot be told")
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self._told else SELDOM_S)
 
     async def look(self) -> None:
         """Raises StoreError."""

@@ -48,6 +48,7 @@ class Node:
         self._settings = settings
         self.name = settings.node_name
         self.incarnation = new_id("inc")
+        self._version = service_version()
         self._database = Database(impatient(cluster_database(settings)))
         self.spool = Spool(settings.data_dir / "cluster" / "spool.db")
         deadlines = Deadlines(clock)
@@ -120,7 +121,7 @@ class Node:
         return NodeFacts(
             name=self.name,
             incarnation=self.incarnation,
-            version=service_version(),
+            version=self._version,
             site=self._settings.cluster_site,
             address=self._settings.cluster_host,
             cores=cores,

@@ -13,6 +13,10 @@ class LinkDown(Unavailable, ConnectionError):
     """A node cannot be reached now."""
 
 
+class WayBroken(LinkDown):
+    """The connection is no more, or cannot be made: another may have to be asked for."""
+
+
 class OldLeader(Conflict):
     """Another API leads by now: this one's orders do not count."""
 

@@ -12,15 +12,17 @@ from service.cluster.links.errors import ClusterError
 @dataclass(frozen=True, slots=True)
 class RaySetup:
     """``head``: this API begins Ray, else a node joins it. ``address``: host and port of the head; ``host``: of this
-    machine, empty: found; ``socket``: of the agent that is to be reached, or where the API's calls come in. ``epoch``:
-    of the leader that a node joins, so that it joins the next one anew.
+    machine, empty: found; ``socket``: where an API asks for nodes; ``calls``: where a node's agent takes calls, host
+    and port. ``ports``: see ``Ports``. ``epoch``: of the leader that a node joins, so that it joins the next one anew.
     """
 
     head: bool
     name: str
     address: str
     host: str
-    socket: str
+    socket: str = ""
+    calls: str = ""
+    ports: int = 0
     log_level: str = "info"
     log_format: str = "text"
     epoch: int = 0

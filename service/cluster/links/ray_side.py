@@ -1,14 +1,15 @@
 """Speaks Ray for an API or a node, in a process of its own: ``python -m service.cluster.links.ray_side``. Nothing else
-here imports Ray.
+here imports Ray, but for what begins it (``ray_start``).
 
 Ray ends the processes that belong to it where its head or its raylet is gone; neither cameras nor the API may go with
-them. So this process has no state: it begins Ray on its machine, carries calls, and ends when its standard input does
-or when Ray has ended. Whoever started it starts it again.
+them. So this process has no state: it begins Ray on its machine, and ends when its standard input does or when Ray has
+ended. Whoever started it starts it again.
 
-    API ─ socket ─ ray_side (driver) ═ Ray ═ Mailbox (an actor on the node) ─ socket ─ agent
+    API ─ socket ─ ray_side (driver) ═ Ray: which machines are there, and where their agents take calls
+    API ─ direct_link ─ agent of a node
 
-The mailbox is bound to its machine by a resource that this machine alone has; it belongs to this process, so that none
-is left without its agent.
+A machine tells Ray its name and where its agent is as resources that it alone has. There is no actor of ours: one that
+only waits wakes a hundred times a second (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from typing import Any
 import ray
 
 from service import logs
+from service.cluster.links.direct_link import WHERE
 from service.cluster.links.errors import LinkDown
+from service.cluster.links.ports import Ports
 from service.cluster.links.ray_setup import RaySetup
-from service.cluster.links.socket_link import SocketClient, SocketServer
+from service.cluster.links.socket_link import SocketServer
 
 log = logging.getLogger(__name__)
 
@@ -41,50 +44,30 @@ NAMESPACE = "actoscope"
 OBJECT_STORE_BYTES = 256 << 20  # single pictures and pieces of files: Ray's default would take a third of the memory
 START_S = 60.0
 LOOK_S = 0.5
-ACTOR_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
-@ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=0)
-class Mailbox:
-    """Hands calls to the agent of its machine."""
-
-    def __init__(self, path: str) -> None:
-        self._client = SocketClient(Path(path))
-
-    async def call(self, method: str, timeout_s: float, body: bytes) -> tuple[str, bytes]:
-        """→ (problem, answer): exceptions of ours would have to be known where they arrive."""
-        try:
-            return "", await self._client.call("", method, timeout_s, body)
-        except LinkDown as error:
-            return str(error), b""
-
-
 class Gate:
-    """Carries the API's calls to mailboxes."""
-
-    def __init__(self) -> None:
-        self._mailboxes: dict[str, Any] = {}
+    """Tells the API where nodes take calls."""
 
     async def serve(self, node: str, method: str, timeout_s: float, body: bytes) -> bytes:
-        """Raises LinkDown."""
+        """→ addresses, one a line. Raises LinkDown."""
+        if method != WHERE:
+            raise LinkDown(f"expected {WHERE}, got {method[:40]}")
         try:
-            mailbox = await self._mailbox(node)
-            problem, answer = await asyncio.wait_for(
-                asyncio.wrap_future(mailbox.call.remote(method, timeout_s, body).future()), timeout_s
-            )
-        except (ValueError, ray.exceptions.RayError, asyncio.TimeoutError) as error:
-            self._mailboxes.pop(node, None)
+            machines = await asyncio.to_thread(ray.nodes)
+        except (ValueError, ray.exceptions.RayError) as error:
             raise LinkDown(f"by Ray: {_first_line(error)}") from error
-        if problem:
-            raise LinkDown(problem)
-        return bytes(answer)
+        found = addresses(node, machines)
+        if not found:
+            raise LinkDown("by Ray: no machine of this name has joined")
+        return "\n".join(found).encode()
 
-    async def _mailbox(self, node: str) -> Any:
-        """Raises ValueError where there is none."""
-        if node not in self._mailboxes:
-            self._mailboxes[node] = await asyncio.to_thread(ray.get_actor, f"node:{node}", NAMESPACE)
-        return self._mailboxes[node]
+
+def addresses(node: str, machines: list[dict[str, Any]]) -> list[str]:
+    """``machines``: as Ray lists them. One that has just gone may be among them yet."""
+    mine = [each["Resources"] for each in machines if each["Alive"] and resource(node) in each["Resources"]]
+    return [name.removeprefix(CALLS) for each in mine for name in each if name.startswith(CALLS)]
 
 
 def _first_line(error: Exception) -> str:
@@ -93,21 +76,25 @@ def _first_line(error: Exception) -> str:
 
 def ray_command(setup: RaySetup) -> list[str]:
     """→ what begins Ray on this machine and stays as long as it runs."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+    command = [sys.executable, "-m", "service.cluster.links.ray_start", "start", "--block", "--disable-usage-stats"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--log-style=record", "--log-color=false"]
-    command.append("--dashboard-agent-listen-port=0")  # any: several of them may share a host
+    command += Ports(setup.ports).ray_options()
     command.append("--include-log-monitor=false")  # it reads all logs ten times a second, for drivers that ask for none
     if setup.host:
         command.append(f"--node-ip-address={setup.host}")
     if setup.head:
         port = setup.address.rpartition(":")[2]
-        return [*command, "--head", f"--port={port}", "--include-dashboard=false", "--no-monitor", *NO_WORK]
+        return [*command, "--head", f"--port={port}", *HEAD, *NO_WORK]
     # A folder of its own: nodes that begin at once on one host would take the same names for their sockets.
     command.append(f"--temp-dir={gettempdir()}/ray-{hashlib.sha256(setup.name.encode()).hexdigest()[:8]}")
-    return [*command, f"--address={setup.address}", f"--resources={json.dumps({resource(setup.name): 1})}"]
+    told = {resource(setup.name): 1, **({CALLS + setup.calls: 1} if setup.calls else {})}
+    return [*command, f"--address={setup.address}", f"--resources={json.dumps(told)}"]
 
 
+# Without what serves people and machines that are rented.
+HEAD = ("--include-dashboard=false", "--no-monitor")
 NO_WORK = ("--num-cpus=0", "--num-gpus=0")
+CALLS = "actoscope-calls:"  # a resource of that beginning says where its machine's agent takes calls
 
 
 def resource(node: str) -> str:
@@ -136,7 +123,7 @@ async def carry(setup: RaySetup) -> int:
     try:
         if not await _joined(setup, begun, ended):
             return 1
-        server = await (_gate(setup) if setup.head else _mailbox(setup))
+        server = await _gate(setup) if setup.head else await asyncio.to_thread(ray.shutdown)  # it has joined
         log.info("Ray runs, %s", f"nodes join at {setup.address}" if setup.head else f"joined to {setup.address}")
         while begun.poll() is None and not ended.is_set():
             await asyncio.sleep(LOOK_S)
@@ -164,7 +151,7 @@ async def _head_answers(setup: RaySetup, ended: asyncio.Event) -> bool:
 
 
 async def _joined(setup: RaySetup, begun: subprocess.Popen[bytes], ended: asyncio.Event) -> bool:
-    """Tries until Ray takes this process as a driver; not for longer than START_S."""
+    """Tries until Ray takes this process as a driver, which shows that it runs; not for longer than START_S."""
     loop = asyncio.get_running_loop()
     deadline_s, problem = loop.time() + START_S, "it has not begun"
     while loop.time() < deadline_s and not ended.is_set():
@@ -191,17 +178,6 @@ async def _gate(setup: RaySetup) -> SocketServer:
     server = SocketServer(Path(setup.socket), Gate().serve)
     await server.open()
     return server
-
-
-async def _mailbox(setup: RaySetup) -> None:
-    """Raises RayError where the actor does not come up: another of this name may still be ending."""
-    options = {"name": f"node:{setup.name}", "resources": {resource(setup.name): 0.01}}
-    mailbox = Mailbox.options(**options).remote(setup.socket)  # type: ignore[attr-defined]
-    KEPT.append(mailbox)  # it ends when nobody refers to it
-    await asyncio.wait_for(asyncio.wrap_future(mailbox.__ray_ready__.remote().future()), ACTOR_S)
-
-
-KEPT: list[Any] = []
 
 
 async def _end(begun: subprocess.Popen[bytes]) -> None:

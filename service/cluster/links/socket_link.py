@@ -1,4 +1,5 @@
-"""Calls over a local socket: between a service and the process that speaks Ray for it, and to a node's agent.
+"""Calls over a connection: by a local socket between a service and the process that speaks Ray for it, and to a node's
+agent; between machines see ``direct_link``.
 
 Layout: ``uint32 length`` (big endian), then MessagePack: ``[n, node, method, timeout_s, body]`` there,
 ``[n, problem, body]`` back, in any order. ``problem`` is empty, or why there is no answer.
@@ -16,11 +17,12 @@ from typing import Any
 
 import msgspec
 
-from service.cluster.links.errors import LinkDown
+from service.cluster.links.errors import LinkDown, WayBroken
 
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 64 << 20
+LIMIT = 1 << 20  # bytes that are read ahead
 MAX_CALLS = 256  # of one connection at once; those beyond wait to be read
 _LENGTH = struct.Struct("!I")
 
@@ -45,20 +47,14 @@ def frame(content: list[Any]) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-class SocketServer:
-    """Answers calls at a path that only this user reaches."""
+class CallServer:
+    """Answers calls on connections that others give it."""
 
-    def __init__(self, path: Path, serving: Serving) -> None:
-        self._path = path
+    def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._server: asyncio.Server | None = None
         self._slots = asyncio.Semaphore(MAX_CALLS)
         self._connections: set[asyncio.StreamWriter] = set()
-
-    async def open(self) -> None:
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._connected, str(self._path), limit=1 << 20)
-        self._path.chmod(0o600)
 
     async def close(self) -> None:
         """Nothing is answered any more, on open connections neither."""
@@ -108,11 +104,23 @@ class SocketServer:
         self._slots.release()
 
 
-class SocketClient:
+class SocketServer(CallServer):
+    """Answers calls at a path that only this user reaches."""
+
+    def __init__(self, path: Path, serving: Serving) -> None:
+        super().__init__(serving)
+        self._path = path
+
+    async def open(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._connected, str(self._path), limit=LIMIT)
+        self._path.chmod(0o600)
+
+
+class CallClient:
     """Connects when it is first asked, and anew after the connection broke."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self) -> None:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
@@ -130,7 +138,7 @@ class SocketClient:
             await writer.drain()
             await asyncio.wait({future}, timeout=timeout_s)
         except ConnectionError as error:
-            raise LinkDown(f"the way out is broken: {error}") from error
+            raise WayBroken(f"the way out is broken: {error}") from error
         finally:
             self._waiting.pop(n, None)
         if not future.done():
@@ -145,13 +153,14 @@ class SocketClient:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Raises LinkDown."""
+        raise NotImplementedError
+
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._turn:
             if self._writer is None or self._writer.is_closing():
-                try:
-                    reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=1 << 20)
-                except OSError as error:
-                    raise LinkDown(f"the way out is not there (yet): {error.strerror}") from error
+                reader, self._writer = await self._open()
                 self._reading = asyncio.create_task(self._read(reader, self._writer))
             return self._writer
 
@@ -172,7 +181,21 @@ class SocketClient:
             writer.close()
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(LinkDown("the way out broke"))
+                    future.set_exception(WayBroken("the way out broke"))
+
+
+class SocketClient(CallClient):
+    """To the server at a path."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(str(self._path), limit=LIMIT)
+        except OSError as error:
+            raise WayBroken(f"the way out is not there (yet): {error.strerror}") from error
 
 
 class SocketLinks:
@@ -191,7 +214,7 @@ class SocketLinks:
 class SocketLink:
     """The way to one node (``link.AgentLink``)."""
 
-    def __init__(self, client: SocketClient, node: str) -> None:
+    def __init__(self, client: CallClient, node: str) -> None:
         self._client = client
         self._node = node
 

@@ -10,13 +10,27 @@ from service.cluster.links.errors import ClusterError
 
 MIN_LENGTH = 32
 FOLDERS = ("ACTOSCOPE_DATA_DIR", "ACTOSCOPE_WEIGHTS_DIR")  # for trainings that Ray runs on this machine
-# What its processes do ten times a second for dashboards and for thousands of tasks, of which there are none.
+# What its processes do up to ten times a second, and here is done when it is needed or every few seconds: nobody looks
+# at dashboards, there are no thousands of tasks, and no objects to be moved. How soon a machine that is gone is noticed
+# (``health_check_…``) is as Ray has it. Measured by benchmarks/cluster_cost.py.
 QUIET = {
     "RAY_task_events_report_interval_ms": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_event_stats": "0",
+    "RAY_debug_dump_period_milliseconds": "0",
     "RAY_raylet_report_resources_period_milliseconds": "1000",
     "RAY_raylet_check_gc_period_milliseconds": "1000",
+    "RAY_raylet_check_for_unexpected_worker_disconnect_interval_ms": "5000",
+    "RAY_kill_idle_workers_interval_ms": "2000",
+    "RAY_memory_monitor_refresh_ms": "2000",
+    "RAY_local_fs_monitor_interval_ms": "5000",
+    "RAY_report_worker_backlog_interval_ms": "5000",
+    "RAY_object_manager_timer_freq_ms": "1000",
+    "RAY_free_objects_period_milliseconds": "5000",
+    "RAY_gcs_pull_resource_loads_period_milliseconds": "5000",
+    "RAY_io_context_monitor_probe_interval_ms": "60000",
+    "RAY_io_context_event_loop_lag_collection_interval_ms": "60000",
+    "RAY_grpc_client_channel_backup_poll_interval_ms": "5000",
 }
 MAKE = "(umask 077 && openssl rand -hex 32 > {path})"
 
@@ -47,6 +61,11 @@ def check_token(path: Path | None) -> Path:
             f"one is made with {make}"
         )
     return path.resolve()
+
+
+def read_token(path: Path) -> str:
+    """→ what the file says, of one that ``check_token`` has taken."""
+    return path.read_text("utf-8").strip()
 
 
 def ray_environment(token: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from models.training.config import TrainConfig
 from models.training.read_data import read_data
 from models.training.run.train import Places, Teller
 from pipeline.files import locked
+from service.batch_jobs import leftovers
 from service.batch_jobs.scratch import Scratch
 from service.commands.progress import ProgressBar
 from service.commands.store_place import pull_folder
@@ -38,12 +39,16 @@ class Attempt:
         store = open_store(self.output, settings.s3_endpoint)
         job = BatchJob(self.config, self.share, str(self.data), store, places, self.command)
         remote = job.remote(bar.say)
+        leftovers.sweep(self.scratch)
         done = remote.done()
         if done is not None:
             bar.say(f"{self.share.name} is done already: {done['metrics']}")
-            return
-        data = read_data(self.config, self._local(scratch, bar))
-        job.run(data, remote, Teller(bar.step, bar.say), halt)
+        else:
+            with leftovers.working(scratch, self.share):
+                data = read_data(self.config, self._local(scratch, bar))
+                job.run(data, remote, Teller(bar.step, bar.say), halt)
+        if remote.done() is not None:  # what is here is in the store
+            leftovers.clear(scratch, self.share, self.config.name)
 
     def _local(self, scratch: Scratch, bar: ProgressBar) -> Path:
         """→ a folder of this machine with the data set. Of several jobs here one fetches it, the others wait."""

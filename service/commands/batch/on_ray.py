@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from models.errors import TrainingError
 from models.training.batch.share import Share
 from service.batch_jobs.conductor import Conductor, Patience
-from service.batch_jobs.order import JobOrder
+from service.batch_jobs.order import Demand, JobOrder
 from service.batch_jobs.outcome import End, RayGone
 from service.commands.batch.named_config import named_config
 from service.commands.batch.ray_options import config_file, job_environment, on_ray, placed
@@ -42,6 +45,8 @@ def _submit(arguments: argparse.Namespace, settings: Settings) -> int:
     patience = Patience(arguments.attempts, arguments.timeout_hours * 3600)
     with on_ray(settings, arguments) as (ray_jobs, demand):
         say(f"{len(orders)} {'jobs' if len(orders) > 1 else 'job'} of {demand} each")
+        if arguments.detach:
+            return _detached(arguments, ray_jobs, (orders, comparing(arguments, settings)), demand, patience)
         conductor = Conductor(ray_jobs.RayMachines(demand), patience, say)
         try:
             ends = conductor.run(orders)
@@ -50,7 +55,21 @@ def _submit(arguments: argparse.Namespace, settings: Settings) -> int:
         except KeyboardInterrupt:
             print("actoscope: stopped; the same command goes on where the jobs are", file=sys.stderr)
             raise
-    return _status(ends)
+    return status_of(ends)
+
+
+def _detached(
+    arguments: argparse.Namespace,
+    ray_jobs: Any,
+    stages: Sequence[Sequence[JobOrder]],
+    demand: Demand,
+    patience: Patience,
+) -> int:
+    """They belong to the cluster's Ray from now on."""
+    name = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', named_config(arguments).name)[:60]}-{secrets.token_hex(3)}"
+    ray_jobs.detach(name, [stage for stage in stages if stage], demand, patience)
+    say(f"{name}: actoscope batch status, wait or cancel {name}")
+    return 0
 
 
 def fold_orders(arguments: argparse.Namespace, settings: Settings) -> list[JobOrder]:
@@ -73,8 +92,8 @@ def comparing(arguments: argparse.Namespace, settings: Settings) -> list[JobOrde
     return [JobOrder("reduce", words, output, environment=job_environment(settings))]
 
 
-def _status(ends: dict[str, End]) -> int:
-    """What is left to do is told."""
+def status_of(ends: Mapping[str, End]) -> int:
+    """→ the exit status; what is left to do is told."""
     for end, status, what in (
         (End.FAILED, EXIT_FAILED, "failed: once that is mended, the same command goes on with what is not done"),
         (End.AGAIN, EXIT_AGAIN, "not done: the same command goes on"),

@@ -22,24 +22,33 @@ JOBS, TRIALS = "service.batch_jobs.ray_jobs", "service.batch_jobs.ray_trials"  #
 
 def add_ray_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("on Ray")
-    group.add_argument(
-        "--address",
-        help=f"host:port of the cluster's Ray, or {LOCAL}: one on this machine for the while (default: the cluster's, "
-        "by its database)",
-    )
+    add_address(group, f", or {LOCAL}: one on this machine for the while")
     group.add_argument("--cpus", type=positive, default=1, help="that each job takes of its machine (default 1)")
     group.add_argument(
         "--gpus", type=_share, help="that each job takes; parts of one are shared (default: 1 where there are any)"
     )
 
 
+def add_address(parser: argparse._ActionsContainer, more: str = "") -> None:
+    parser.add_argument(
+        "--address", help=f"host:port of the cluster's Ray{more} (default: the cluster's, by its database)"
+    )
+
+
+@contextmanager
+def joined_ray(settings: Settings, address: str | None) -> Iterator[Any]:
+    """→ the module that speaks Ray, joined. Raises ClusterError, StoreError."""
+    with ray_place(settings, address) as place:
+        module = import_module(JOBS)
+        with module.joined(place):
+            yield module
+
+
 @contextmanager
 def on_ray(settings: Settings, arguments: argparse.Namespace) -> Iterator[tuple[Any, Demand]]:
     """→ the module that speaks Ray, joined, and what each job takes. Raises ClusterError, StoreError."""
-    with ray_place(settings, arguments.address) as place:
-        module = import_module(JOBS)
-        with module.joined(place):
-            yield module, module.demand_of(arguments.cpus, arguments.gpus)
+    with joined_ray(settings, arguments.address) as module:
+        yield module, module.demand_of(arguments.cpus, arguments.gpus)
 
 
 def placed(where: Place) -> Place:

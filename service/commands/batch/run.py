@@ -1,7 +1,7 @@
 """``actoscope batch run``: what a job's container starts. Its state lies in a store, so that any attempt may be cut.
 
-Exit status 0: done, also by an earlier attempt. 75: the machine goes, or the store is away; the next attempt goes on.
-1: another attempt would fail the same way.
+Exit status 0: done, also by an earlier attempt. 75: the machine goes, the store is away, or another attempt has written
+the state meanwhile; the next attempt goes on. 1: another attempt would fail the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from models.errors import StoreUnavailableError
+from models.errors import StoreConflictError, StoreUnavailableError
 from models.training.batch.halt import Halt, Terminated
 from service.commands.batch.environment import BatchEnvironment, read_environment
 from service.commands.batch.named_config import add_config, config_words, named_config
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             _run(arguments, environment, halt)
     except Terminated:
         return _again(environment, "told to go")
-    except StoreUnavailableError as error:
+    except (StoreUnavailableError, StoreConflictError) as error:
         return _again(environment, str(error))
     return 0
 

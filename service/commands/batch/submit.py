@@ -11,6 +11,7 @@ from typing import Any
 
 from models.errors import StoreError
 from models.store.address import Address
+from service.batch_jobs.ray_place import LOCAL
 from service.commands.batch import on_ray
 from service.commands.batch.named_config import add_config, config_words, named_config
 from service.commands.batch.plan import Plan
@@ -32,6 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attempts", type=_attempts, default=5, help="tries of each job, 1 to 10 (default 5)")
     parser.add_argument("--timeout-hours", type=positive, default=24, help="of each attempt (default 24)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be asked for, and ask for nothing")
+    parser.add_argument(
+        "--detach", action="store_true", help="on Ray: return at once; `batch status`, `wait` and `cancel` do the rest"
+    )
     group = parser.add_argument_group("on AWS Batch")
     group.add_argument("--queue", help="job queue, by name or ARN")
     group.add_argument("--definition", help="job definition, such as actoscope-train:3")
@@ -44,8 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Raises TrainingError, StoreError, ClusterError. Options that do not go together are a usage error."""
     if arguments.on == "ray":
         _check_left_out(arguments, "aws", ("queue", "definition", "name"))
+        if arguments.detach and arguments.address == LOCAL:
+            arguments.refuse(f"--detach: a Ray of this machine alone (--address {LOCAL}) ends with the command")
         return on_ray.submit(arguments)
     _check_left_out(arguments, "ray", ("address", "gpus"))
+    if arguments.detach:
+        arguments.refuse("--detach is for --on ray: AWS Batch returns at once")
     for option in ("queue", "definition"):
         if getattr(arguments, option) is None:
             arguments.refuse(f"--{option} is needed for AWS Batch (--on ray: for the machines of a cluster)")

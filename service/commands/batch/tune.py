@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import shlex
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -56,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grace", type=positive, default=3, help="epochs that every trial gets (default 3)")
     parser.add_argument("--reduction", type=_reduction, default=3.0, help="of so many, one goes on (default 3)")
     parser.add_argument("--parallel", type=positive, help="trials at once (default: as many as there is room for)")
-    parser.add_argument("--attempts", type=positive, default=5, help="tries of each trial (default 5)")
+    parser.add_argument("--attempts", type=positive, default=5, help="tries of each trial, on all machines (default 5)")
     parser.add_argument(
         "--picked", type=Path, metavar="FILE", help="configuration to write (default: runs/NAME-tuned.py)"
     )
@@ -84,7 +86,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     listener = Listener(trials, config.monitor, say)
     halving = Halving(arguments.grace, arguments.reduction, arguments.parallel or 0)
     with on_ray(settings, arguments) as (_, demand):
-        orders = [trial_order(trial, arguments, settings) for trial in trials]
+        command = secrets.token_hex(4)
+        orders = [replace(trial_order(trial, arguments, settings), command=command) for trial in trials]
         say(f"{len(trials)} trials of {demand} each")
         _tune(_loaded().tune_trials, orders, (output, settings.s3_endpoint), halving, demand, listener, config.monitor)
     return _told(arguments, config, store, listener)

@@ -36,11 +36,15 @@ class Borrowing(Loans):
         setup: LendingSetup,
         measures: Measures,
         offer_here: Callable[[Key, str, float], None],
+        tried: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """``offer_here`` takes offers that no lender will ask for any more."""
+        """``offer_here`` takes offers that no lender will ask for any more. ``tried``: which network is tried on the
+        clips of another, "": none.
+        """
         self._setup = setup
         self._measures = measures
         self._offer_here = offer_here
+        self._tried = tried
         self._lock = threading.Lock()
         self._lenders: Sequence[Lender] = ()
         self._borrowed: dict[int, Borrowed] = {}
@@ -60,7 +64,7 @@ class Borrowing(Loans):
         self.leave(connection.number)
         name = f"{self._setup.name}/{connection.stream_id}"
         with self._lock:
-            self._borrowed[connection.number] = Borrowed(connection, name, model, labels)
+            self._borrowed[connection.number] = Borrowed(connection, name, model, labels, lambda: self._tried(model))
 
     def leave(self, number: int) -> None:
         with self._lock:

@@ -44,13 +44,12 @@ MAX_TRACKS = 64  # of one stream
 MAX_GAIN = 100.0
 MAX_AGE_S = 60.0  # so much a newcomer may have waited elsewhere
 AHEAD_S = 1.0
+SILENT_S = 8.0  # a borrower says something each second; one that was stopped has its room given to others
 NICENESS = 10  # as the classifying thread: detection keeps the cameras' pace
 
 
 class LentConnection(Connection):
     """One stream of another node. Whoever classifies finds its clips here already. ``judged`` hears of the answers."""
-
-    tried = False
 
     def __init__(self, number: int, channel: MessageChannel, judged: Callable[[Key], None]) -> None:
         super().__init__(number, channel)
@@ -58,6 +57,7 @@ class LentConnection(Connection):
         self.clip_shape: tuple[int, ...] = ()
         self.scene: tuple[Image, ...] = ()
         self.offered: dict[int, tuple[float, float]] = {}  # track → since when it has waited, and its gain
+        self.heard_s = time.monotonic()  # infinite while something is done for it
         self._judged = judged
         self._ready_lock = threading.Lock()
         self._ready: dict[int, Pictures] = {}
@@ -129,6 +129,15 @@ class Lending:
         lent = [each for each in list(self._connections.values()) if isinstance(each, LentConnection)]
         return {each.model for each in lent} - {""}
 
+    def end_silent(self) -> None:
+        """Ends the connections of nodes that were stopped, whose machines answer for them: their room is others'."""
+        now = time.monotonic()
+        for each in list(self._connections.values()):
+            if isinstance(each, LentConnection) and now - each.heard_s > SILENT_S and not each.channel.closed:
+                log.warning("%s was silent for %g s, its clips are classified no more", each.stream_id, SILENT_S)
+                self._measures.count("loans_silent_total")
+                each.channel.close()
+
     def measure(self) -> None:
         self._measures.gauge("loans_given", len(self._room))
         self._measures.gauge("lent_clips_waiting", self._credit.waiting)
@@ -140,6 +149,14 @@ class Lending:
         """Raises UnexpectedMessage for what does not belong here, ChannelClosed where the loan ends."""
         if not isinstance(connection, LentConnection):
             raise TypeError(f"expected a connection of another node, got {connection!r}")
+        connection.heard_s = math.inf  # a network may take long to load
+        try:
+            self._understand(connection, message)
+        finally:
+            connection.heard_s = time.monotonic()
+        self._fetch()
+
+    def _understand(self, connection: LentConnection, message: object) -> None:
         match message:
             case Hello():
                 self._welcome(connection, message)
@@ -155,7 +172,6 @@ class Lending:
                 self._forget(connection, message.track_id)
             case _:
                 raise unexpected(message, "a node that lends")
-        self._fetch()
 
     def _welcome(self, connection: LentConnection, hello: Hello) -> None:
         """Raises ChannelClosed where the network is not to be had."""

@@ -29,6 +29,7 @@ from service.processes.inference_messages import (
     ModelProblem,
     NoClip,
     ScoresAnswer,
+    ShadowAnswer,
     TrackGone,
     Welcome,
 )
@@ -46,6 +47,7 @@ SILENT_S = 4.0  # a lender answers each report
 GIVE_UP_S = 6.0  # so long the answer to a clip may take: a lender asks for those whose turn is near
 MAX_WAITING = 8  # clips that were asked for and are not sent yet, of 9.6 MB each where they are large
 NICENESS = 10  # of the thread that packs and sends
+SHADOW_BASE = 1 << 40  # a lender's numbers of shadow answers come behind those that this machine gives
 
 
 class LoanOver(ConnectionError):
@@ -56,13 +58,15 @@ class LoanOver(ConnectionError):
 class Borrowed:
     """What is borrowed for: the stream, its network and what that has to say.
 
-    ``labelled_s``: track → when its last label of another node came, or its first offer; by the monotonic clock.
+    ``tried``: which network is tried on these clips, "": none. ``labelled_s``: track → when its last label of another
+    node came, or its first offer; by the monotonic clock.
     """
 
     connection: Connection
     stream: str  # node/stream
     model: str
     labels: tuple[str, ...]
+    tried: Callable[[], str] = lambda: ""
     labelled_s: dict[int, float] = field(default_factory=dict)
 
 
@@ -222,6 +226,8 @@ class Loan:
                 self._ask(message.track_id)
             case ScoresAnswer():
                 self._answer(message)
+            case ShadowAnswer():
+                self._answer_of_trial(message)
             case NoClip():
                 self._too_late(message.track_id)
             case ModelProblem():
@@ -262,7 +268,20 @@ class Loan:
             self.borrowed.labelled_s[answer.track_id] = now
         self._measures.count("borrowed_clips_total")
         self._measures.observe("borrowed_delay", now - asked.offered_s)
-        try_send(self.borrowed.connection, ScoresAnswer(answer.track_id, numbers))
+        shadow = SHADOW_BASE + answer.shadow if answer.shadow > 0 else 0
+        try_send(self.borrowed.connection, ScoresAnswer(answer.track_id, numbers, shadow))
+
+    def _answer_of_trial(self, answer: ShadowAnswer) -> None:
+        """Of the version that is tried here as well, else nobody's: a lender may have heard of a change before us.
+
+        Raises LoanOver for what is no answer of a network.
+        """
+        numbers = answer.probabilities
+        if numbers.shape != (len(answer.labels),) or not np.isfinite(numbers).all():
+            raise LoanOver(f"expected {len(answer.labels)} probabilities of {answer.model[:80]}, got {numbers.shape}")
+        if answer.model == self.borrowed.tried():
+            self._measures.count("borrowed_shadow_clips_total")
+            try_send(self.borrowed.connection, replace(answer, shadow=SHADOW_BASE + answer.shadow))
 
     # -- the thread that sends
 

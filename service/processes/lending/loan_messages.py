@@ -1,7 +1,7 @@
 """What two nodes' inference processes say to each other about one stream, over a connection of its own.
 
 borrower → lender    Hello ClipOffer LentClip NoClip TrackGone, and LoadReport once a second
-lender → borrower    Welcome ModelProblem ClipWanted ScoresAnswer, and LoanTerms for each LoadReport
+lender → borrower    Welcome ModelProblem ClipWanted ScoresAnswer ShadowAnswer, and LoanTerms for each LoadReport
 
 All but LentClip and LoanTerms are what a stream's process and its own machine's worker say (``inference_messages``).
 """

@@ -28,7 +28,7 @@ class NodeInferenceServer(InferenceServer):
     def __init__(self, engine: InferenceEngine, address: str, lending: LendingSetup) -> None:
         super().__init__(engine, address)
         self._lending = Lending(engine, self._scheduler, self._planner.spare, self._connections)
-        self._borrowing = Borrowing(lending, engine.measures, self._scheduler.offer)
+        self._borrowing = Borrowing(lending, engine.measures, self._scheduler.offer, self.shadow.tried)
         self._door = _door(lending)
         self.loans = self._planner.loans = self._borrowing
         self._planner.lent, self._lending.asked = self._lending.networks, self._planner.networks
@@ -48,11 +48,16 @@ class NodeInferenceServer(InferenceServer):
         super()._left(number)
         self._lending.leave(number)
 
+    def tick(self) -> None:
+        super().tick()
+        self._lending.end_silent()
+
     def report(self) -> dict[str, Any]:
         self._borrowing.measure()
         self._lending.measure()
         if self._door is not None:
-            self._measures.set_counter("loans_turned_away_total", self._door.turned_away)
+            for cause, count in self._door.turned_away.items():
+                self._measures.set_counter(f"loans_turned_away_total:{cause}", count)
         return super().report()
 
     def close(self) -> None:
@@ -67,7 +72,7 @@ def _door(lending: LendingSetup) -> Door | None:
     if not lending.host:
         return None
     try:
-        return Door(lending.host, lending.token)
+        return Door(lending.host, lending.token, lending.port)
     except OSError as error:
         log.error("clips of other nodes are not classified here, nothing can listen at %s: %s", lending.host, error)
         return None

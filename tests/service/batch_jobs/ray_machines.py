@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from service.cluster.links.ports import COUNT
 from service.cluster.links.ray_setup import RaySetup
 from service.cluster.links.token import ray_environment
 from tests.support.cluster import low_port
@@ -54,8 +55,10 @@ class RayMachine:
 
 
 @contextmanager
-def ray_cluster(folder: Path, nodes: int) -> Iterator[tuple[str, Path, list[RayMachine]]]:
-    """→ where the head is, the token, and the nodes, the first of which has the address 127.0.0.31."""
+def ray_cluster(folder: Path, nodes: int, ports: int = 0) -> Iterator[tuple[str, Path, list[RayMachine]]]:
+    """→ where the head is, the token, and the nodes, the first of which has the address 127.0.0.31. ``ports``: first
+    of those of the head, then of the first node, …; 0: any.
+    """
     token = folder / "token"
     token.touch(0o600)
     token.write_text(secrets.token_hex(32))
@@ -69,6 +72,7 @@ def ray_cluster(folder: Path, nodes: int) -> Iterator[tuple[str, Path, list[RayM
                 address,
                 f"127.0.0.{30 + number}",
                 str(folder / f"{number}.sock"),
+                ports=ports and ports + number * COUNT,
             )
             machines.append(RayMachine(folder, setup, token))
             machines[-1].wait()

@@ -17,6 +17,7 @@ from models.training.config import load_config
 from tests.models.training_runs import make_dataset
 from tests.service.batch_jobs.ray_machines import ray_cluster
 from tests.support.places import REPOSITORY
+from tests.support.service import wait_for
 
 CONFIG = """
 from dataclasses import replace
@@ -188,3 +189,42 @@ def test_fold_whose_machine_dies_is_taken_up_on_another(folder: Path) -> None:
     assert len(moved) == 1 and f"fold-{moved[0]}: {socket.gethostname()} is gone (" in text
     assert [done(folder, "moved", fold)["epochs"] for fold in (1, 2)] == [8, 8]
     assert "reduce | all clips" in text
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_jobs_that_were_detached_outlive_their_command_are_cancelled_and_go_on(folder: Path) -> None:
+    long, hurry = folder / "detached.py", folder / "hurry"
+    dawdling = "from pathlib import Path\nfrom tests.service.batch_jobs.traps import dawdle_until\n"
+    dawdling += f"dawdle_until(Path({str(hurry)!r}))\n"
+    long.write_text(CONFIG.replace("epochs=3", "epochs=6") + dawdling)
+    at = ("--config", long, "--data", folder / "data", "--output", folder / "detached", "--detach")
+    with ray_cluster(folder, 1) as (address, token, _):
+        settings = environment(folder, CLUSTER_TOKEN=str(token), CLUSTER_HOST="127.0.0.31")
+
+        def batch_on(*words: object, status: int = 0) -> str:
+            told = [sys.executable, "-m", "service.cli", "batch", *map(str, words), "--address", address]
+            ended = subprocess.run(
+                told, env=settings, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
+            assert ended.returncode == status, f"{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+            return ended.stdout
+
+        def submitted() -> str:
+            return batch_on("submit", "--on", "ray", "--gpus", 0, *at).splitlines()[-1].partition(":")[0]
+
+        name = submitted()
+        wait_for((folder / "detached" / "final" / "LATEST").exists, 120, "it learns without its command")
+        assert f"{name}: running" in batch_on("status")
+        assert f"{name}: cancelled" in batch_on("cancel", name)
+        assert not (folder / "detached" / "final" / "DONE").exists()
+        hurry.touch()
+        again = submitted()
+        assert again != name
+        said = batch_on("wait", again)
+        assert "final | final: goes on after epoch" in said
+        assert f"{again}: done (final done)" in batch_on("status", again)
+        assert "cancelled" in batch_on("status", name)
+        batch_on("wait", "nobody", status=1)
+    assert json.loads((folder / "detached" / "final" / "DONE").read_text())["epochs"] == 6

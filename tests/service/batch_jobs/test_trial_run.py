@@ -42,14 +42,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_run, "LOOK_S", 0.0)
 
 
-def trial(folder: Path, *attempts: ScriptedProcess, epochs: int = 3) -> tuple[TrialRun, list[int]]:
+def trial(folder: Path, *attempts: ScriptedProcess, epochs: int = 3, command: str = "") -> tuple[TrialRun, list[int]]:
     left, begun = list(attempts), []
 
     def begin(order: JobOrder, attempt: int) -> ScriptedProcess:
         begun.append(attempt)
         return left.pop(0)
 
-    order = TrialOrder(3, KEY, JobOrder("trial-3", (), folder), epochs, attempts=3)
+    order = TrialOrder(3, KEY, JobOrder("trial-3", (), folder), epochs, attempts=3, command=command)
     return TrialRun(order, FolderStore(folder), begin), begun
 
 
@@ -66,7 +66,7 @@ def test_epochs_come_one_by_one_and_the_last_once_the_network_is_kept(tmp_path: 
     run, begun = trial(tmp_path, ScriptedProcess(look(0), look(1), look(3), look(3), look(3, 0)))
     assert told(run) == [(1, ""), (2, ""), (3, ALL_EPOCHS)]
     assert begun == [1]
-    assert read_progress(FolderStore(tmp_path), KEY) == Progress((row(1), row(2), row(3)), ALL_EPOCHS)
+    assert read_progress(FolderStore(tmp_path), KEY) == Progress((row(1), row(2), row(3)), ALL_EPOCHS, attempts=1)
 
 
 def test_training_that_stops_early_says_so(tmp_path: Path) -> None:
@@ -114,6 +114,30 @@ def test_attempts_are_used_up(tmp_path: Path) -> None:
     run, begun = trial(tmp_path, *(ScriptedProcess(look(0, -9)) for _ in range(3)))
     assert told(run) == [(0, "failed: ended by SIGKILL on gpu-1")]
     assert begun == [1, 2, 3]
+
+
+def test_attempts_are_counted_over_machines_and_processes_alike(tmp_path: Path) -> None:
+    """A machine that goes is a new actor of Tune's, which knows of the attempts before it by the store."""
+    first, begun = trial(tmp_path, ScriptedProcess(look(0, 75)), ScriptedProcess(look(1)), command="a")
+    assert first.next() == (row(1), "")
+    assert begun == [1, 2]
+    second, begun = trial(tmp_path, ScriptedProcess(look(1), look(1, -9)), command="a")
+    assert told(second) == [(1, ""), (0, "failed: ended by SIGKILL on gpu-1")]
+    assert begun == [3]
+
+
+def test_trial_whose_machines_all_went_is_not_begun_again(tmp_path: Path) -> None:
+    keep_progress(FolderStore(tmp_path), KEY, Progress((row(1),), "", "a", 3))
+    run, begun = trial(tmp_path, command="a")
+    assert told(run) == [(1, ""), (0, "failed: its machines went, in all 3 attempts")]
+    assert begun == []
+
+
+def test_command_that_is_typed_again_has_all_attempts_again(tmp_path: Path) -> None:
+    keep_progress(FolderStore(tmp_path), KEY, Progress((row(1),), "failed: its machines went", "a", 3))
+    run, begun = trial(tmp_path, ScriptedProcess(look(0), look(3, 0)), command="b")
+    assert told(run) == [(1, ""), (2, ""), (3, ALL_EPOCHS)]
+    assert begun == [1]
 
 
 def test_trial_that_is_stopped_ends_its_process(tmp_path: Path) -> None:

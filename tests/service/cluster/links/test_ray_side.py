@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from service.cluster.links.ray_setup import RaySetup
+
 CARRIED = """
 import asyncio, sys
 from service.cluster.links import ray_side
@@ -35,3 +37,20 @@ def test_it_ends_while_its_owner_lives_where_ray_cannot_be_joined(end: str):
             assert process.wait(90) == 1
         finally:
             process.kill()
+
+
+def test_nodes_are_known_by_what_their_machines_told_ray():
+    """A machine that has just gone may be listed beside the one that follows it."""
+    ray_side = pytest.importorskip("service.cluster.links.ray_side")
+    setup = RaySetup(False, "yard-1", "10.0.0.1:6379", "10.0.0.11", calls="10.0.0.11:4711")
+    command = ray_side.ray_command(setup)
+    told = json.loads(next(word for word in command if word.startswith("--resources=")).partition("=")[2])
+    assert set(told) == {"actoscope-yard-1", "actoscope-calls:10.0.0.11:4711"}
+    machines = [
+        {"Alive": True, "Resources": {**told, "CPU": 2.0, "node:10.0.0.11": 1.0}},
+        {"Alive": False, "Resources": {"actoscope-yard-1": 1.0, "actoscope-calls:10.0.0.11:1": 1.0}},
+        {"Alive": True, "Resources": {"actoscope-yard-1": 1.0, "actoscope-calls:::1:2": 1.0}},
+        {"Alive": True, "Resources": {"actoscope-yard-2": 1.0, "actoscope-calls:10.0.0.12:3": 1.0}},
+    ]
+    assert ray_side.addresses("yard-1", machines) == ["10.0.0.11:4711", "::1:2"]
+    assert ray_side.addresses("yard", machines) == []

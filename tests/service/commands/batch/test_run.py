@@ -178,6 +178,26 @@ def test_upload_that_fails_fails_the_job_and_another_attempt_may_succeed(
     assert job.done("away")["metrics"] == pytest.approx(undisturbed["metrics"], rel=1e-3)
 
 
+def test_attempt_that_another_one_has_overtaken_is_another_attempts(
+    job: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody else writes the state in the middle of an epoch."""
+
+    def overtake() -> None:
+        content, _ = job.store.read("raced/fold-1/LATEST")
+        job.store.put_bytes("raced/fold-1/LATEST", content + b"\n")
+
+    monkeypatch.setattr(ProgressBar, "step", in_epoch(2, overtake))
+    assert main(job.words("raced")) == EXIT_AGAIN
+    said = capsys.readouterr().err
+    assert "LATEST is not what was to be replaced" in said and "the next attempt goes on" in said
+    folder = job.folder / "scratch" / "runs"
+    assert len(list(folder.glob("*/fold-1/log.csv"))) == 1
+    assert main(job.words("raced")) == 0
+    assert job.done("raced")["epochs"] == EPOCHS
+    assert list(folder.glob("*/fold-1")) == []  # it is in the store
+
+
 @pytest.mark.exhaustive
 def test_folds_are_compared_once_all_are_done_as_a_training_on_one_machine_compares_them(
     job: Run, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

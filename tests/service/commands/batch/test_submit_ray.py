@@ -51,6 +51,7 @@ def test_configuration_of_the_image_goes_by_its_name_and_folders_by_their_whole_
         (("--gpus", "1.5"), "expected a whole number of GPUs"),
         (("--gpus", "-1"), "expected a whole number of GPUs"),
         (("--cpus", "0"), "expected a whole number of at least 1"),
+        (("--detach", "--address", "local"), "ends with the command"),
     ],
 )
 def test_what_ray_does_not_know_is_a_usage_error(

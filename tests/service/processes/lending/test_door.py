@@ -15,6 +15,7 @@ import pytest
 from service.processes.ipc import Channel, ChannelClosed
 from service.processes.lending import door as doors
 from service.processes.lending.door import MAX_BODY_BYTES, Door, NotAdmitted, enter, greet
+from service.processes.lending.strangers import MOST_OF_ADDRESS
 from tests.support.service import wait_for
 
 TOKEN = "0123456789abcdef" * 4
@@ -50,13 +51,13 @@ def test_who_has_the_token_comes_in_and_pixels_cross_whole(door: Door):
     assert (got.kind, got.fields) == ("clip", {"n": 1})
     assert np.array_equal(got.arrays["jpeg"], sent)
     channel.close()
-    assert door.turned_away == 0
+    assert set(door.turned_away.values()) == {0}
 
 
 def test_who_has_another_token_is_turned_away_and_counted(door: Door):
     with pytest.raises(NotAdmitted):
         enter(door.address, "another" * 8)
-    wait_for(lambda: door.turned_away == 1, 5, "it is counted")
+    wait_for(lambda: door.turned_away == {"token": 1, "crowded": 0, "full": 0}, 5, "it is counted")
 
 
 def test_a_lender_with_another_token_gets_no_clip():
@@ -110,8 +111,8 @@ def test_who_says_something_else_or_nothing_is_sent_away(door: Door, monkeypatch
         for each in (stranger, silent):
             each.settimeout(10)
             with each.makefile("rb") as answers:
-                assert answers.read().startswith(b"actoscope-loan-1")  # and then the end
-    wait_for(lambda: door.turned_away == 2, 5, "both are counted")
+                assert answers.read().startswith(b"actoscope-loan-2")  # and then the end
+    wait_for(lambda: door.turned_away["token"] == 2, 5, "both are counted")
 
 
 def test_a_message_over_the_bound_ends_its_connection_before_it_is_read(door: Door):
@@ -126,19 +127,45 @@ def test_more_than_there_are_places_for_are_turned_away(monkeypatch: pytest.Monk
     small = Door("127.0.0.1", TOKEN)
     threading.Thread(target=small.run, args=(echo,), daemon=True).start()
     first = enter(small.address, TOKEN)
-    with pytest.raises(OSError):
-        enter(small.address, TOKEN)
+    assert not entered(small)
+    assert small.turned_away == {"token": 0, "crowded": 0, "full": 1}
     first.close()
     wait_for(lambda: entered(small), 10, "the place is free again")
     small.close()
 
 
 def entered(door: Door) -> bool:
+    """Whether whoever has the token is let in, and is served."""
+    channel = enter(door.address, TOKEN)
     try:
-        enter(door.address, TOKEN).close()
+        channel.send("alive")
+        return channel.receive().kind == "alive"
     except OSError:
         return False
-    return True
+    finally:
+        channel.close()
+
+
+def test_strangers_keep_nobody_out_who_has_the_token(door: Door):
+    """More of them than there are places, each silent for as long as it may be."""
+    guest = enter(door.address, TOKEN)
+    strangers = [plain(door) for _ in range(doors.MAX_GUESTS + 20)]
+    assert entered(door)
+    guest.send("alive")
+    assert guest.receive().kind == "alive"
+    wait_for(lambda: door.turned_away["crowded"] >= doors.MAX_GUESTS, 5, "they are counted")
+    assert len(door._strangers) <= MOST_OF_ADDRESS
+    guest.close()
+    for each in strangers:
+        each.close()
+
+
+def test_what_happens_again_and_again_is_counted_and_said_once(door: Door, caplog: pytest.LogCaptureFixture):
+    for _ in range(5):
+        with pytest.raises(NotAdmitted):
+            enter(door.address, "another" * 8)
+    wait_for(lambda: door.turned_away["token"] == 5, 5, "all are counted")
+    assert caplog.text.count("turned away") == 1
 
 
 def test_door_that_cannot_take_somebody_goes_on(door: Door, monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,9 @@ networks. Whatever happens to the other one, the stream goes on with what its ow
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,14 @@ from service.processes.inference_messages import (
     Welcome,
 )
 from service.processes.lending import borrower, loan
+from service.processes.lending import lender as lending
 from service.processes.lending.clip_jpeg import pack_clip
 from service.processes.lending.door import enter
 from service.processes.lending.loan_messages import LentClip
 from service.processes.messages import MessageChannel
 from service.processes.nodes import Borrow, Lender
 from service.processes.scheduler import Key
+from service.processes.version_messages import ShadowNetworks
 from tests.service.processes.lending.nodes import SHAPE, TOKEN, NodeInProcess, answer, clip
 from tests.support.service import collect, wait_for
 
@@ -83,6 +87,32 @@ def test_labels_come_from_the_other_node_where_a_local_answer_would(yard: NodeIn
     assert (yard.count("borrowed_clips_total"), yard.count("loans_taken")) == (1, 1)
     assert (lender.count("lent_clips_total"), lender.count("loans_given")) == (1, 1)
     assert 0 < yard.count("borrowed_bytes_total") == lender.count("lent_bytes_total")
+
+
+def test_version_that_is_tried_sees_lent_clips_as_well(yard: NodeInProcess, lender: NodeInProcess):
+    lender.engine.there.add("full@2")
+    for node in (yard, lender):  # as the pointers say everywhere
+        node.server.try_beside(ShadowNetworks({"full": "full@2"}))
+    stream = yard.stream()
+    lent(yard, stream)
+    stream.submit(clip(3, 204, "full"))
+    ((told, tried),) = collect(stream.take_judged, 1, 10, "what the version that is tried says")
+    assert (told.model, tried.model, told.track_id, tried.track_id) == ("full", "full@2", 3, 3)
+    assert told.probabilities[1] == pytest.approx(0.8, abs=0.01)
+    assert tried.probabilities[1] == pytest.approx(0.2, abs=0.01)
+    assert (yard.count("borrowed_shadow_clips_total"), lender.count("shadow_clips_total")) == (1, 1)
+
+
+def test_version_that_only_the_lender_tries_is_compared_with_nothing(yard: NodeInProcess, lender: NodeInProcess):
+    lender.engine.there.add("full@3")
+    lender.server.try_beside(ShadowNetworks({"full": "full@3"}))
+    stream = yard.stream()
+    lent(yard, stream)
+    stream.submit(clip(3, 204, "full"))
+    assert answer(stream, yard).model == "full"
+    wait_for(lambda: lender.count("shadow_clips_total") == 1, 5, "the lender has tried it")
+    assert lent(yard, stream)  # the loan goes on
+    assert (stream.take_judged(), yard.count("borrowed_shadow_clips_total")) == ([], 0)
 
 
 def test_lender_that_dies_leaves_the_stream_to_its_own_machine(yard: NodeInProcess, lender: NodeInProcess):
@@ -140,6 +170,44 @@ def test_node_that_is_gone_frees_what_it_held(yard: NodeInProcess, lender: NodeI
     credit = lender.server._lending._credit
     wait_for(lambda: (credit.used, credit.waiting) == (0, 0), 5, "their places are free")
     assert lender.count("loans_given") == 0
+
+
+def test_borrower_that_is_stopped_has_its_room_given_to_others(
+    yard: NodeInProcess, lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch
+):
+    """Its machine answers for it (SIGSTOP), so that the connection stays: as a channel on which nothing is said."""
+    monkeypatch.setattr(lending, "SILENT_S", 1.0)
+    stopped = MessageChannel(enter(lender.lender.address, TOKEN))
+    stopped.send(Hello("yard-0/str_1", "full"))
+    assert isinstance(stopped.receive(), Welcome)
+    stopped.send(LoadReport(StreamLoad(0.0, 10.0)))
+    assert stopped.receive().granted
+    lender.engine.clip_s = 0.04  # there is room for this one stream
+    stream = yard.stream()
+    lender.until(lambda: lender.count("loans_silent_total") == 1, "its connection is ended")
+    assert ended(stopped)
+    wait_for(lambda: len(lender.server._connections) <= 1, 5, "nothing of it is left")
+    lent(yard, stream)
+    stopped.close()
+
+
+def test_borrower_for_whom_a_network_is_loaded_is_not_silent(
+    lender: NodeInProcess, monkeypatch: pytest.MonkeyPatch, channel: MessageChannel
+):
+    monkeypatch.setattr(lending, "SILENT_S", 0.5)
+    gate, load = threading.Event(), lender.engine.classifier
+
+    def slowly(name: str) -> Any:
+        gate.wait(20)
+        return load(name)
+
+    monkeypatch.setattr(lender.engine, "classifier", slowly)
+    channel.send(Hello("yard-0/str_1", "full"))
+    wait_for(lambda: any(each.heard_s == math.inf for each in lender.server._connections.values()), 5, "it is loaded")  # type: ignore[attr-defined]
+    time.sleep(1.0)
+    lender.server.tick()
+    gate.set()
+    assert isinstance(channel.receive(), Welcome)
 
 
 def test_lender_without_room_says_so_and_another_is_asked(yard: NodeInProcess, lender: NodeInProcess, make: Make):
