@@ -6,13 +6,13 @@ The place is the cluster's: whoever leads says it, and a node or an API that is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from models.errors import NotStoredError, StoreDamagedError, StoreError
 from service.bucket.bucket import HOUR_S, LOOK_S, Bucket, open_parts
 from service.bucket.claim import Claimed, claim, read_owner
-from service.bucket.copies import ASK_AGAIN_S
+from service.bucket.copies import ASK_AGAIN_S, LocalCopies
 from service.bucket.keys import OWNER_KEY
 from service.bucket.parts import Parts
 from service.bucket.standing import Standing
@@ -35,19 +35,31 @@ def open_cluster_bucket(settings: Settings, database: Database, buffer_s: float)
     return None if parts is None else ClusterBucket(parts, objects, settings.recordings_local_hours * HOUR_S)
 
 
+class _Copies(LocalCopies):
+    """``check``: whether this is the bucket to fetch from at all. What is on the disk anyway is at hand without it."""
+
+    def __init__(self, parts: Parts, keep_s: float, check: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(parts, keep_s)
+        self._check = check
+
+    async def fetch(self, record: ObjectRecord) -> None:
+        await self._check()
+        await super().fetch(record)
+
+
 class ClusterBucket(Bucket):
     """Of an API that leads; one that stands by reads from it and never begins."""
 
     def __init__(self, parts: Parts, objects: LeaderObjects, keep_s: float) -> None:
         super().__init__(parts, keep_s, lambda parts: claim_for_all(parts, objects))
         self._objects = objects
+        self._copies = _Copies(parts, keep_s, self._check_place)
         self._trouble: Mapping[str, str] = {}
         self._refused = False  # it is not the cluster's
 
     async def find(self, path: Path) -> ObjectRecord:
         """Raises Unavailable, too, for what is not there yet, or cannot be known here."""
-        if self._refused or await self._objects.place() not in ("", self.standing.place):
-            raise Unavailable(ELSEWHERE)
+        await self._check_place()
         record = await self.known(path)
         if record is not None and record.state == WAITING:
             raise Unavailable("the file is neither in the bucket yet nor on this machine", ASK_AGAIN_S)
@@ -55,6 +67,7 @@ class ClusterBucket(Bucket):
 
     async def fetch(self, record: ObjectRecord, path: Path) -> None:
         """Writes the file there, as it was sent. Raises NotFound, Unavailable."""
+        await self._check_place()
         try:
             await self._copies.write(record, path)
         except (NotStoredError, StoreDamagedError) as error:
@@ -62,6 +75,11 @@ class ClusterBucket(Bucket):
         except StoreError as error:
             log.warning("%s cannot be fetched now: %s", record.path, error)
             raise Unavailable("the bucket that recordings are in does not answer now", ASK_AGAIN_S) from error
+
+    async def _check_place(self) -> None:
+        """What is not in another bucket is not gone. Raises Unavailable."""
+        if self._refused or await self._objects.place() not in ("", self.standing.place):
+            raise Unavailable(ELSEWHERE)
 
     async def _check_claim(self) -> None:
         try:

@@ -26,6 +26,7 @@ from service.recording.segment_files import read_segment
 from service.storage.cluster import nodes
 from service.storage.cluster.tables import RecordingNodeRow
 from service.storage.objects import MISSING, STORED
+from service.storage.records import RecordingRecord
 from service.storage.tables import ObjectRow, RecordingRow
 from tests.models.store.conftest import aws, bucket, credentials, proxy  # noqa: F401 - fixtures
 from tests.service.cluster.bucket_world import FOREVER, STREAM, BucketWorld, Work, eventually
@@ -422,6 +423,7 @@ def test_api_that_is_set_to_another_service_does_not_take_the_recordings_for_los
             await until(lambda: "ACTOSCOPE_S3_ENDPOINT" in whole.bucket.standing.problem, "it says what is wrong")
             with pytest.raises(Unavailable, match="another bucket"):
                 await whole.content(row)
+            await _is_not_at_hand(whole, row)
             assert list(open_store(Address(whole.name), other).list()) == []
             await whole.kept.close()
         assert [each.state for each in await whole.objects_of(row)] == [STORED, STORED]
@@ -444,6 +446,7 @@ def test_api_that_is_set_to_another_place_does_not_take_the_recordings_for_lost(
         await until(lambda: "copy all of it" in whole.bucket.standing.problem, "it says what is wrong")
         with pytest.raises(Unavailable, match=ELSEWHERE):
             await whole.content(row)
+        await _is_not_at_hand(whole, row)
         assert [each.state for each in await whole.objects_of(row)] == [STORED, STORED]
         assert await whole.objects.place() == whole.place, "nodes go on as before"
         await whole.kept.close()
@@ -451,6 +454,16 @@ def test_api_that_is_set_to_another_place_does_not_take_the_recordings_for_lost(
         assert await whole.content(row)
 
     run(work)
+
+
+async def _is_not_at_hand(whole: BucketWorld, row: RecordingRecord) -> None:
+    """Nothing is made without the footage, whether a node recorded it or this API did before it led."""
+    with pytest.raises(Unavailable, match=ELSEWHERE):
+        async with whole.kept.at_hand([row]):
+            pass
+    with pytest.raises(Unavailable, match=ELSEWHERE):
+        async with whole.bucket.at_hand([row.id]):
+            pass
 
 
 def test_lost_object_is_sent_again_by_the_node_that_has_a_copy_else_it_is_missing(run: Work):
