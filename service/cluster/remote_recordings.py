@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from service.cluster.cluster_bucket import ClusterBucket
 from service.cluster.fetched_files import FetchedFiles
 from service.cluster.links.errors import CallFailed, LinkDown
@@ -224,7 +222,7 @@ class RemoteRecordings(Recordings):
 
     async def delete(self, record: RecordingRecord) -> None:
         """With a bucket at once, wherever it lies: a node that is away deletes its copy when it is back. Without one on
-        the node first. One that has left the cluster takes nothing back.
+        the node first. One that has left the cluster, too, deletes it should it be back.
         """
         where = await self._where(record.path)
         if where is None:
@@ -232,14 +230,7 @@ class RemoteRecordings(Recordings):
         if self.bucket is None and where.node is not None:
             await self._discard_there(record, where)
         await asyncio.to_thread(self._discard, self.path(record.path))
-        knows = self.bucket is not None and where.node is not None
-
-        def work(session: Session) -> None:
-            doom_at_node(session, record.id, record.path)
-            if not knows:
-                nodes.forget_recording_node(session, record.path)
-
-        await self._ways.database.write(work)
+        await self._ways.database.write(lambda session: doom_at_node(session, record.id, record.path))
 
     async def _discard_there(self, record: RecordingRecord, where: Whereabouts) -> None:
         try:

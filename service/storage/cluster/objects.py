@@ -180,7 +180,8 @@ def doom_at_node(session: Session, recording_id: str, path: str) -> None:
     its way to the bucket now is deleted once more when it has arrived.
     """
     session.execute(delete(RecordingRow).where(RecordingRow.id == recording_id))
-    waits = exists().where(ObjectRow.owner == recording_id, ObjectRow.state == WAITING)
+    sent = ObjectRow.state.in_((WAITING, MISSING))  # the latter: also by a node that was forgotten meanwhile
+    waits = exists().where(ObjectRow.owner == recording_id, sent)
     state = SENDING if session.scalar(select(waits)) else DOOMED
     doom(session, recording_id)
     session.execute(update(RecordingNodeRow).where(RecordingNodeRow.path == path).values(state=state))

@@ -268,6 +268,26 @@ def test_deletion_while_the_node_is_away_is_done_there_when_it_is_back(run: Work
     run(work)
 
 
+def test_deletion_after_the_node_was_forgotten_is_done_there_when_it_is_back(run: Work):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await whole.record("a")
+        row = await whole.stored()
+        folder, told = whole.folder("a"), whole.world.recorded[-1]
+        await whole.kill("a")
+        await whole.forget("a")
+        await whole.kept.delete(row)
+        await eventually(lambda: _no_objects(whole), "its objects are gone")
+        await whole.kept.add(*told)
+        assert await whole.row(NAME) is None and (folder / row.path).is_file()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await whole.left("a")
+        await eventually(lambda: _none_left(whole), "nothing is left of it")
+
+    run(work)
+
+
 async def _no_objects(whole: BucketWorld) -> bool:
     return not whole.keys()
 

@@ -182,5 +182,7 @@ def test_what_a_forgotten_node_has_not_sent_is_missing(cluster_url: str, tmp_pat
         assert (await tables.states(sent), await tables.states(waits)) == ({STORED}, {MISSING})
         assert not await tables.leader.can_send(first)
         assert {record.owner for record in await tables.node.missing_here(9)} == {waits.id}
+        await tables.doom(waits)
+        assert await tables.state(waits) == SENDING, "it may be on its way all the same"
 
     run(cluster_url, tmp_path, work)
