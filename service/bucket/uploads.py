@@ -86,7 +86,8 @@ class Uploads:
     async def _without_file(self, record: ObjectRecord) -> None:
         await self._put_off(record, "bucket_upload_failures_total")
         log.error("%s is not sent: %s", record.path, self._parts.objects.without_file)
-        if record.sha256:  # it was in the bucket, and was to be sent there once more
+        # It was in the bucket, and was to be sent there once more; or only the node that recorded it could have it.
+        if record.sha256 or self._parts.objects.node:
             await self._parts.objects.lost(record.key)
             await self._parts.objects.left(record.key)
 

@@ -158,13 +158,15 @@ def nodes_waiting(session: Session) -> tuple[dict[str, Node], dict[str, Waiting]
     known = read_nodes(session)
     rows = session.scalars(select(ObjectRow.node).where(ObjectRow.state.in_((WAITING, MISSING))).distinct())
     waiting = {node: counted(session, ObjectRow.node == node) for node in rows}
-    for name in (node.name for node in known.values() if not node.alive):
-        waiting[name] = _with_unlisted(session, name, waiting.get(name, Waiting()))
+    has_bucket = read_place(session) != ""
+    for name, node in known.items():
+        if not node.alive or (has_bucket and not node.facts.store):
+            waiting[name] = _with_unlisted(session, name, waiting.get(name, Waiting()))
     return known, waiting
 
 
 def _with_unlisted(session: Session, name: str, waiting: Waiting) -> Waiting:
-    """→ also what a node that is away had no time to write down."""
+    """→ also what a node has not written down: it is away, or has no bucket."""
     row = RecordingRow
     sums = select(func.count(row.path) + func.count(row.events_path), func.sum(row.bytes), func.min(row.ended_at))
     new = RecordingNodeRow.node == name, RecordingNodeRow.state == NEW

@@ -403,6 +403,8 @@ def test_node_that_is_set_otherwise_sends_nothing_and_that_is_said(
             problem = await eventually(lambda name=name: _problem(whole, name), f"{name} is said")  # type: ignore[misc]
             assert words in problem
         await until(lambda: caplog.text.count("do not go to the bucket") == 2, "the log says it, once each")
+        await eventually(lambda: _waits(whole, "none", 2), "what it will never write down is counted")
+        await until(lambda: "node none does not send: 2 files wait there" in whole.bucket.standing.detail, "it is told")
         assert whole.keys() == []
         elsewhere = open_store(Address(whole.name, "elsewhere"), whole.s3_url)
         assert list(elsewhere.list()) == [], "not even who it belongs to is written there"
@@ -502,6 +504,30 @@ def test_lost_object_is_sent_again_by_the_node_that_has_a_copy_else_it_is_missin
         await eventually(lambda: _state(whole, VIDEO, MISSING), "the node has none")
         with pytest.raises(NotFound):
             await whole.content(row)
+
+    run(work)
+
+
+def test_file_of_a_node_that_is_gone_before_it_was_sent_is_missing_and_sent_should_it_come_back(
+    run: Work,
+    proxy: FaultProxy,  # noqa: F811
+):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await eventually(whole.objects.place, "the leader has claimed it")
+        proxy.judge = lambda method, path: GONE if method == "PUT" else None
+        row = await whole.record("a")
+        await eventually(lambda: _waits(whole, "a", 2), "two files wait")
+        video = whole.folder("a") / row.path
+        content = video.read_bytes()
+        video.unlink()  # by somebody
+        proxy.judge = lambda method, path: None
+        await eventually(lambda: _state(whole, VIDEO, MISSING), "it waits no longer")
+        await eventually(lambda: _state(whole, SIDECAR, STORED), "what is there is sent")
+        assert (await whole.objects.waiting()).missing == 1
+        video.write_bytes(content)
+        await whole.stored()
 
     run(work)
 

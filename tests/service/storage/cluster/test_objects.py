@@ -103,6 +103,22 @@ def test_what_a_silent_node_had_no_time_to_write_down_is_counted(cluster_url: st
     run(cluster_url, tmp_path, work)
 
 
+def test_what_a_node_without_a_bucket_will_never_write_down_is_counted_where_the_cluster_has_one(
+    cluster_url: str, tmp_path: Path
+):
+    async def work(tables: Tables) -> None:
+        for name, store in (("a", ""), ("b", "s3://bucket")):
+            facts = replace(FACTS, name=name, store=store)
+            await tables.leading.write(lambda session, facts=facts: tell(session, facts))  # type: ignore[misc]
+            await tables.record(name, node=name)
+        await tables.leader.owner_id()
+        assert (await tables.leader.of_nodes())[1] == {}, "nothing is to be sent anywhere"
+        await tables.leader.say_place("s3://bucket")
+        assert (await tables.leader.of_nodes())[1] == {"a": Waiting(2, 300, 61.0)}
+
+    run(cluster_url, tmp_path, work)
+
+
 def test_what_is_written_down_while_its_recording_is_deleted_is_deleted_with_it(cluster_url: str, tmp_path: Path):
     entered, go = threading.Event(), threading.Event()
 
