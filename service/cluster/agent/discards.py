@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from service.cluster.agent.node_bucket import NodeBucket
 from service.cluster.agent.node_files import NodeFiles
@@ -25,12 +25,16 @@ class Discards:
     ) -> None:
         self._objects, self._files, self._bucket = objects, files, bucket
         self._forget = forget
+        self._last = ""  # the last path that was looked at; empty: anew
 
     async def follow(self) -> None:
-        """For ever."""
+        """For ever. What is loose waits for the bucket, behind a file that is being sent: copies do not."""
+        await asyncio.gather(self._again(self._remove_doomed), self._again(self._remove_loose))
+
+    async def _again(self, work: Callable[[], Awaitable[bool]]) -> None:
         while True:
             try:
-                while await self.round():
+                while await work():
                     pass
             except (StoreError, OSError) as error:
                 log.warning("what is to be deleted here waits: %s", error)
@@ -38,15 +42,16 @@ class Discards:
                 log.exception("what is to be deleted here waits")
             await asyncio.sleep(LOOK_S)
 
-    async def round(self) -> bool:
-        """→ whether there may be more at once. Raises StoreError."""
-        doomed = await self._objects.doomed(AT_ONCE)
-        gone = [path for path in doomed if await self._discard(path)]
-        more = await self._remove_loose()
-        return more or len(doomed) == AT_ONCE == len(gone)
+    async def _remove_doomed(self) -> bool:
+        """→ whether there may be more. Raises StoreError."""
+        doomed = await self._objects.doomed(AT_ONCE, self._last)
+        self._last = doomed[-1] if len(doomed) == AT_ONCE else ""
+        for path in doomed:
+            await self._discard(path)
+        return self._last != ""
 
     async def _remove_loose(self) -> bool:
-        """→ whether there may be more. While the bucket does not answer all of them wait."""
+        """→ whether there may be more. While the bucket does not answer all of them wait. Raises StoreError."""
         loose = await self._objects.loose(AT_ONCE)
         for path in loose:
             if self._bucket is not None and not await self._bucket.remove(path):
@@ -54,13 +59,12 @@ class Discards:
             await self._objects.all_gone(path)
         return len(loose) == AT_ONCE
 
-    async def _discard(self, path: str) -> bool:
+    async def _discard(self, path: str) -> None:
         """One that the disk does not let go of holds up no other."""
         try:
             await asyncio.to_thread(self._files.discard, path)
         except (OSError, ValueError) as error:
             log.error("%s was deleted and stays here for now: %s", path, error)
-            return False
+            return
         self._forget(path)
         await self._objects.copy_gone(path)
-        return True

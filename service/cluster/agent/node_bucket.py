@@ -31,6 +31,7 @@ class NodeBucket(Bucket):
     def __init__(self, parts: Parts, objects: NodeObjects, keep_s: float) -> None:
         super().__init__(parts, keep_s, lambda parts: claim_of_cluster(parts, objects))
         self._objects = objects
+        self._offered = ""  # the last key that was looked at; empty: anew
 
     def on_left(self, hear: Callable[[str], None]) -> None:
         """``hear`` is told the path of each copy that is gone, relative to the folder of recordings."""
@@ -43,7 +44,9 @@ class NodeBucket(Bucket):
 
     async def _offer_missing(self) -> None:
         """What is in no bucket any more, and still here: this node was away, or forgotten, when that was noticed."""
-        for record in await self._objects.missing_here(AT_ONCE):
+        found = await self._objects.missing_here(AT_ONCE, self._offered)
+        self._offered = found[-1].key if len(found) == AT_ONCE else ""
+        for record in found:
             if await asyncio.to_thread(self._parts.path(record).is_file):
                 await self._copies.send_again(record)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -60,8 +61,10 @@ class NodeFiles:
             return Piece(b"", -1)
 
     def discard(self, path: str) -> None:
-        """Raises OSError where the disk does not let go of it, ValueError as ``read``."""
+        """Raises OSError where the disk does not let go of it, or is not there itself; ValueError as ``read``."""
         file = self._inside(path)
+        if not self._folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder of recordings is not there", str(self._folder))
         if file.parent.is_dir():
             discard(file)
 

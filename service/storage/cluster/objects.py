@@ -45,11 +45,10 @@ class ClusterObjects(ObjectStore):
         """→ which Actoscope the cluster is, empty while nobody has asked for that."""
         return await self._database.read(lambda session: session.scalar(select(BucketRow.owner)) or "")
 
-    async def missing_here(self, limit: int) -> tuple[ObjectRecord, ...]:
-        """→ what was in the bucket, is not now, and was sent from here."""
-        return await self._all(
-            select(ObjectRow).where(ObjectRow.node == self.node, ObjectRow.state == MISSING).limit(limit)
-        )
+    async def missing_here(self, limit: int, after: str = "") -> tuple[ObjectRecord, ...]:
+        """→ what is in no bucket, not any more or not at all, and is sent from here: the next ones by key."""
+        mine = ObjectRow.node == self.node, ObjectRow.state == MISSING, ObjectRow.key > after
+        return await self._all(select(ObjectRow).where(*mine).order_by(ObjectRow.key).limit(limit))
 
 
 class LeaderObjects(ClusterObjects):
@@ -121,17 +120,20 @@ class NodeObjects(ClusterObjects):
 
     # -- what is to go here
 
-    async def doomed(self, limit: int) -> tuple[str, ...]:
-        """→ recordings that were deleted and have their copy here, relative to the folder of recordings."""
-        return await self._going((DOOMED, SENDING), limit)
+    async def doomed(self, limit: int, after: str = "") -> tuple[str, ...]:
+        """→ recordings that were deleted and have their copy here, relative to the folder of recordings: the next ones
+        by path.
+        """
+        return await self._going((DOOMED, SENDING), limit, after)
 
     async def loose(self, limit: int) -> tuple[str, ...]:
         """→ those whose copy is gone, and that may have come to the bucket after they were deleted there."""
-        return await self._going((LOOSE,), limit)
+        return await self._going((LOOSE,), limit, "")
 
-    async def _going(self, states: Sequence[str], limit: int) -> tuple[str, ...]:
+    async def _going(self, states: Sequence[str], limit: int, after: str) -> tuple[str, ...]:
         row = RecordingNodeRow
-        statement = select(row.path).where(row.node == self.node, row.state.in_(states)).limit(limit)
+        going = row.node == self.node, row.state.in_(states), row.path > after
+        statement = select(row.path).where(*going).order_by(row.path).limit(limit)
         return await self._database.read(lambda session: tuple(session.scalars(statement)))
 
     async def copy_gone(self, path: str) -> None:

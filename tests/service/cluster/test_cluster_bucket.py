@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from models.store.address import Address
 from models.store.opening import open_store
 from service.bucket import bucket as bucket_module
 from service.bucket import uploads
+from service.bucket.keys import key_of
 from service.cluster import whereabouts
 from service.cluster.agent import discards, node_bucket
 from service.cluster.agent.node_bucket import NodeBucket
@@ -290,6 +292,97 @@ def test_deletion_after_the_node_was_forgotten_is_done_there_when_it_is_back(run
 
 async def _no_objects(whole: BucketWorld) -> bool:
     return not whole.keys()
+
+
+def test_copy_that_the_disk_does_not_let_go_of_holds_up_no_other(run: Work, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(discards, "AT_ONCE", 1)
+
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        for hour in (12, 13):
+            await whole.record("a", f"20270101T{hour}0000000Z")
+        first, second = [await whole.stored(f"20270101T{hour}0000000Z") for hour in (12, 13)]
+        video = whole.folder("a") / first.path
+        video.unlink()
+        (video / "folder").mkdir(parents=True)  # what no file's deletion takes away
+        for row in (first, second):
+            await whole.kept.delete(row)
+        await until(lambda: not (whole.folder("a") / second.path).exists(), "the other one is gone")
+        (video / "folder").rmdir()
+        video.rmdir()
+        await eventually(lambda: _none_left(whole), "nothing is left of it")
+
+    run(work)
+
+
+def test_missing_file_that_is_not_here_holds_up_no_other(run: Work, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(node_bucket, "AT_ONCE", 1)
+
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        for hour in (12, 13):
+            await whole.record("a", f"20270101T{hour}0000000Z")
+        first, second = [await whole.stored(f"20270101T{hour}0000000Z") for hour in (12, 13)]
+        (whole.folder("a") / first.path).unlink()
+        for row in (first, second):
+            for record in await whole.objects_of(row):
+                whole.s3.delete(record.key)
+                await whole.objects.lost(record.key)
+        other = key_of(f"recordings/{second.path}")
+        await eventually(lambda: _state(whole, other, STORED), "the other one is sent again")
+        assert whole.s3.head(other) is not None
+        assert await _state(whole, key_of(f"recordings/{first.path}"), MISSING)
+
+    run(work)
+
+
+def test_copy_of_a_folder_that_is_not_there_is_deleted_once_it_is(run: Work):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await whole.record("a")
+        row = await whole.stored()
+        folder = whole.folder("a")
+        away = folder.rename(folder.with_name("away"))  # as one that is not mounted
+        await whole.kept.delete(row)
+        await eventually(lambda: _no_objects(whole), "its objects are gone")
+        await asyncio.sleep(0.5)  # some rounds
+        away.rename(folder)
+        await whole.left("a")
+        await eventually(lambda: _none_left(whole), "nothing is left of it")
+
+    run(work)
+
+
+def test_copies_go_while_a_file_is_being_sent(run: Work, proxy: FaultProxy):  # noqa: F811
+    sending = threading.Event()
+
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        await whole.add_node("a", recordings_local_hours=1.0)
+        await whole.record("a")
+        other = await whole.stored()
+        proxy.judge = lambda method, path: GONE if method == "PUT" else None
+        row = await whole.record("a", "20270101T130000000Z")
+        await eventually(lambda: _waits(whole, "a", 2), "two files wait")
+        its_bucket = whole.world.nodes["a"].bucket
+        assert its_bucket is not None
+        upload = asyncio.create_task(its_bucket._parts.hands.do(lambda: sending.wait(60)))  # as a large one
+        try:
+            await whole.kept.delete(row)
+            await until(lambda: not (whole.folder("a") / row.path).exists(), "what was not sent is gone")
+            await asyncio.sleep(0.5)  # it is looked for in the bucket by now, behind what is being sent
+            await whole.kept.delete(other)
+            await whole.left("a")
+            assert not upload.done()
+        finally:
+            sending.set()
+        assert await upload
+        await eventually(lambda: _none_left(whole), "nothing is left of it")
+
+    run(work)
 
 
 def test_recording_that_is_deleted_while_it_is_sent_leaves_nothing(run: Work, proxy: FaultProxy):  # noqa: F811

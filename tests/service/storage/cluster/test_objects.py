@@ -185,6 +185,26 @@ def test_copy_that_is_gone_leaves_an_order_only_where_something_was_on_its_way(c
     run(cluster_url, tmp_path, work)
 
 
+def test_what_is_to_go_and_what_is_missing_is_read_by_name_and_on_behind_the_last(cluster_url: str, tmp_path: Path):
+    async def work(tables: Tables) -> None:
+        rows = [await tables.record(name) for name in ("3", "1", "2")]
+        await tables.node.add(await tables.rows(tables.node))
+        first, second, third = sorted(row.path for row in rows)
+        for row in rows:
+            for record in await tables.leader.of([row.id]):
+                await tables.leader.lost(record.key)
+        keys = [record.key for record in await tables.node.missing_here(9)]
+        assert keys == sorted(keys) and len(keys) == 6
+        assert [record.key for record in await tables.node.missing_here(2, keys[1])] == keys[2:4]
+        assert await tables.node.missing_here(2, keys[-1]) == ()
+        for row in rows:
+            await tables.doom(row)
+        assert await tables.node.doomed(2) == (first, second)
+        assert await tables.node.doomed(2, second) == (third,)
+
+    run(cluster_url, tmp_path, work)
+
+
 def test_what_a_forgotten_node_has_not_sent_is_missing(cluster_url: str, tmp_path: Path):
     async def work(tables: Tables) -> None:
         await tables.leading.write(lambda session: tell(session, replace(FACTS, name="a")))
