@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class RemoteRecordings(Recordings):
         self._of_cluster = bucket
         self._slots = asyncio.Semaphore(FETCHES)
         self._under_way: dict[str, asyncio.Lock] = {}
+        self._users: Counter[str] = Counter()  # of each of those
 
     async def open(self) -> None:
         """Nothing is recorded on this machine; a fetch that was broken off is forgotten, a deletion ended."""
@@ -167,13 +169,23 @@ class RemoteRecordings(Recordings):
         if kept is None or not where.is_stored or self._of_cluster is None:
             raise where.refusal(self.bucket is not None)
         path = self.path(relative)
-        async with self._slots, self._under_way.setdefault(relative, asyncio.Lock()):
-            try:
-                if not path.is_file():
-                    await self._make_room(kept.bytes)
-                    await self._of_cluster.fetch(kept, path)
-            finally:
-                self._under_way.pop(relative, None)
+        async with self._turn(relative):
+            if not path.is_file():
+                await self._make_room(kept.bytes)
+                await self._of_cluster.fetch(kept, path)
+
+    @asynccontextmanager
+    async def _turn(self, relative: str) -> AsyncIterator[None]:
+        """One of ``FETCHES``, and alone with this file. Its lock stays while anybody has it or waits for it."""
+        lock = self._under_way.setdefault(relative, asyncio.Lock())
+        self._users[relative] += 1
+        try:
+            async with self._slots, lock:
+                yield
+        finally:
+            self._users[relative] -= 1
+            if not self._users[relative]:
+                del self._users[relative], self._under_way[relative]
 
     async def _make_room(self, need: int) -> None:
         """Only what a node made goes: what this machine recorded before it led a cluster is nowhere else."""
@@ -187,7 +199,7 @@ class RemoteRecordings(Recordings):
 
     async def _fetch(self, record: RecordingRecord, relative: str, where: Whereabouts) -> bool:
         """→ False where the node has it no more. Raises LinkDown, Unavailable."""
-        async with self._slots, self._under_way.setdefault(relative, asyncio.Lock()):
+        async with self._turn(relative):
             path = self.path(relative)
             if path.is_file():
                 return True
@@ -203,7 +215,6 @@ class RemoteRecordings(Recordings):
                 raise LinkDown(str(error)) from error
             finally:
                 part.unlink(missing_ok=True)
-                self._under_way.pop(relative, None)
 
     async def _pieces(self, relative: str, node: str, part: Path) -> float | None:
         """→ when the node's file was written; None: it has none, or not all of it any more."""

@@ -210,6 +210,31 @@ def test_files_for_work_come_from_nodes_and_bucket_and_stay_for_it(run: Work, pr
     run(work)
 
 
+def test_file_is_fetched_by_one_at_a_time_also_where_the_first_did_not_get_it(run: Work):
+    async def work(whole: BucketWorld) -> None:
+        await whole.lead()
+        under_way, most = 0, 0
+
+        async def fetch() -> None:
+            nonlocal under_way, most
+            async with whole.kept._turn("a.mp4"):
+                under_way += 1
+                most = max(most, under_way)
+                await asyncio.sleep(0.1)
+                under_way -= 1
+
+        first, second = asyncio.create_task(fetch()), asyncio.create_task(fetch())
+        await first
+        given_up = asyncio.create_task(fetch())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(second, fetch(), fetch())
+        assert given_up.cancelled() and most == 1
+        assert (whole.kept._under_way, dict(whole.kept._users)) == ({}, {})
+
+    run(work)
+
+
 def test_disk_without_room_shows_what_is_in_the_bucket_all_the_same(run: Work):
     async def work(whole: BucketWorld) -> None:
         await whole.lead()

@@ -13,6 +13,7 @@ from service.cluster.remote_recordings import RemoteRecordings, Ways
 from service.errors_base import Unavailable
 from service.rights import ALL
 from service.storage.cluster.nodes import recording_nodes, tell
+from tests.service.cluster.bucket_world import eventually
 from tests.service.cluster.test_standby import FACTS
 from tests.service.cluster.world import World, in_world
 
@@ -39,6 +40,10 @@ def recordings(world: World) -> RemoteRecordings:
     )
 
 
+async def is_nowhere(world: World) -> bool:
+    return await world.leaders[-1][2].read(lambda s: recording_nodes(s, [PATH])) == {}
+
+
 def test_a_file_of_a_node_is_fetched_once_and_deleted_there(cluster_url, tmp_path):
     async def work(world: World) -> None:
         await world.add_node("a")
@@ -56,7 +61,7 @@ def test_a_file_of_a_node_is_fetched_once_and_deleted_there(cluster_url, tmp_pat
             assert kept.path(PATH).is_file()
         await kept.delete(record)
         assert not kept.path(PATH).exists() and await kept._store.all_recordings() == ()
-        assert await world.leaders[-1][2].read(lambda s: recording_nodes(s, [PATH])) == {}
+        await eventually(lambda: is_nowhere(world), "the node has looked after its copy")
 
     in_world(cluster_url, tmp_path, work)
 
