@@ -100,8 +100,9 @@ class RemoteRecordings(Recordings):
         where = await self._where(told["path"])
         if where is not None and where.state in GOING:
             return  # it was deleted, and its node does not know that yet
-        record = await self._store.add_recording(segment)
-        await self._ways.database.write(lambda session: nodes.put_recording_node(session, record.path, node))
+        # Whose it is comes first: one that is deleted in between must not be taken for this API's own.
+        await self._ways.database.write(lambda session: nodes.put_recording_node(session, told["path"], node))
+        await self._store.add_recording(segment)
 
     # -- seen
 
