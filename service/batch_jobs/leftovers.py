@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,19 +24,44 @@ log = logging.getLogger(__name__)
 
 KEPT = 20  # jobs that are not done
 KEPT_S = 14 * 24 * 3600.0
+HOLD_TRIES = 100
+_OWN = re.compile(r"[0-9a-f]{12}")  # ``Scratch.own``: whatever else lies there is not ours
 
 
 @contextmanager
 def working(scratch: Scratch, share: Share) -> Iterator[None]:
     """Inside, nobody takes away what the job works with. Several attempts of it may be here. Raises OSError."""
-    lock = _lock(scratch.runs, share.name)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o666)
+    descriptor = _held(_lock(scratch.runs, share.name))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
+
+
+def _held(lock: Path) -> int:
+    """→ the lock's file, held with others; not one that somebody who tidied up has taken away. Raises OSError."""
+    for _ in range(HOLD_TRIES):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the folder has just gone
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if _is_at(descriptor, lock):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    raise OSError(f"{lock} is taken away again and again")
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def clear(scratch: Scratch, share: Share, model: str) -> None:
@@ -47,9 +73,15 @@ def clear(scratch: Scratch, share: Share, model: str) -> None:
 
 def sweep(root: Path, now: float | None = None) -> None:
     """Of jobs that are not done the newest ``KEPT`` stay, for ``KEPT_S`` at most. ``root``: where jobs of this machine
-    work. What a job that runs works with stays in any case.
+    work. What a job that runs works with stays in any case; no job fails because of what others have left.
     """
-    now = time.time() if now is None else now
+    try:
+        _sweep(root, time.time() if now is None else now)
+    except OSError as error:
+        log.warning("what jobs have left in %s stays: %s", root, error)
+
+
+def _sweep(root: Path, now: float) -> None:
     for kind in ("runs", "model"):
         aged = sorted(((_changed_s(folder), folder) for folder in _folders(root / kind)), reverse=True)
         for number, (changed_s, folder) in enumerate(aged):
@@ -59,15 +91,15 @@ def sweep(root: Path, now: float | None = None) -> None:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [folder for folder in root.glob("*/*") if folder.is_dir() and not folder.is_symlink()]
+    found = (folder for folder in root.glob("*/*") if _OWN.fullmatch(folder.parent.name))
+    return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
 
 def _changed_s(folder: Path) -> float:
     """→ when something in it was written last, as a wall clock has it."""
-    found = [folder, *folder.iterdir()]
     times = []
-    for each in found:
-        with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # another job of it is done, and clears it
+        for each in (folder, *folder.iterdir()):
             times.append(each.stat().st_mtime)
     return max(times, default=0.0)
 

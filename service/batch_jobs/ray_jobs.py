@@ -8,6 +8,7 @@ processes load them. ``ray_place`` has to have made the environment before.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from service.settings import load_settings
 NAMESPACE = "actoscope-jobs"
 OBJECT_STORE_BYTES = 100 << 20  # orders and lines only
 END_S = 60.0
+PATIENT_S, AGAIN_S = 60.0, 1.0
+AT_THE_HEAD = {"node:__internal_head__": 0.001}  # Ray's name of its machine, which no other outlives
 
 
 @ray.remote(max_restarts=0, max_task_retries=0)
@@ -111,7 +114,7 @@ class Detached:
 
 def detach(name: str, stages: Sequence[Sequence[JobOrder]], demand: Demand, patience: Patience) -> None:
     """They run from now on, known by that name. Raises RayError."""
-    options = {"name": _actor(name), "lifetime": "detached"}
+    options = {"name": _actor(name), "lifetime": "detached", "resources": AT_THE_HEAD}
     jobs = Detached.options(**options).remote(stages, demand, patience)  # type: ignore[attr-defined]
     ray.get(jobs.look.remote(0))
 
@@ -131,7 +134,16 @@ class DetachedJobs:
             ) from None
 
     def look(self, since: int = 0) -> Account:
-        found = ray.get(self._actor.look.remote(since))
+        """What they say now; the network may be away for ``PATIENT_S``."""
+        until_s = time.monotonic() + PATIENT_S
+        while True:
+            try:
+                found = ray.get(self._actor.look.remote(since))
+                break
+            except ray.exceptions.ActorUnavailableError:  # it comes back, or Ray finds it dead
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(AGAIN_S)
         if not isinstance(found, Account):
             raise TypeError(f"expected an account of {self._name}, got {found!r}")
         return found

@@ -98,6 +98,10 @@ class Peer:
                 log.warning("node %s has no new orders yet: %s", self.node, error)
                 await asyncio.sleep(RETRY_S)
                 self._bell.set()
+            except Exception:  # the task's outermost frame: a node without orders would do nothing for ever
+                log.exception("node %s has no new orders yet", self.node)
+                await asyncio.sleep(RETRY_S)
+                self._bell.set()
 
     async def _order(self) -> None:
         orders, incarnation = self._orders(), self._incarnation

@@ -81,9 +81,10 @@ async def _serve(settings: Settings, token: Path) -> int:
 async def _server(settings: Settings, node: Node, token: str) -> DirectServer:
     """→ where the leader calls. Raises ClusterError where nobody could."""
     host = settings.cluster_host or own_address()
-    server = DirectServer(
-        host, Ports(settings.cluster_ports).calls, token, lambda _, method, __, body: node.desk.answer(method, body)
-    )
+    port = Ports(settings.cluster_ports).calls
+    server = DirectServer(node.name, host, port, token, lambda _, method, __, body: node.desk.answer(method, body))
+    if not settings.cluster_host and host.startswith("127."):
+        log.warning("no network is up: only an API on this machine can call this node. Set ACTOSCOPE_CLUSTER_HOST")
     try:
         await server.open()
     except OSError as error:

@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(420))
+            if item.get_closest_marker("timeout") is None:  # a file's own counts
+                item.add_marker(pytest.mark.timeout(420))
             reason = reason_of(item.path.name, getattr(item, "originalname", item.name))
             if MODE == "cluster" and reason:
                 item.add_marker(pytest.mark.skip(reason=reason))

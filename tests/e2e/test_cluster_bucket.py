@@ -27,7 +27,7 @@ SENT_S = 300.0  # what waits is tried again within a minute, as are copies that 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.slow]
 
 
-@pytest.mark.timeout(1200)  # here, not for the file: tests/e2e/conftest.py's counts more than a file's
+@pytest.mark.timeout(1200)
 def test_recordings_of_a_node_outlive_it(
     tmp_path: Path,
     cluster_url: str,  # noqa: F811

@@ -8,7 +8,6 @@ Layout: ``uint32 length`` (big endian), then MessagePack: ``[n, node, method, ti
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import struct
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 
 from service.cluster.links.errors import LinkDown, WayBroken
+from service.cluster.links.link import within
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ async def read_frame(reader: asyncio.StreamReader) -> list[Any]:
         if length > MAX_BYTES:
             raise ValueError(f"expected a message of at most {MAX_BYTES} bytes, got {length}")
         return msgspec.msgpack.decode(await reader.readexactly(length), type=list)
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
+    except (asyncio.IncompleteReadError, OSError) as error:  # a machine without power: a timeout, or no way there
         raise EOFError("the other side is gone") from error
     except msgspec.DecodeError as error:
         raise ValueError(f"expected a message, got something else: {error}") from None
@@ -95,7 +95,7 @@ class CallServer:
                 answer = [n, str(error) or "the node cannot be reached", b""]
             writer.write(frame(answer))
             await writer.drain()
-        except ConnectionError:
+        except OSError:
             log.debug("whoever asked is gone")
         except Exception:  # the task's outermost frame
             log.exception("a call has no answer")
@@ -118,9 +118,10 @@ class SocketServer(CallServer):
 
 
 class CallClient:
-    """Connects when it is first asked, and anew after the connection broke."""
+    """Connects when it is first asked, and anew after the connection broke, until it is closed."""
 
     def __init__(self) -> None:
+        self._closed = False
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
@@ -129,7 +130,9 @@ class CallClient:
 
     async def call(self, node: str, method: str, timeout_s: float, body: bytes) -> bytes:
         """Raises LinkDown."""
-        writer = await self._connected()
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            writer = await within(self._connected(), timeout_s)
         self._n += 1
         n = self._n
         future = self._waiting[n] = asyncio.get_running_loop().create_future()
@@ -137,7 +140,7 @@ class CallClient:
             writer.write(frame([n, node, method, timeout_s, body]))
             await writer.drain()
             await asyncio.wait({future}, timeout=timeout_s)
-        except ConnectionError as error:
+        except OSError as error:
             raise WayBroken(f"the way out is broken: {error}") from error
         finally:
             self._waiting.pop(n, None)
@@ -148,10 +151,11 @@ class CallClient:
         return answer
 
     async def close(self) -> None:
+        """Calls that wait for a connection, and all that follow, are told that there is none."""
+        self._closed = True
         if self._reading is not None:
             self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+            await asyncio.wait({self._reading})
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Raises LinkDown."""
@@ -159,10 +163,22 @@ class CallClient:
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._turn:
+            self._check_open()
             if self._writer is None or self._writer.is_closing():
-                reader, self._writer = await self._open()
+                reader, writer = await self._open()
+                try:
+                    self._check_open()  # as it was before
+                except WayBroken:
+                    writer.transport.abort()
+                    raise
+                self._writer = writer
                 self._reading = asyncio.create_task(self._read(reader, self._writer))
             return self._writer
+
+    def _check_open(self) -> None:
+        """Raises WayBroken."""
+        if self._closed:
+            raise WayBroken("the way out is given up")
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -107,3 +108,30 @@ def test_folder_that_cannot_be_emptied_is_said_and_stops_nobody(
     monkeypatch.setattr("service.batch_jobs.leftovers.fcntl.flock", refused)
     sweep(tmp_path / "batch", NOW)
     assert "stays: [Errno 30]" in caplog.text
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Somebody works in a folder that has ``runs`` of another kind."""
+    other = tmp_path / "runs" / "surveillance" / "fold-1"
+    other.mkdir(parents=True)
+    os.utime(other, (NOW - 2 * KEPT_S, NOW - 2 * KEPT_S))
+    sweep(tmp_path, NOW)
+    assert other.exists()
+
+
+def test_lock_that_was_taken_away_while_it_was_waited_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch, folder = left(tmp_path / "batch", "a", Share(), 2 * KEPT_S)
+    lock, waited = folder.parent / f".{Share().name}.lock", fcntl.flock
+
+    def slow(descriptor: int, how: int) -> None:
+        """Somebody had it until now, and tidied up."""
+        monkeypatch.setattr("service.batch_jobs.leftovers.fcntl.flock", waited)
+        lock.unlink()
+        waited(descriptor, how)
+
+    monkeypatch.setattr("service.batch_jobs.leftovers.fcntl.flock", slow)
+    with working(scratch, Share()):
+        sweep(tmp_path / "batch", NOW)
+        assert folder.exists()
