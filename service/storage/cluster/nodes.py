@@ -146,10 +146,6 @@ def recording_nodes(session: Session, paths: Collection[str]) -> dict[str, str]:
     return {row.path: row.node for row in rows}
 
 
-def forget_recording_node(session: Session, path: str) -> None:
-    session.execute(delete(RecordingNodeRow).where(RecordingNodeRow.path == path))
-
-
 def put_pointer(session: Session, alias: str, content: str) -> None:
     session.merge(PointerRow(alias=alias, content=content))
 
