@@ -109,9 +109,10 @@ def test_training_tells_how_far_it_is_and_what_the_gate_said(api: RunningApi, sc
     done = until(api, made, state="done")
     assert (done["version"], done["gate"], done["progress"], done["eta_s"]) == (f"{MODEL}@2", GATE, 1.0, None)
     assert done["reason"] == ("learnt from 12 corrections, judged on 3 audit labels; 2 left out: its clip is gone")
+    wait_for(lambda: audit(api)[0]["action"] == "trainings:end", 20, "its end is audited, once its folder is gone")
     assert not file.parent.exists()
     assert api.client.get("/v1/trainings").json()["items"] == [done]
-    rows = api.client.get("/v1/audit").json()["items"]
+    rows = audit(api)
     assert [(row["action"], row["object"], row["result"]) for row in rows[:2]] == [
         ("trainings:end", made["id"], "ok"),
         ("trainings:write", made["id"], "ok"),
