@@ -186,13 +186,14 @@ def report_of(answers: Mapping[str, Floats], moved: Floats, dataset: Dataset) ->
         own = log_probabilities(logits, fit_temperature(logits, targets))
         said |= {name: own, f"{name}{BOXES}": fused(own, moved)}
     given = {name: Predictions(dataset.labels, records, logits, targets) for name, logits in said.items()}
-    rows = {name: _figures(each, given.get(BASE) if name != BASE else None) for name, each in given.items()}
+    rows = {name: figures_of(each, given.get(BASE) if name != BASE else None) for name, each in given.items()}
     for name in answers:
         rows[f"{name}{BOXES}"]["to_alone"] = paired_difference(given[f"{name}{BOXES}"], given[name])
     return {"labels": list(dataset.labels), "clips": len(records), "rows": rows}
 
 
-def _figures(given: Predictions, base: Predictions | None) -> dict[str, Any]:
+def figures_of(given: Predictions, base: Predictions | None) -> dict[str, Any]:
+    """→ a row's figures, its paired difference to the base row, and the calibration error."""
     found = measured(given, base)
     error = calibration(given.logits, given.targets, fit_by_group(given.logits, given.targets, given.groups)).ece
     kept = {"macro_f1": found.macro_f1, "macro_f1_three": found.macro_f1_three, "f1": found.f1}

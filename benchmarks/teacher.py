@@ -31,12 +31,11 @@ if Path(sys.path[0]).resolve() == HERE:  # run as a script: benchmarks/pipeline.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import document, tiers  # noqa: E402 -- after the lines above
-from benchmarks.ablation.figures import measured  # noqa: E402
 from benchmarks.ablation.table import ranged  # noqa: E402
 from benchmarks.ablations import machine  # noqa: E402
+from benchmarks.depths import figures_of  # noqa: E402
 from models.configs.surveillance_light import CONFIG as LIGHT  # noqa: E402
 from models.data.manifest import Dataset, read_dataset  # noqa: E402
-from models.evaluation.figures.calibration import calibration, fit_by_group  # noqa: E402
 from models.evaluation.figures.predictions import Predictions  # noqa: E402
 from models.training.config import TrainConfig, TrustConfig  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
@@ -58,7 +57,8 @@ class Row:
 
 def taught(**changes: Any) -> TrainConfig:
     """→ the light network's training with another teacher."""
-    assert LIGHT.distil is not None
+    if LIGHT.distil is None:
+        raise ValueError(f"{LIGHT.name} has no teacher")
     return replace(LIGHT, distil=replace(LIGHT.distil, **changes))
 
 
@@ -80,15 +80,8 @@ ROWS: Mapping[str, Row] = rows()
 def report_of(answers: Mapping[str, Predictions]) -> dict[str, Any]:
     """→ the figures of each row."""
     base = answers.get(BASE)
-    found = {name: _figures(given, base if name != BASE else None) for name, given in answers.items()}
+    found = {name: figures_of(given, base if name != BASE else None) for name, given in answers.items()}
     return {"clips": max((len(each) for each in answers.values()), default=0), "rows": found}
-
-
-def _figures(given: Predictions, base: Predictions | None) -> dict[str, Any]:
-    found = measured(given, base)
-    error = calibration(given.logits, given.targets, fit_by_group(given.logits, given.targets, given.groups)).ece
-    kept = {"macro_f1": found.macro_f1, "macro_f1_three": found.macro_f1_three, "f1": found.f1}
-    return kept | {"difference": found.difference, "ece": round(error, 4)}
 
 
 def learn(name: str, fold: int, dataset: Dataset, options: tiers.Options) -> None:
