@@ -80,13 +80,14 @@ def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes of the largest file below: the archive, as far as it has come."""
+    """Bytes of the largest file below: the archive, as far as it has come. Folders that pip removes meanwhile count 0."""
     largest = 0
-    for path in folder.rglob("*"):
-        try:
-            largest = max(largest, path.stat().st_size)
-        except OSError:  # pip moved it between the listing and now
-            continue
+    for root, _, names in os.walk(folder):  # passes over folders that are gone, where Path.rglob raises
+        for name in names:
+            try:
+                largest = max(largest, Path(root, name).stat().st_size)
+            except OSError:  # pip moved it between the listing and now
+                continue
     return largest
 
 

