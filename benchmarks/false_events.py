@@ -3,7 +3,8 @@
     python benchmarks/false_events.py train --videos ../shared/data --work WORK --data DATASET --networks NETWORKS
     python benchmarks/false_events.py find  --videos ../shared/data --work WORK
     python benchmarks/false_events.py ask   --videos ../shared/data --work WORK --data DATASET --networks NETWORKS
-    python benchmarks/false_events.py study --videos ../shared/data --work WORK --data DATASET --networks NETWORKS
+    python benchmarks/false_events.py study --videos ../shared/data --work WORK --data DATASET --networks NETWORKS \
+        [--boxes EXTRACTED]
 
 DATASET is that of models/configs/surveillance_light.py, NETWORKS what ``benchmarks/tiers.py --work`` made: five
 networks a tier, each of which did not see the source videos of its fold; ``train`` makes those of the light tier in
@@ -13,8 +14,11 @@ does, on held-out clips: of the other four folds.
 
 ``find`` looks for people in ten pictures a second and keeps them, ``ask`` asks the networks (``--tier``) about these
 people, each of them one file a video and each going on where it was interrupted; ``--every KIND=N`` takes every N-th
-source of a kind. ``study`` plays the answers through the service's smoother, prints the tables, keeps them in
-benchmarks/results/false_events.json and, with ``--write-docs``, in docs/ablations.md.
+source of a kind. ``study`` plays the answers through the service's smoother, prints the table, keeps it in
+benchmarks/results/false_events.json and, with ``--write-docs``, all tables in docs/ablations.md. With ``--boxes`` what
+boxes say speaks beside the networks (``benchmarks.events.boxes``): EXTRACTED is the working folder of
+`actoscope dataset extract` that DATASET was cut from. So ships the light tier, and its answers with boxes are kept for
+the test of the defaults; what networks say alone and with boxes has a table each.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import document, tiers  # noqa: E402 -- after the lines above
 from benchmarks.events.answers import ask, stored_run  # noqa: E402
+from benchmarks.events.fights import fight_scores  # noqa: E402
 from benchmarks.events.find import find_people  # noqa: E402
 from benchmarks.events.folds import Folds, read_folds  # noqa: E402
 from benchmarks.events.frames import frame_scores  # noqa: E402
@@ -52,7 +57,7 @@ from benchmarks.events.study import (  # noqa: E402
     settings,
     tried,
 )
-from benchmarks.events.table import markdown  # noqa: E402
+from benchmarks.events.table import BOXES, MODELS, markdown  # noqa: E402
 from benchmarks.events.videos import FIGHTS, Video, read_videos, thinned  # noqa: E402
 from models.configs.surveillance_light import CONFIG as LIGHT  # noqa: E402
 from models.data.manifest import read_dataset  # noqa: E402
@@ -60,8 +65,9 @@ from models.evaluation.videos.event_curve import Watched, true_actions, whole_vi
 from models.evaluation.videos.metrics import VideoCase  # noqa: E402
 from models.evaluation.videos.replay import Replay  # noqa: E402
 from models.evaluation.videos.run import VideoRun  # noqa: E402
-from models.evaluation.videos.scores import rescaled  # noqa: E402
 from models.evaluation.videos.truth import VideoTruth  # noqa: E402
+from models.weights.cards import read_card  # noqa: E402
+from models.weights.motion_head import MOTION_FILE  # noqa: E402
 from pipeline.actions import Evidence  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 from service.configuration import EngineConfig  # noqa: E402
@@ -71,6 +77,7 @@ MARKS = document.marks("benchmarks/false_events.py")
 LABEL = "Fighting"
 NOW = Setting(Evidence())  # what every label needs
 MOST = (2.0, 10.0, 50.0, 100.0)  # false events an hour
+SHIPPED = f"light{BOXES}"  # what the test of the defaults plays
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -105,34 +112,49 @@ def study(arguments: argparse.Namespace) -> None:
     runs = {video: run for video in videos if (run := _run(video, folds, _answers(arguments)))}
     cases = {video: VideoCase.of(run, truths[video.name]) for video, run in runs.items() if video.name in truths}
     watched = [_watched(video, run, cases.get(video)) for video, run in runs.items()]
-    report = _report(watched, [folds.of(video.group) for video in runs])
-    report |= {"not_run": len(videos) - len(runs), "frames": frame_scores(list(cases.values()))}
-    if arguments.tier == "light":
+    card = read_card(arguments.weights / MODELS[arguments.tier])
+    shipped = Setting(card.evidence.get(LABEL, Evidence()))
+    report = _report(watched, [folds.of(video.group) for video in runs], shipped) | {
+        "ships": (MOTION_FILE in card.sha256) == (arguments.boxes is not None),
+        "not_run": len(videos) - len(runs),
+        "frames": frame_scores(list(cases.values())),
+        "fights": fight_scores(runs, LABEL, folds.of),
+    }
+    name = arguments.tier + (BOXES if arguments.boxes else "")
+    if name == SHIPPED:
         write_recorded(RECORDED, watched)
+    _keep(name, report, arguments)
+
+
+def _keep(name: str, report: dict[str, Any], arguments: argparse.Namespace) -> None:
     output = arguments.output
-    before = json.loads(output.read_text("utf-8")) if output.is_file() else {}
+    reports = (json.loads(output.read_text("utf-8")) if output.is_file() else {}) | {name: report}
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, json.dumps(before | {arguments.tier: report}, indent=2, ensure_ascii=False) + "\n")
-    print(markdown(before | {arguments.tier: report}))
+    write_atomically(output, json.dumps(reports, indent=2, ensure_ascii=False) + "\n")
+    print(markdown({name: report}))
     if arguments.write_docs:
-        text = document.with_table(DOCS.read_text("utf-8"), markdown(before | {arguments.tier: report}), MARKS)
-        write_atomically(DOCS, text)
+        document.put_table(DOCS, markdown(reports), MARKS)
 
 
-def _report(watched: Sequence[Watched], of_fold: Sequence[int]) -> dict[str, Any]:
-    """Now, the curve of the threshold, and the best settings by what may be false, with what these give elsewhere."""
+def _report(watched: Sequence[Watched], of_fold: Sequence[int], shipped: Setting) -> dict[str, Any]:
+    """Now, as shipped, the curve of the threshold, and the best settings by what may be false, with what these give
+    elsewhere.
+    """
     begin, everything = time.monotonic(), range(len(watched))
-    candidates = tried(LABEL, watched, settings())
-    now = next(each for each in candidates if each.setting == NOW).on(everything)
+    candidates = tried(LABEL, watched, list(dict.fromkeys([*settings(), shipped])))
+    by_setting = {each.setting: each for each in candidates}
+    limits = {f"{most:g}": most for most in MOST}
+    limits |= {"now": false_rate(by_setting[NOW]), "shipped": false_rate(by_setting[shipped])}
     curve = [each for each in candidates if each.setting == Setting(Evidence(each.setting.needs.on))]
     took_s = time.monotonic() - begin
     print(f"{len(candidates)} settings on {len(watched)} videos in {took_s:.0f} s", flush=True)
     return {
         "videos": len(watched),
-        "now": now.model_dump(),
+        "now": by_setting[NOW].on(everything).model_dump(),
+        "as_shipped": {"setting": asdict(shipped), "point": by_setting[shipped].on(everything).model_dump()},
         "curve": [each.on(everything).model_dump() for each in curve],
         "goal": _choice(candidates, of_fold, MOST_FALSE, LATEST_S),
-        "at_most": {f"{most:.0f}": _choice(candidates, of_fold, most) for most in (*MOST, false_rate(now))},
+        "at_most": {name: _choice(candidates, of_fold, most) for name, most in limits.items()},
         "as_smoothed_now": [
             {"setting": asdict(each.setting), "point": each.on(everything).model_dump()}
             for each in candidates
@@ -158,9 +180,9 @@ def _choice(
 
 
 def _run(video: Video, folds: Folds, answers: Path) -> VideoRun | None:
-    """With its fold's temperature; None where it was not run yet."""
+    """As its fold judges it; None where it was not run yet."""
     run = stored_run(answers, video)
-    return None if run is None else rescaled(run, folds.temperature(folds.of(video.group)))
+    return None if run is None else folds.judged(video.group, run)
 
 
 def _watched(video: Video, run: VideoRun, case: VideoCase | None) -> Watched:
@@ -175,7 +197,7 @@ def _videos(arguments: argparse.Namespace) -> tuple[list[Video], dict[str, Video
 
 
 def _folds(arguments: argparse.Namespace) -> Folds:
-    return read_folds(read_dataset(arguments.data), arguments.networks / arguments.tier)
+    return read_folds(read_dataset(arguments.data), arguments.networks / arguments.tier, arguments.boxes)
 
 
 def _answers(arguments: argparse.Namespace) -> Path:
@@ -200,9 +222,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="the data set that the folds divide")
     parser.add_argument("--networks", type=Path, help="the folder that benchmarks/tiers.py worked in")
     parser.add_argument("--tier", default="light", choices=("light", "full"))
+    parser.add_argument("--boxes", type=Path, metavar="EXTRACTED", help="study with boxes beside the networks")
     parser.add_argument("--every", type=_kind_and_number, nargs="+", default=[], metavar="KIND=N")
     parser.add_argument("--stop", type=float, default=float("inf"), help="after so many seconds, between two videos")
-    parser.add_argument("--weights", type=Path, default=HERE.parent / "weights", help="of the detector")
+    parser.add_argument("--weights", type=Path, default=HERE.parent / "weights", help="of the detector and what ships")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "false_events.json")
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()

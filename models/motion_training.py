@@ -132,15 +132,27 @@ def held_out(rows: Rows, dataset: Dataset, posture: bool = False) -> Doubles:
 
     With ``posture`` the mean over a person's windows: each tells another time.
     """
+    found = np.zeros((len(rows), len(dataset.labels)))
+    for fold, head in fold_heads(rows, dataset):
+        found[fold] = said(head, [rows[index] for index in fold], posture)
+    return found
+
+
+def fold_heads(rows: Rows, dataset: Dataset) -> list[tuple[NDArray[np.int64], MotionHead]]:
+    """→ of each fold the people that it holds out, by their place in ``rows``, and what learnt from all others."""
     records = (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))
     targets = np.asarray(dataset.targets(records), np.int64)
-    found = np.zeros((len(rows), len(dataset.labels)))
+    heads = []
     for fold in grouped_folds(records, targets.tolist(), FOLDS, SEED):
         inside = np.setdiff1d(np.arange(len(rows)), fold)
-        head = fit_head([rows[index] for index in inside], targets[inside], dataset.labels)
-        told = [rows[index] if posture else rows[index][:1] for index in fold]
-        found[fold] = [np.mean([head.log_chances(row) for row in each], axis=0) for each in told]
-    return found
+        heads.append((fold, fit_head([rows[index] for index in inside], targets[inside], dataset.labels)))
+    return heads
+
+
+def said(head: MotionHead, rows: Rows, posture: bool = False) -> Doubles:
+    """→ (N, C) log probabilities of each person as it is; with ``posture`` the mean over a person's windows."""
+    told = rows if posture else [row[:1] for row in rows]
+    return np.asarray([np.mean([head.log_chances(row) for row in each], axis=0) for each in told])
 
 
 def fused(network: Doubles, moved: Doubles, share: float = SHARE) -> Doubles:

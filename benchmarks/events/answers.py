@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.events.detections import read_detections
@@ -53,10 +54,11 @@ class FoundBefore(NoPoses):
 def ask(videos: Sequence[Video], people: Path, output: Path, engine: EngineConfig, stop: float) -> None:
     """Every video whose people are known and that has no answers of this network yet; ``engine.model``: its folder.
 
+    The network speaks alone: what boxes say beside it is added later (``benchmarks.events.boxes``).
     No further video is begun from ``stop`` on (monotonic clock).
     """
     card = read_card(engine.model_dir)
-    stages = StagesConfig.from_settings(Settings(), engine.model_dir)
+    stages = replace(StagesConfig.from_settings(Settings(), engine.model_dir), motion={})
     missing = [each for each in videos if detections_file(people, each).is_file() and not _done(output, each, card)]
     loaded = InferenceEngine(engine) if missing and time.monotonic() < stop else None
     for number, video in enumerate(missing, 1):

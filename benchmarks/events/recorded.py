@@ -1,7 +1,7 @@
 """The folds' answers in a file small enough to be committed: what a test plays through the smoother in seconds.
 
 Kept of each video: its kind, source and length, who was in view from when to when, and the clips with their scores
-after the fold's temperature (four decimals). No pictures, no boxes, no names.
+after the fold's temperature, with what boxes say beside the network (four decimals). No pictures, no boxes, no names.
 """
 
 from __future__ import annotations

@@ -109,6 +109,6 @@ def _merit(figures: _Figures) -> tuple[float, float, float]:
     return figures.found, -figures.false_per_hour, -figures.delay_s
 
 
-def false_rate(point: CurvePoint) -> float:
-    """An hour."""
-    return point.false_per_hour.value if point.false_per_hour else 0.0
+def false_rate(each: Tried) -> float:
+    """False events an hour on all videos, as ``best`` counts them."""
+    return _figures(each.outcomes).false_per_hour

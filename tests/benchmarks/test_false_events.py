@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from benchmarks.events.detections import Searching, read_detections
-from benchmarks.events.study import Setting, Tried, best, chosen_elsewhere, settings
+from benchmarks.events.fights import fight_scores
+from benchmarks.events.study import Setting, Tried, best, chosen_elsewhere, false_rate, settings
 from benchmarks.events.table import markdown
 from benchmarks.events.videos import Video, fold_of, group_of, read_videos, thinned
 from models.evaluation.videos.event_curve import Outcome
+from models.evaluation.videos.run import VideoRun
 from pipeline.actions import Evidence
 from pipeline.entities import Detections, Frame
 from service.budget.plan import Plan
+from tests.models.scripted_run import clip, run, track
 from tests.support.places import SHARED
 
 
@@ -93,6 +96,28 @@ def test_chosen_elsewhere_judges_each_fold_by_the_choice_of_the_others():
     assert chosen_elsewhere(TRIED[:1], [1, 2, 1, 2]) is None
 
 
+def test_false_rate_is_what_best_is_held_to():
+    assert [false_rate(each) for each in TRIED] == [2.5, 2.0, 0.0, 0.0]
+    assert best(TRIED, range(4), false_rate(TRIED[1])) is TRIED[1]
+
+
+def seen(kind: str, group: str, chance: float) -> tuple[Video, VideoRun]:
+    """Somebody who is said to fight with this chance."""
+    name = f"{kind}-{group}-{chance}"
+    return Video(Path(name), kind, group, name), run([track(1, range(40))], [clip(1, 0.0, 1.0, 0, chance)], video=name)
+
+
+def test_fights_are_told_from_calm_surveillance_video_alone_each_fold_by_the_others_threshold():
+    of_a = [seen("surveillance", "a", 0.35), seen("surveillance", "a", 0.6), seen("fight", "a", 0.7)]
+    of_b = [seen("surveillance", "b", 0.3), seen("fight", "b", 0.5), seen("street", "b", 0.99)]
+    found = fight_scores(dict([*of_a, *of_b]), "Fighting", lambda group: 1 if group == "a" else 2)
+    assert found["smoothed"] == found["clips"] | {"smoothed": True}, "of one clip each"
+    # a is told by 0.4: 0.6 is called a fight. b is told by 0.65: 0.5 is not.
+    assert found["clips"]["confusion"] == ((2, 1), (1, 1)) and found["clips"]["accuracy"]["value"] == pytest.approx(0.6)
+    assert (found["clips"]["videos"], found["clips"]["positive"]) == (5, 2) and "roc" not in found["clips"]
+    assert fight_scores({}, "Fighting", len) == {"smoothed": None, "clips": None}
+
+
 def test_settings_are_each_of_their_own_and_hold_what_every_label_needs():
     every = settings()
     assert len(set(every)) == len(every) and Setting(Evidence()) in every
@@ -107,12 +132,23 @@ def test_markdown_has_a_line_for_each_rate_and_kind():
         "point": point,
     }
     found = told | {"elsewhere": point}
-    tier = {"videos": 4, "not_run": 1, "now": point, "goal": None, "at_most": {"2": found, "10": None}}
-    tier["as_smoothed_now"] = [told]
+    tier = {"videos": 4, "not_run": 1, "ships": True, "now": point, "as_shipped": told, "goal": None}
+    tier |= {"at_most": {"2": found, "10": None, "now": found, "shipped": None}, "as_smoothed_now": [told]}
     score = {"value": 0.5, "low": 0.4, "high": 0.6}
     frames = {name: {"all": score, "three": score} for name in ("shown", "settled")}
-    table = markdown({"light": tier | {"frames": {"0.5": frames}}})
+    decision = {"videos": 5, "positive": 2, "roc_auc": score, "accuracy": score, "confusion": ((2, 1), (0, 2))}
+    fights = {"smoothed": decision | {"accuracy": None, "confusion": None}, "clips": decision}
+    tier |= {"frames": {"0.5": frames}, "fights": fights}
+    table = markdown({"full": tier | {"ships": False}, "light, boxes": tier})
+    assert table.index("`surveillance-light` with boxes, as it ships, 4 videos (1 not run):") < table.index(
+        "`surveillance`, the network alone, 4 videos"
+    )
+    assert "| as shipped: on 0.70, 0.5 s, 2 clips, smoothed over 1 s | 2.0 [" in table
+    assert "| no more than every label's: on 0.70, 0.5 s, 2 clips," in table
+    assert "| no more than as shipped: not reached by any | | | | | |" in table
+    assert "| of single clips | 5 | 2 | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] | 2 | 1 |" in table
+    assert "| of scores as they are smoothed | 5 | 2 | 0.500 [0.400, 0.600] |  |  |  |" in table
     assert "| at most 2 an hour: on 0.70, 0.5 s, 2 clips, smoothed over 1 s | 2.0 [" in table
     assert "| 0.5 s | 0.500 [0.400, 0.600] |" in table
     assert "| … chosen on the other folds | 2.0 [" in table
-    assert "at most 10 an hour: not reached by any" in table and "| street | 2 | 120.0 | 4 | 4 |" in table
+    assert "at most 10 an hour: not reached by any" in table and "| street | 2 | 120.0 | 4 | 4 | 4 | 4 |" in table

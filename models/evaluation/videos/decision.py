@@ -1,12 +1,14 @@
 """Does a video as a whole show the action? Decided by the highest probability that any of its people reached.
 
-The threshold is chosen on the train split (best balanced accuracy) and only then used on the split that is judged.
+The threshold is chosen on the train split (best balanced accuracy) and only then used on the split that is judged; in
+folds it is chosen for each on all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,9 @@ from models.evaluation.figures.metrics import Curve, Floats, Value, balanced_acc
 
 
 class VideoDecision(Value):
-    """``accuracy`` and the like are None without a train split to choose the ``threshold`` on.
+    """``accuracy`` and the like are None without other videos to choose a threshold on.
 
-    ``confusion``: truth in rows, (no, yes) both ways.
+    ``threshold`` is None in folds, where each has its own. ``confusion``: truth in rows, (no, yes) both ways.
     """
 
     label: str
@@ -53,37 +55,68 @@ def decide(peaks: Sequence[Peak], split: Split, label: str, smoothed: bool, seed
     judged = [peak for peak in peaks if peak.split is split]
     if not judged:
         return None
-    values, positive, groups = _columns(judged)
-    curves = roc_curves(np.stack([-values, values], axis=1), positive.astype(np.int64), ("no", label))
-    decision = VideoDecision(
-        label=label,
-        smoothed=smoothed,
-        split=split.value,
-        videos=len(judged),
-        positive=int(positive.sum()),
-        roc=curves[1] if curves else None,
-        roc_auc=_auc_interval(values, positive, groups, seed) if curves else None,
-    )
+    decision = _ranked(judged, split.value, label, smoothed, seed)
     train = [peak for peak in peaks if peak.split is Split.TRAIN]
     known, truth, _ = _columns(train)
     if not train or truth.all() or not truth.any():
         return decision
     threshold = best_threshold(known, truth)
-    right = (values >= threshold) == positive
-    called = values >= threshold
-    return decision.model_copy(
-        update={
-            "threshold": threshold,
-            "threshold_videos": len(train),
-            "threshold_accuracy": balanced_accuracy(known, truth, threshold),
-            "accuracy": _share_right(right, groups, seed),
-            "balanced_accuracy": balanced_accuracy(values, positive, threshold),
-            "confusion": tuple(
-                tuple(int(((positive == row) & (called == column)).sum()) for column in (False, True))
-                for row in (False, True)
-            ),
-        }
+    chosen = {
+        "threshold": threshold,
+        "threshold_videos": len(train),
+        "threshold_accuracy": balanced_accuracy(known, truth, threshold),
+    }
+    thresholds = np.full(len(judged), threshold)
+    return decision.model_copy(update=chosen | _called(judged, thresholds, seed))
+
+
+def decide_in_folds(
+    peaks: Sequence[Peak], folds: Sequence[int], label: str, smoothed: bool, seed: int = 0
+) -> VideoDecision | None:
+    """Every video is judged by the threshold that the videos of all other folds choose; their splits play no part.
+
+    ``folds``: of each peak. None without any video.
+    """
+    if not peaks:
+        return None
+    decision, thresholds = _ranked(peaks, "folds", label, smoothed, seed), np.zeros(len(peaks))
+    values, positive, _ = _columns(peaks)
+    for fold in set(folds):
+        others = np.asarray(folds) != fold
+        truth = positive[others]
+        if truth.all() or not truth.any():  # nothing to choose on
+            return decision
+        thresholds[~others] = best_threshold(values[others], truth)
+    return decision.model_copy(update=_called(peaks, thresholds, seed))
+
+
+def _ranked(judged: Sequence[Peak], split: str, label: str, smoothed: bool, seed: int) -> VideoDecision:
+    """All that takes no threshold."""
+    values, positive, groups = _columns(judged)
+    curves = roc_curves(np.stack([-values, values], axis=1), positive.astype(np.int64), ("no", label))
+    return VideoDecision(
+        label=label,
+        smoothed=smoothed,
+        split=split,
+        videos=len(judged),
+        positive=int(positive.sum()),
+        roc=curves[1] if curves else None,
+        roc_auc=_auc_interval(values, positive, groups, seed) if curves else None,
     )
+
+
+def _called(judged: Sequence[Peak], thresholds: Floats, seed: int) -> dict[str, Any]:
+    """What ``thresholds`` (N,), one for each video, make of them."""
+    values, positive, groups = _columns(judged)
+    called = values >= thresholds
+    return {
+        "accuracy": _share_right(called == positive, groups, seed),
+        "balanced_accuracy": balanced_accuracy(called.astype(np.float64), positive, 0.5),
+        "confusion": tuple(
+            tuple(int(((positive == row) & (called == column)).sum()) for column in (False, True))
+            for row in (False, True)
+        ),
+    }
 
 
 def _columns(peaks: Sequence[Peak]) -> tuple[Floats, NDArray[np.bool_], list[str]]:

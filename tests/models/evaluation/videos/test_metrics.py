@@ -7,7 +7,7 @@ import pytest
 
 from models.data.manifest import Split
 from models.errors import EvaluationError
-from models.evaluation.videos.decision import Peak, decide
+from models.evaluation.videos.decision import Peak, decide, decide_in_folds
 from models.evaluation.videos.event_metrics import event_score
 from models.evaluation.videos.judgement import VideoJudgeConfig, judge_videos
 from models.evaluation.videos.metrics import VideoCase, by_piece, judge_frames, label_score
@@ -119,6 +119,23 @@ def test_decide_without_train_gives_the_area_only():
     assert found is not None and found.threshold is None and found.accuracy is None
     assert found.roc_auc is not None and found.roc_auc.value == 1
     assert decide([], Split.VAL, "Fighting", False) is None
+
+
+def test_decide_in_folds_takes_the_threshold_of_the_other_folds():
+    # Fold 1 is told by 0.4, half way between 0.3 and 0.5; fold 2 by 0.65, half way between 0.6 and 0.7.
+    values, positive = [0.35, 0.6, 0.7, 0.9, 0.2, 0.3, 0.5, 0.8], [False, False, True, True] * 2
+    found = decide_in_folds(peaks(Split.VAL, values, positive), [1] * 4 + [2] * 4, "Fighting", True)
+    assert found is not None and found.accuracy is not None and found.roc_auc is not None
+    assert found.accuracy.value == 6 / 8 and found.confusion == ((3, 1), (1, 3)) and found.balanced_accuracy == 0.75
+    assert found.threshold is None and (found.split, found.videos, found.positive) == ("folds", 8, 4)
+    assert found.roc_auc.value == 15 / 16 and found.accuracy.low <= 0.75 <= found.accuracy.high
+
+
+def test_decide_in_folds_without_both_kinds_elsewhere_gives_the_area_only():
+    judged = peaks(Split.VAL, [0.1, 0.9, 0.8], [False, True, True])
+    found = decide_in_folds(judged, [1, 1, 2], "Fighting", False)
+    assert found is not None and found.accuracy is None and found.roc_auc is not None and found.roc_auc.value == 1
+    assert decide_in_folds([], [], "Fighting", False) is None
 
 
 def test_judge_videos_puts_it_together():
