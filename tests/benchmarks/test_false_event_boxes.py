@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import false_events
 from benchmarks.events import boxes
 from benchmarks.events.boxes import beside, box_heads
 from benchmarks.events.folds import Folds
+from benchmarks.events.recorded import read_recorded
+from benchmarks.events.study import Setting
+from benchmarks.events.videos import Video
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
 from models.evaluation.videos.run import TrackRun
 from models.motion_training import TEMPERATURE
 from models.training.run.cross_validation import grouped_folds
+from models.weights.motion_head import MOTION_FILE
+from pipeline.actions import Evidence
 from pipeline.motion import Way, motion
 from pipeline.motion_voice import MotionHead
-from tests.models.scripted_run import LABELS, clip, run, track
+from tests.models.scripted_run import LABELS, clip, run, track, truth
 from tests.pipeline.motion_heads import speed_head
 
 TWO = ("Standing", "Walking")
@@ -129,3 +137,44 @@ def test_temperature_of_both_is_that_of_the_other_folds(monkeypatch: pytest.Monk
     assert all(after[fold].temperature > before[fold].temperature for fold in (1, 3, 4, 5))
     (only,) = {head.temperature for head in learnt(monkeypatch, {}).values()}
     assert only == TEMPERATURE, "nothing to fit on"
+
+
+SHIPPED = Evidence(0.65, 0.0)
+KINDS = {"x": "fight", "y": "surveillance", "z": "street"}
+
+
+def studied(monkeypatch: pytest.MonkeyPatch, work: Path, box_folder: Path | None) -> None:
+    """Three videos in whose first second the network is all but sure of a fight, and somebody walks."""
+    videos = [Video(Path(name), kind, name, name) for name, kind in KINDS.items()]
+    stored = {each: run([walker(1, range(40))], [clip(1, 0.0, 1.0, 0, 0.9)], video=each.name) for each in videos}
+    truths = {name: truth([], {}, video=name, group=name) for name in ("x", "y")}
+    folds = Folds([{"x"}, {"y", "z"}], Path(), {1: 1.0, 2: 1.0}, {1: HEAD, 2: HEAD} if box_folder else {})
+    monkeypatch.setattr(false_events, "read_videos", lambda _: (videos, truths))
+    monkeypatch.setattr(false_events, "read_dataset", lambda _: None)
+    monkeypatch.setattr(false_events, "read_folds", lambda *_: folds)
+    monkeypatch.setattr(false_events, "stored_run", lambda _, video: stored[video])
+    monkeypatch.setattr(false_events, "settings", lambda: [Setting(Evidence(0.95)), Setting(Evidence())])
+    monkeypatch.setattr(false_events, "RECORDED", work / "recorded.json.gz")
+    card = Namespace(evidence={"Fighting": SHIPPED}, sha256={MOTION_FILE: ""})
+    monkeypatch.setattr(false_events, "read_card", lambda _: card)
+    places = dict.fromkeys(("videos", "work", "data", "networks", "weights"), work)
+    output = work / "report.json"
+    false_events.study(Namespace(**places, tier="light", every=[], boxes=box_folder, output=output, write_docs=False))
+
+
+def test_study_keeps_networks_alone_and_with_boxes_apart_and_records_what_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studied(monkeypatch, tmp_path, None)
+    assert not (tmp_path / "recorded.json.gz").exists()
+    studied(monkeypatch, tmp_path, tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    alone, both = report["light"], report["light, boxes"]
+    assert (alone["ships"], both["ships"]) == (False, True)
+    assert alone["as_shipped"]["setting"] == asdict(Setting(SHIPPED))
+    assert (alone["as_shipped"]["point"]["false_events"], both["as_shipped"]["point"]["false_events"]) == (2, 0)
+    assert set(alone["at_most"]) == {"2", "10", "50", "100", "now", "shipped"}
+    assert alone["fights"]["clips"]["videos"] == 2 and alone["fights"]["clips"]["roc_auc"]["value"] == 0.5
+    (first, *_) = read_recorded(tmp_path / "recorded.json.gz")
+    assert first.replay.run.clips[0].probabilities[2] > 0.4, "with boxes"
+    assert "`surveillance-light` with boxes, as it ships, 3 videos" in capsys.readouterr().out
