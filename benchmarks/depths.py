@@ -1,12 +1,13 @@
-"""What the full network's output may read: one depth of I3D or three, alone or with the last blocks learning; boxes.
+"""What the full network's output may read: one depth of I3D or three, frozen, beside what ships; each with boxes.
 
-    python benchmarks/depths.py --work WORK [--only ROW …] [--draws 1] [--write-docs]
+    python benchmarks/depths.py --work WORK [--only ROW …] [--draws 1] [--tiers runs/tiers] [--write-docs]
 
 WORK is the working folder of models/configs/surveillance_light.py, with the data set in it. Every row is trained anew
 in the five grouped folds of that configuration, keeps its last epoch and answers the clips of its fold; figures are of
-all answers together, with percentile intervals over source videos, and differences are paired. What boxes say
-(``models.motion_training``) was learnt in the same folds; both count alike. The calibration error is that with
-temperatures fitted on other source videos.
+all answers together, with percentile intervals over source videos, and differences are paired. The row of what ships,
+whose last blocks learn, takes the answers of ``benchmarks/tiers.py --only full`` where all five folds are done. What
+boxes say (``models.motion_training``) was learnt in the same folds; both count alike. The calibration error is that
+with temperatures fitted on other source videos.
 
 Features are computed once and kept in --cache, where trainings find them too; the row of the last depth takes its part
 of those of three. ``--draws`` is the number of augmentation draws of a clip for learning, the first being the plain
@@ -40,7 +41,10 @@ from benchmarks import document  # noqa: E402 -- after the lines above
 from benchmarks.ablation.figures import measured, paired_difference  # noqa: E402
 from benchmarks.ablation.table import ranged  # noqa: E402
 from benchmarks.ablations import machine  # noqa: E402
-from benchmarks.tiers import FOLDS, SEED, known_part  # noqa: E402
+from benchmarks.tiers import FOLDS, REFERENCE, SEED, known_part  # noqa: E402
+from benchmarks.tiers import ROWS as NETWORKS  # noqa: E402
+from benchmarks.tiers import Options as Places  # noqa: E402
+from benchmarks.tiers import answers as answers_of_folds  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset, Split, read_dataset  # noqa: E402
 from models.evaluation.figures.calibration import (  # noqa: E402
     calibration,
@@ -78,43 +82,37 @@ FROZEN = TrainConfig(
     batch_size=64,
     weight_average=0.7,
 )
-TUNED = TrainConfig(  # as models/configs/surveillance.py, spelt out
-    name="depths",
-    transfer=TransferConfig(cache_at="MaxPool3d_5a_2x2", unfreeze=(Unfreeze(0, "Mixed_5b"),)),
-    loss=LossConfig(label_smoothing=0.1, class_weights="root"),
-    optimizer=OptimizerConfig(learning_rate=1e-4, weight_decay=1e-2, output_rate=10.0),
-    epochs=12,
-    batch_size=16,
-    mixup=0.2,
-    weight_average=0.7,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A way to learn, in words and as a training."""
+    """A way to learn, in words and as a training; None: it is one of ``benchmarks/tiers.py``."""
 
     label: str
-    config: TrainConfig
+    config: TrainConfig | None
 
 
-BASE = "last"
+BASE, SHIPS = "last", "surveillance"
+LEARNT = NETWORKS[REFERENCE].config.transfer.draws
 ROWS: Mapping[str, Row] = {
     BASE: Row("the last depth, output only", replace(FROZEN, network=NetworkConfig(depths=THREE.depths[-1:]))),
     "three": Row("three depths, output only", FROZEN),
-    "tuned": Row("the last depth, from Mixed_5b on, as `surveillance`", TUNED),
-    "three-tuned": Row("three depths, from Mixed_5b on", replace(TUNED, network=THREE)),
+    SHIPS: Row(f"the last depth, from Mixed_5b on, as `surveillance`, on {LEARNT} draws", None),
 }
+TRAINED = tuple(name for name, row in ROWS.items() if row.config)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``answers``: trainings, and one file of answers a row and fold. ``cache``: features. ``draws`` of a clip."""
+    """``answers``: trainings, and one file of answers a row and fold. ``cache``: features. ``draws`` of a clip.
+    ``tiers``: where benchmarks/tiers.py worked.
+    """
 
     answers: Path
     cache: Path
     weights: Path
     draws: int
+    tiers: Path
 
 
 def asked(name: str, dataset: Dataset, options: Options) -> Floats:
@@ -125,10 +123,21 @@ def asked(name: str, dataset: Dataset, options: Options) -> Floats:
         folder = options.answers / f"{name}, {options.draws} draws, {len(records)} clips" / f"fold-{number}"
         if not (folder / "logits.npy").is_file():
             sides = [records[i] for i in np.setdiff1d(np.arange(len(records)), judged)], [records[i] for i in judged]
-            _train_fold(ROWS[name].config, sides, dataset, options, folder)
+            _train_fold(_config(name), sides, dataset, options, folder)
             _say(f"{name}: fold {number} of {FOLDS}")
         found[judged] = np.load(folder / "logits.npy")
     return found
+
+
+def asked_before(dataset: Dataset, options: Options) -> Floats | None:
+    """→ (N, C): logits of what ships, by its fold networks of benchmarks/tiers.py; None where one is missing."""
+    given = answers_of_folds(
+        REFERENCE, range(1, FOLDS + 1), dataset, Places(Path(), options.tiers, options.cache, options.weights)
+    )
+    if given is None:
+        return None
+    known = {record.path: logits for record, logits in zip(given.records, given.logits, strict=True)}
+    return np.stack([known[record.path] for record in (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))])
 
 
 def _train_fold(
@@ -152,12 +161,19 @@ def _train_fold(
 
 def share_features(dataset: Dataset, options: Options) -> None:
     """What is kept of three depths holds the last one: its row computes nothing."""
-    three, last = (_kept_in(ROWS[name].config, dataset, options) for name in ("three", BASE))
+    three, last = (_kept_in(_config(name), dataset, options) for name in ("three", BASE))
     last.mkdir(parents=True, exist_ok=True)
     for file in three.glob("*.npy"):
         if not (last / file.name).is_file():
             kept = np.load(file)[..., -LAST_WIDTH:]
             write_atomically(last / file.name, partial(_save, kept))
+
+
+def _config(name: str) -> TrainConfig:
+    config = ROWS[name].config
+    if config is None:
+        raise ValueError(f"{name} is trained by benchmarks/tiers.py --only {REFERENCE}")
+    return config
 
 
 def _kept_in(config: TrainConfig, dataset: Dataset, options: Options) -> Path:
@@ -218,7 +234,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             lines.append(f"| {row.label}{ending} | {_cells(report['rows'].get(name + ending))} |")
     lines.append(f"| boxes alone | {_cells(report['rows'].get('boxes'))} |")
     seen = f"{report['draws']} draws" if report["draws"] > 1 else "the plain draw"
-    by = f"{report['clips']} held-out clips of {FOLDS} folds, {seen} of each clip learnt from"
+    by = f"{report['clips']} held-out clips of {FOLDS} folds, {seen} of each clip learnt from where no other is named"
     return "\n".join(lines) + f"\n\n{by}, {report['machine']['cpu']}.\n"
 
 
@@ -234,12 +250,14 @@ def _cells(row: Mapping[str, Any] | None) -> str:
 def main() -> int:
     arguments = _arguments()
     dataset = known_part(read_dataset(arguments.data or arguments.work / "dataset"))
-    options = Options(arguments.answers, arguments.cache, arguments.weights, arguments.draws)
+    options = Options(arguments.answers, arguments.cache, arguments.weights, arguments.draws, arguments.tiers)
     answers: dict[str, Floats] = {}
     for name in sorted(arguments.only, key=("three", *ROWS).index):
         if name == BASE:
             share_features(dataset, options)
         answers[name] = asked(name, dataset, options)
+    if (ships := asked_before(dataset, options)) is not None:
+        answers[SHIPS] = ships
     moved = held_out([looks(way, seed) for seed, way in enumerate(people(dataset, arguments.work))], dataset)
     report = report_of(answers, moved, dataset) | {"draws": options.draws, "machine": machine()}
     if arguments.output.is_file():
@@ -259,11 +277,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="working folder of `actoscope dataset extract`")
     parser.add_argument("--data", type=Path, help="its data set; default: WORK/dataset")
-    parser.add_argument("--only", nargs="+", choices=tuple(ROWS), default=[BASE, "three"], metavar="ROW")
+    parser.add_argument(
+        "--only", nargs="*", choices=TRAINED, default=TRAINED, metavar="ROW", help="rows to train; none: no training"
+    )
     parser.add_argument("--draws", type=int, default=1, help="of each clip that is learnt from")
     parser.add_argument("--cache", type=Path, default=HERE.parent / ".cache" / "features", help="features, shared")
     parser.add_argument("--weights", type=Path, default=HERE.parent / "weights", help="weights to start from")
     parser.add_argument("--answers", type=Path, default=HERE.parent / "runs" / "depths", help="trainings, answers")
+    parser.add_argument("--tiers", type=Path, default=HERE.parent / "runs" / "tiers", help="of benchmarks/tiers.py")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "depths.json")
     parser.add_argument("--write-docs", action="store_true")
     return parser.parse_args()

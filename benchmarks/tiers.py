@@ -1,4 +1,5 @@
-"""What a cheaper network can be: the full one, the light one that ships, and two small ones from random weights.
+"""What a cheaper network can be: the full one, the same on fewer and smaller pictures, the light one that ships, and
+two small ones from random weights.
 
     python benchmarks/tiers.py --data DATASET [--folds 1 2 …] [--only ROW …] [--write-docs]
 
@@ -43,9 +44,10 @@ from models.configs.surveillance import CONFIG as FULL  # noqa: E402
 from models.configs.surveillance_light import CONFIG as LIGHT  # noqa: E402
 from models.configs.surveillance_movinet import CONFIG as MOVINET  # noqa: E402
 from models.configs.surveillance_shufflenet import CONFIG as SHUFFLENET  # noqa: E402
+from models.data.batches.clip_window import WindowConfig  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset, Split, read_dataset  # noqa: E402
 from models.evaluation.figures.predictions import Predictions  # noqa: E402
-from models.training.config import TrainConfig  # noqa: E402
+from models.training.config import ClipInput, TrainConfig  # noqa: E402
 from models.training.run.cross_validation import grouped_folds  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
@@ -71,6 +73,15 @@ ROWS: Mapping[str, Row] = {
     REFERENCE: Row(
         "SE-I3D, 64×224² (`surveillance`)",
         replace(FULL, transfer=replace(FULL.transfer, draws=2)),
+        "Kinetics-400, from Mixed_5b, {epochs} epochs on 2 draws",
+    ),
+    "small": Row(
+        "SE-I3D, 32×112²",
+        replace(
+            FULL,
+            input=ClipInput(window=WindowConfig(32, speed=2.0), size=112),
+            transfer=replace(FULL.transfer, draws=2),
+        ),
         "Kinetics-400, from Mixed_5b, {epochs} epochs on 2 draws",
     ),
     "light": Row(

@@ -8,8 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import depths
-from benchmarks.depths import BASE, BOXES, DOCS, LAST_WIDTH, MARKS, ROWS, THREE, Options, markdown, report_of
+from benchmarks import depths, tiers
+from benchmarks.depths import (
+    BASE,
+    BOXES,
+    DOCS,
+    LAST_WIDTH,
+    MARKS,
+    ROWS,
+    THREE,
+    TRAINED,
+    Options,
+    asked_before,
+    markdown,
+    report_of,
+)
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
 from models.training.run.checks import config_problems
 from tests.support.places import REPOSITORY
@@ -33,10 +46,11 @@ def answers(dataset: Dataset, wrong: int) -> np.ndarray:
 
 
 def test_rows_can_be_trained() -> None:
-    for name, row in ROWS.items():
-        problems = [text for text in config_problems(row.config, REPOSITORY / "weights") if "start from" not in text]
+    for name in TRAINED:
+        config = ROWS[name].config
+        assert config is not None and config.network.depths in (THREE.depths, THREE.depths[-1:])
+        problems = [text for text in config_problems(config, REPOSITORY / "weights") if "start from" not in text]
         assert not problems, (name, problems)
-        assert row.config.network.depths in ((), THREE.depths, THREE.depths[-1:])
 
 
 def test_rows_are_compared_with_the_first_and_with_themselves_without_boxes(dataset: Dataset) -> None:
@@ -56,15 +70,28 @@ def test_row_of_the_last_depth_takes_its_part_of_what_is_kept_of_three(
     monkeypatch.setattr(depths, "_kept_in", lambda config, *_: tmp_path / str(len(config.network.depths)))
     (tmp_path / "3").mkdir()
     np.save(tmp_path / "3" / "a.npy", np.arange(2368, dtype=np.float16).reshape(1, 1, 1, -1))
-    depths.share_features(dataset, Options(tmp_path, tmp_path, tmp_path, draws=1))
+    depths.share_features(dataset, Options(tmp_path, tmp_path, tmp_path, draws=1, tiers=tmp_path))
     kept = np.load(tmp_path / "1" / "a.npy")
     assert kept.shape == (1, 1, 1, LAST_WIDTH) and kept[0, 0, 0, 0] == 2368 - LAST_WIDTH
 
 
+def test_what_ships_answers_in_the_order_of_the_clips(dataset: Dataset, tmp_path: Path) -> None:
+    options = Options(tmp_path, tmp_path, tmp_path, draws=1, tiers=tmp_path)
+    places = tiers.Options(tmp_path, tmp_path, tmp_path, tmp_path)
+    number = {record.path: float(index) for index, record in enumerate(dataset.records)}
+    for fold in range(1, tiers.FOLDS + 1):
+        assert asked_before(dataset, options) is None
+        held_out = tiers.divided(dataset, fold)[1]
+        said = np.asarray([[number[record.path]] * 4 for record in held_out], np.float32)
+        np.save(tiers.fold_folder(tiers.REFERENCE, fold, places) / "logits.npy", said)
+    answers = asked_before(dataset, options)
+    assert answers is not None and answers[:, 0].tolist() == list(range(40))
+
+
 def test_rows_of_other_clips_or_draws_are_not_kept() -> None:
     now: dict[str, Any] = {"labels": ["a"], "clips": 5, "draws": 1, "rows": {"three": "new"}}
-    before = {**now, "rows": {"three": "old", "tuned": "old"}}
-    assert depths.with_earlier(now, before)["rows"] == {"three": "new", "tuned": "old"}
+    before = {**now, "rows": {"three": "old", "last": "old"}}
+    assert depths.with_earlier(now, before)["rows"] == {"three": "new", "last": "old"}
     assert depths.with_earlier(now, before | {"draws": 2})["rows"] == {"three": "new"}
 
 
@@ -73,7 +100,9 @@ def test_table_says_what_was_not_run(dataset: Dataset) -> None:
     report = report_of({"three": answers(dataset, 4)}, moved, dataset) | {"draws": 2, "machine": {"cpu": "a processor"}}
     text = markdown(report)
     assert text.count("not run") == 2 * (len(ROWS) - 1)
-    assert text.splitlines()[-1] == "40 held-out clips of 5 folds, 2 draws of each clip learnt from, a processor."
+    assert text.splitlines()[-1] == (
+        "40 held-out clips of 5 folds, 2 draws of each clip learnt from where no other is named, a processor."
+    )
 
 
 def test_document_has_a_place_for_the_table() -> None:
