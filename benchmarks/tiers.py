@@ -47,7 +47,7 @@ from models.configs.surveillance_shufflenet import CONFIG as SHUFFLENET  # noqa:
 from models.data.batches.clip_window import WindowConfig  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset, Split, read_dataset  # noqa: E402
 from models.evaluation.figures.predictions import Predictions  # noqa: E402
-from models.training.config import ClipInput, TrainConfig  # noqa: E402
+from models.training.config import ClipInput, TrainConfig, TransferConfig, Unfreeze  # noqa: E402
 from models.training.run.cross_validation import grouped_folds  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
@@ -69,20 +69,26 @@ class Row:
     start: str
 
 
+SMALL = replace(
+    FULL,
+    input=ClipInput(window=WindowConfig(32, speed=2.0), size=112),
+    transfer=replace(FULL.transfer, draws=2),
+)
 ROWS: Mapping[str, Row] = {
     REFERENCE: Row(
         "SE-I3D, 64×224² (`surveillance`)",
         replace(FULL, transfer=replace(FULL.transfer, draws=2)),
         "Kinetics-400, from Mixed_5b, {epochs} epochs on 2 draws",
     ),
-    "small": Row(
-        "SE-I3D, 32×112²",
+    "small": Row("SE-I3D, 32×112²", SMALL, "Kinetics-400, from Mixed_5b, {epochs} epochs on 2 draws"),
+    "small-deep": Row(
+        "SE-I3D, 32×112², more of it",
         replace(
-            FULL,
-            input=ClipInput(window=WindowConfig(32, speed=2.0), size=112),
-            transfer=replace(FULL.transfer, draws=2),
+            SMALL,
+            transfer=TransferConfig(cache_at="MaxPool3d_4a_3x3", draws=4, unfreeze=(Unfreeze(0, "Mixed_4b"),)),
+            epochs=8,
         ),
-        "Kinetics-400, from Mixed_5b, {epochs} epochs on 2 draws",
+        "Kinetics-400, from Mixed_4b, {epochs} epochs on 4 draws",
     ),
     "light": Row(
         "light I3D, 16×96² (`surveillance-light`)",

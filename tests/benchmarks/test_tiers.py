@@ -91,8 +91,8 @@ def test_table_says_where_a_network_started_and_on_what_it_was_judged() -> None:
     text = tiers.markdown({"rows": rows, "folds": [1, 3], "machine": {"cpu": "a processor"}})
     lines = text.splitlines()
     assert lines[2].split(" | ")[2:5] == ["0.700 [0.600, 0.800]", "0.900 [0.800, 0.950]", ""]
-    assert lines[4].startswith("| light I3D") and all("not run" in lines[number] for number in (3, 4, 6))
-    assert "nothing, 20 epochs" in lines[5] and "-0.200 [-0.300, -0.100]" in lines[5] and "0.010 / 0.020" in lines[5]
+    assert lines[5].startswith("| light I3D") and all("not run" in lines[number] for number in (3, 4, 5, 7))
+    assert "nothing, 20 epochs" in lines[6] and "-0.200 [-0.300, -0.100]" in lines[6] and "0.010 / 0.020" in lines[6]
     assert lines[-1] == "Folds 1, 3 of 5, 100 held-out clips, a processor."
 
 
