@@ -10,7 +10,8 @@ answers of all folds that were run, with percentile intervals over groups, and t
 paired. CPU seconds are of OpenVINO on one thread, the networks taking turns clip by clip: as this machine runs them by
 itself, and in float32 limited to AVX2 (``ONEDNN_MAX_CPU_ISA``).
 
-Trainings go on where they were interrupted; a fold that is done is not done again. The table is printed, kept in
+Trainings go on where they were interrupted; a fold that is done is not done again. Rows with all five leave
+``cv_predictions.csv`` beside them, for ``python -m models.motion_training --answers``. The table is printed, kept in
 benchmarks/results/tiers.json and, with --write-docs, put into docs/ablations.md.
 """
 
@@ -58,6 +59,7 @@ REFERENCE = "full"
 UNLABELLED = ("Unclear",)
 ISAS: Mapping[str, tuple[str, str]] = {"native": ("", "auto"), "avx2": ("AVX2", "f32")}  # limit, precision
 ROUNDS = 15
+PREDICTIONS = "cv_predictions.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,20 @@ def answers(name: str, folds: Sequence[int], dataset: Dataset, options: Options)
     records = tuple(record for fold in folds for record in divided(known, fold)[1])
     logits = np.concatenate([np.load(file) for file in files]).astype(np.float64)
     return Predictions(known.labels, records, logits, np.asarray(known.targets(records), np.int64))
+
+
+def keep_answers(name: str, dataset: Dataset, options: Options) -> Path | None:
+    """Where all folds of a row are done: ``cv_predictions.csv`` in its folder, as a cross-validation leaves it."""
+    from models.training.run.cross_validation import write_predictions  # noqa: PLC0415
+
+    every = range(1, FOLDS + 1)
+    if (given := answers(name, every, dataset, options)) is None:
+        return None
+    sizes = [len(divided(known_part(dataset), fold)[1]) for fold in every]
+    folds = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    path = options.work / name / PREDICTIONS
+    write_predictions(path, known_part(dataset), given.records, folds, given.logits.astype(np.float32))
+    return path
 
 
 # ---- what a clip costs ----
@@ -286,6 +302,9 @@ def main() -> int:
         for name in names:
             if not (fold_folder(name, fold, options) / "logits.npy").is_file():
                 train_fold(name, fold, dataset, options)
+    for name in names:
+        if (kept := keep_answers(name, dataset, options)) is not None:
+            print(f"{name}: {kept}", flush=True)
     if arguments.no_table:
         return 0
     report = report_of(list(ROWS), arguments.folds, dataset, options)

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import tiers
 from benchmarks.tiers import DOCS, FOLDS, MARKS, REFERENCE, ROWS, SEED, Options, answers, divided, known_part, limited
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
+from models.motion_training import read_answers
 from models.training.run.checks import config_problems
 from models.training.run.cross_validation import grouped_folds
 from models.weights.cards import ModelInput
@@ -70,6 +71,19 @@ def test_answers_of_several_folds_stand_beside_their_own_clips(dataset: Dataset,
     assert found is not None and found.labels == ("Fighting", "Walking")
     assert (found.logits.argmax(axis=1) == found.targets).all()
     assert answers("light", (1, 2), dataset, options) is None  # the first fold is not done
+
+
+def test_answers_of_all_folds_are_kept_as_those_of_a_cross_validation(dataset: Dataset, options: Options) -> None:
+    known = known_part(dataset)
+    for fold in range(1, FOLDS + 1):
+        assert tiers.keep_answers("light", dataset, options) is None
+        right = 3 * np.eye(2, dtype=np.float32)[known.targets(divided(known, fold)[1])]
+        np.save(tiers.fold_folder("light", fold, options) / "logits.npy", right)
+    kept = tiers.keep_answers("light", dataset, options)
+    assert kept is not None
+    said = read_answers(kept, known)  # in the order of the data set
+    assert (said.argmax(axis=1) == known.targets((*known.of(Split.TRAIN), *known.of(Split.VAL)))).all()
+    assert {line.split(",")[3] for line in kept.read_text("utf-8").splitlines()[1:]} == {"1", "2", "3", "4", "5"}
 
 
 def test_limit_of_the_instructions_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
