@@ -53,10 +53,11 @@ def test_table_has_medians_with_least_and_most_and_a_run_without_labels_counts()
     assert "none: AssertionError: it ended" in markdown([{**result, "problem": "AssertionError: it ended"}])
 
 
+@pytest.mark.alone
 @pytest.mark.exhaustive
 def test_sample_is_watched_as_a_new_user_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     results, picture = tmp_path / "first_labels.json", tmp_path / "page.png"
-    first_labels.main(["--repeats", "1", "--json", str(results), "--screenshot", str(picture)])
+    first_labels.main(["--repeats", "1", "--patience", "240", "--json", str(results), "--screenshot", str(picture)])
     (row,) = json.loads(results.read_text())["rows"]
     (seen,) = row["runs"]
     assert 0 < seen["label_s"] <= seen["everybody_s"] and seen["people"] > 0
