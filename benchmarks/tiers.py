@@ -2,6 +2,7 @@
 two small ones from random weights.
 
     python benchmarks/tiers.py --data DATASET [--folds 1 2 …] [--only ROW …] [--write-docs]
+    python benchmarks/tiers.py --precisions weights/surveillance-light
 
 DATASET is that of models/configs/surveillance_light.py. Folds are the five grouped ones of the configs' own
 cross-validation (the same groups, the same seed). Every row is trained anew for each fold, without a clip or an
@@ -13,6 +14,9 @@ itself, and in float32 limited to AVX2 (``ONEDNN_MAX_CPU_ISA``).
 Trainings go on where they were interrupted; a fold that is done is not done again. Rows with all five leave
 ``cv_predictions.csv`` beside them, for ``python -m models.motion_training --answers``. The table is printed, kept in
 benchmarks/results/tiers.json and, with --write-docs, put into docs/ablations.md.
+
+``--precisions`` only tells what a clip of one network costs in float32, in what this machine multiplies natively and in
+int8 (``actoscope export NAME --format openvino-int8`` first), with and without the limit, in turns.
 """
 
 from __future__ import annotations
@@ -195,18 +199,32 @@ def clip_costs(folders: Mapping[str, Path], cache: Path) -> dict[str, dict[str, 
     """→ median CPU seconds of a clip on one thread, by row and by key of ``ISAS``; the rows take turns."""
     found: dict[str, dict[str, float]] = {name: {} for name in folders}
     for isa, (limit, precision) in ISAS.items():
-        with limited(limit):
-            workers = {
-                name: Worker(Timing(folder, "openvino", precision, cache / isa / name, threads=1))
-                for name, folder in folders.items()
-            }
-        try:
-            for name, times in _in_turn(workers, folders).items():
-                found[name][isa] = round(float(np.median(times)), 4)
-        finally:
-            for worker in workers.values():
-                worker.close()
+        jobs = {name: Timing(folder, "openvino", precision, cache / isa / name, 1) for name, folder in folders.items()}
+        for name, cost_s in _medians(jobs, limit).items():
+            found[name][isa] = cost_s
     return found
+
+
+def precision_costs(folder: Path, cache: Path) -> dict[str, dict[str, float]]:
+    """→ median CPU seconds of a clip on one thread, by key of ``ISAS`` and precision, which take turns."""
+    found = {}
+    for isa, (limit, native) in ISAS.items():
+        precisions = dict.fromkeys(("f32", native, "int8"))
+        jobs = {name: Timing(folder, "openvino", name, cache / isa / name, 1) for name in precisions}
+        found[isa] = _medians(jobs, limit)
+    return found
+
+
+def _medians(jobs: Mapping[str, Timing], limit: str) -> dict[str, float]:
+    """→ median CPU seconds of a clip of each job. Raises RuntimeError where one cannot be loaded."""
+    with limited(limit):
+        workers = {name: Worker(job) for name, job in jobs.items()}
+    try:
+        times = _in_turn(workers, {name: job.folder for name, job in jobs.items() if job.folder is not None})
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return {name: round(float(np.median(each)), 4) for name, each in times.items()}
 
 
 @contextmanager
@@ -295,6 +313,9 @@ def _judged_by(report: Mapping[str, Any]) -> str:
 
 def main() -> int:
     arguments = _arguments()
+    if arguments.precisions is not None:
+        print(json.dumps(precision_costs(arguments.precisions, arguments.work / "converted"), indent=1))
+        return 0
     options = Options(arguments.data, arguments.work, arguments.cache, arguments.weights)
     dataset = read_dataset(options.data)
     names = [name for name in ROWS if arguments.only is None or name in arguments.only]
@@ -318,7 +339,11 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the data set of models/configs/surveillance_light.py")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", type=Path, help="the data set of models/configs/surveillance_light.py")
+    what.add_argument(
+        "--precisions", type=Path, metavar="FOLDER", help="only costs, of these weights with an int8 export"
+    )
     parser.add_argument("--folds", type=int, nargs="+", default=[1], choices=range(1, FOLDS + 1), help="default: 1")
     parser.add_argument(
         "--only", nargs="*", choices=tuple(ROWS), metavar="ROW", help="rows to train; none: no training"

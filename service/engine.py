@@ -34,6 +34,7 @@ from service.errors_base import ServiceError
 
 log = logging.getLogger(__name__)
 
+BATCHES_KNOWN = 1000  # of many cameras of many shapes; then they are forgotten
 TrackKey = tuple[int, int]  # (number of the stream, track_id)
 
 
@@ -90,6 +91,7 @@ class InferenceEngine:
         self._retired: set[str] = set()  # networks of versions that serve no more
         self._retired_lock = threading.Lock()  # short, and taken last: who keeps or retires waits for no load
         self._notes: dict[str, str] = {}  # of networks that are not loaded: why
+        self._batches: set[tuple[object, ...]] = set()  # input side and pictures' shapes that the detector has run
         self.classifier(self._first())
 
     def _first(self) -> str:
@@ -155,6 +157,24 @@ class InferenceEngine:
             self._notes.pop(name, None)
             return loaded
 
+    def measure_first(self) -> None:
+        """What the first labels are made of, where it is not known yet what that costs here: some tenths of a second.
+
+        A detection in a picture of 16:9, one person's appearance, and a clip where a lighter network came first: others
+        leave nothing to choose, and may take seconds.
+        """
+        size = self.config.detector_image_size
+        blank = np.zeros((size * 9 // 16, size, 3), np.uint8)
+        if self.costs.of(detect_work(size)) is None:
+            for _ in range(2):  # the first only prepares
+                self._find([blank], size)
+        if self.costs.of(FEATURE_WORK) is None:
+            everything = np.array([[0, 0, blank.shape[1], blank.shape[0]]], np.float32)  # one box x1 y1 x2 y2
+            with self.costs.timed(FEATURE_WORK, self._threads):
+                self._encoder.encode(blank, everything)
+        if self._first() != self.config.model:
+            self.measure_clip(self._first())
+
     def measure_clip(self, name: str) -> None:
         """One empty clip, where it is not known yet what a clip costs here."""
         classifier = self.classifier(name)
@@ -190,11 +210,21 @@ class InferenceEngine:
         """
         size = min(image_size, self.config.detector_image_size) or self.config.detector_image_size
         self.measures.observe("batch:detect", len(images), tuple(map(float, BATCH_BUCKETS)))
-        with self.measures.timed("detect"), self.costs.timed(detect_work(size), self._threads) as done:
-            done.count = len(images)
-            found = self._detector.detect(images, size)
+        with self.measures.timed("detect"):
+            found = self._find(images, size)
         with self.measures.timed("appearance"):
             return [self._with_features(*item) for item in zip(images, found, expected_xyxy, strict=True)]
+
+    def _find(self, images: Sequence[Image], size: int) -> list[Detections]:
+        """The first batch of a shape prepares its kernels: several times what any later one takes, so not a cost."""
+        batch = size, *sorted(image.shape[:2] for image in images)
+        with self.costs.timed(detect_work(size), self._threads) as done:
+            found = self._detector.detect(images, size)
+            done.count = len(images) if batch in self._batches else 0
+        if len(self._batches) >= BATCHES_KNOWN:
+            self._batches.clear()
+        self._batches.add(batch)
+        return found
 
     def _with_features(self, image: Image, detections: Detections, expected_xyxy: Floats) -> Detections:
         with self.costs.timed(FEATURE_WORK, self._threads) as done:

@@ -66,7 +66,7 @@ def observe(row: Row, video: Path, timing: Timing, folder: Path, cache: Path) ->
             with service.subscribe() as heard:
                 return _watch(service, heard, ids, timing, begin)
         finally:
-            _end(service)
+            end(service)
 
 
 def prepare(folder: Path, cache: Path) -> None:
@@ -76,7 +76,7 @@ def prepare(folder: Path, cache: Path) -> None:
         try:
             service.start()
         finally:
-            _end(service)
+            end(service)
 
 
 @contextlib.contextmanager
@@ -93,7 +93,7 @@ def camera(row: Row, video: Path) -> Iterator[str]:
         yield server.url()
 
 
-def _end(service: Service) -> None:
+def end(service: Service) -> None:
     """A service that does not end in time is killed: its figures are taken already."""
     children = family.family(service.pid)
     with contextlib.suppress(AssertionError):

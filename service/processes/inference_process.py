@@ -135,6 +135,10 @@ class InferenceServer:
         for connection in list(self._connections.values()):
             connection.channel.close()
 
+    def measure_first(self) -> None:
+        """Once, before ``start``: what work costs on a host that nothing is known of."""
+        self._planner.measure_first()
+
     def tick(self) -> None:
         """About once a second: plans anew and tells the streams."""
         self._planner.tick()
@@ -244,6 +248,8 @@ class InferenceServer:
         """Tells the labels; loads what gives them where it is not there. Raises ChannelClosed where it cannot be."""
         try:
             labels = self._engine.classifier(light or model).labels  # the other one comes up behind it
+            if light:
+                self._engine.measure_clip(light)
         except ModelUnavailable as error:
             connection.channel.send(ModelProblem(str(error)))
             raise ChannelClosed(str(error)) from error
@@ -365,6 +371,7 @@ def _serve_until_told(server: InferenceServer, link: ControlLink[_Setup]) -> int
     server.try_beside(ShadowNetworks(link.setup.shadows))
     link.on(LoadNetworks, lambda wish: server.networks.load(wish, link.send))  # told once this is ready, not before
     link.on(ShadowNetworks, server.try_beside)
+    server.measure_first()
     server.start(link.fail)
     link.send(InferenceReady(server.describe()))
     while not link.stopped.wait(1.0):

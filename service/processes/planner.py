@@ -138,6 +138,13 @@ class Planner:
         if self._ticks % KEEP_EVERY == 0:
             self.keep()
 
+    def measure_first(self) -> None:
+        """Before the first stream joins: what nobody has measured on this host yet, and keeps it at once."""
+        before = len(self._budget.costs.known())
+        self._engine.measure_first()
+        if len(self._budget.costs.known()) > before:
+            self.keep()
+
     def keep(self) -> None:
         """Writes what was measured, for the next start."""
         self._file.write(self._budget.costs)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tiers
+from benchmarks.comparison.worker import Job
 from benchmarks.tiers import DOCS, FOLDS, MARKS, REFERENCE, ROWS, SEED, Options, answers, divided, known_part, limited
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
 from models.motion_training import read_answers
@@ -123,3 +124,30 @@ def test_every_row_keeps_the_seed_of_the_features_that_rows_share() -> None:
     small = [ROWS[name].config for name in ("shufflenet", "movinet")]
     assert small[0].input == small[1].input
     assert replace(small[0].transfer, unfreeze=()) == replace(small[1].transfer, unfreeze=())
+
+
+class ScriptedWorker:
+    """A clip costs what its precision costs, a limit makes it dearer; ``closed`` counts those that ended."""
+
+    closed = 0
+
+    def __init__(self, job: Job) -> None:
+        slower = 2 if "ONEDNN_MAX_CPU_ISA" in os.environ else 1
+        self.cost_s = slower * {"f32": 0.04, "auto": 0.02, "int8": 0.01}[job.precision]
+        self.problem = "no int8 network" if job.folder == Path("without") and job.precision == "int8" else ""
+
+    def run(self, clip: np.ndarray) -> tuple[np.ndarray, float, float]:
+        return np.zeros(3, np.float32), 1.0, self.cost_s
+
+    def close(self) -> None:
+        ScriptedWorker.closed += 1
+
+
+def test_precisions_of_one_network_are_told_with_and_without_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(tiers, "Worker", ScriptedWorker)
+    found = tiers.precision_costs(REPOSITORY / "weights" / "surveillance-light", tmp_path)
+    assert found == {"native": {"f32": 0.04, "auto": 0.02, "int8": 0.01}, "avx2": {"f32": 0.08, "int8": 0.02}}
+    ended = ScriptedWorker.closed
+    with pytest.raises(RuntimeError, match="int8: no int8 network"):
+        tiers.precision_costs(Path("without"), tmp_path)
+    assert ScriptedWorker.closed == ended + 3, "they end all the same"

@@ -96,9 +96,10 @@ class Service:
         }
         self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self.process: subprocess.Popen[bytes] | None = None
+        self.arguments: tuple[str, ...] = ()  # of ``actoscope serve``, beside the port
 
     def start(self, ready: bool = True) -> Service:
-        command = [sys.executable, "-m", "service.cli", "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "service.cli", "serve", "--port", str(self.port), *self.arguments]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=REPOSITORY)
         wait_for(lambda: self._answers("/healthz"), 60, f"the service answers; its log: {self.log()[-3000:]}")
