@@ -80,7 +80,7 @@ def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes of the largest file below: the archive, as far as it has come. Folders that pip removes meanwhile count 0."""
+    """Bytes of the largest file below: the archive, as far as it has come; folders may vanish meanwhile."""
     largest = 0
     for root, _, names in os.walk(folder):  # passes over folders that are gone, where Path.rglob raises
         for name in names:
