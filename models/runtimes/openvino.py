@@ -19,6 +19,7 @@ from models.runtimes.converted import openvino_graph
 from models.runtimes.overlap import StemReuse
 from models.runtimes.overlap_openvino import OpenVinoParts
 from models.runtimes.runner import Clips, Floats, Precision, RuntimeOptions, check_boxes
+from models.runtimes.stem_blocks import fold_stem
 from models.weights.cards import MODEL_FILE, ClipShape, ModelCard
 from pipeline.openvino import cpu_flags
 
@@ -46,7 +47,9 @@ def open_file(graph: Path, precision: Precision, options: RuntimeOptions) -> Ope
     chosen = native if precision is Precision.AUTO else precision
     properties = cpu_properties((native if chosen is Precision.INT8 else chosen).value, options.threads)
     try:
-        compiled = core.compile_model(graph, "CPU", properties)
+        model = core.read_model(graph)
+        fold_stem(model, properties["INFERENCE_PRECISION_HINT"])
+        compiled = core.compile_model(model, "CPU", properties)
     except RuntimeError as error:
         raise RuntimeUnavailableError(f"OpenVINO cannot load {graph}: {error}") from error
     return OpenVinoRunner(compiled, chosen, GraphSource(graph, properties))

@@ -5,7 +5,8 @@ arithmetic, and it looks only a few crops far. With T crops, T even, "SAME" padd
 and 3 behind it, Conv3d_1a_7x7 steps by 2 crops, and Conv3d_2c_3x3 sees one step more to either side, so step t of the
 S = T/2 steps reads the crops 2t-4 … 2t+6. The first 2 and the last 3 steps touch the padding. A clip that is the last
 one moved on by s crops, s even, finds its steps 2 … S-4-s/2 there already; computed are the 2 steps at its head (from
-9 crops) and the 3+s/2 at its tail (from s+10 crops). An odd s falls between the strides and cannot be reused.
+9 crops; 10 are read, for an odd number would move the padding) and the 3+s/2 at its tail (from s+10 crops). An odd s
+falls between the strides and cannot be reused.
 
 Nothing is approximated: equal crops give equal features, and whether the crops are the same is checked by checksums,
 not believed. Gates would break it (they read the whole clip); those of SE-I3D begin after the cut, at Mixed_3b.
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from models.errors import OverlapUnsupportedError
 from models.runtimes.runner import Clips, Floats, check_boxes
 
-HEAD_STEPS, HEAD_CROPS = 2, 9  # steps that the padding before the clip reaches, and the crops that they read
+HEAD_STEPS, HEAD_CROPS = 2, 10  # steps that the padding before the clip reaches; they read 9 crops, 10 are whole pairs
 TAIL_STEPS, TAIL_CROPS = 3, 10  # as many at the end; a tail for a shift of s has s/2 steps and s crops more
 SHIFTS = (8, 16, 20, 32)  # tails that are prepared; a shift between two takes the longer one
 
@@ -68,7 +69,7 @@ class StemParts(Protocol):
         """uint8 (1, T, H, W, 3) → all T/2 steps."""
 
     def head(self, crops: Clips) -> Features:
-        """The clip's first 9 crops, uint8 (1, 9, H, W, 3) → steps 0 and 1."""
+        """The clip's first 10 crops, uint8 (1, 10, H, W, 3) → steps 0 and 1."""
 
     def tail(self, crops: Clips, shift: int) -> Features:
         """The clip's last ``shift`` + 10 crops, uint8 (1, shift + 10, H, W, 3) → its last ``shift`` / 2 + 3 steps."""

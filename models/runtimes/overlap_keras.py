@@ -45,8 +45,7 @@ class KerasParts:
         return np.array(keras.ops.convert_to_numpy(self._stem(scaled, training=False)))
 
     def head(self, crops: Clips) -> Features:
-        even = np.concatenate([crops, crops[:, -1:]], axis=1)  # an odd number would move the padding
-        return self.whole(even)[:, :HEAD_STEPS]
+        return self.whole(crops)[:, :HEAD_STEPS]
 
     def tail(self, crops: Clips, shift: int) -> Features:
         return self.whole(crops)[:, -(TAIL_STEPS + shift // 2) :]

@@ -13,6 +13,7 @@ from models.errors import OverlapUnsupportedError
 from models.runtimes.overlap import HEAD_CROPS, SHIFTS, TAIL_CROPS, Features, usable_shifts
 from models.runtimes.overlap_graph import feature_format, rest_graph, stem_graph
 from models.runtimes.runner import Clips, Floats
+from models.runtimes.stem_blocks import fold_stem
 
 
 class OpenVinoParts:
@@ -76,6 +77,7 @@ class OpenVinoParts:
         return self._compile(stem_graph(self._model, crops, self._format, at_begin, at_end))
 
     def _compile(self, model: Any) -> Any:
+        fold_stem(model, str(self._properties.get("INFERENCE_PRECISION_HINT", "")))
         try:
             return self._core.compile_model(model, "CPU", self._properties).create_infer_request()
         except RuntimeError as error:

@@ -15,6 +15,7 @@ from models.layers import SqueezeExcite3D
 from models.runtimes.host import gpu_present
 from models.runtimes.openvino import choose_precision
 from models.runtimes.runner import Precision
+from models.runtimes.stem_blocks import fold_stem
 
 Features = NDArray[np.float16]  # (t, h, w, c), or (F,) where depths pass the cut by
 Front = Callable[[NDArray[np.float32]], Features]  # float (T, H, W, C) in [-1, 1] → features
@@ -62,6 +63,7 @@ def _openvino_front(model: Any, clip_shape: tuple[int, int, int, int]) -> tuple[
     core = ov.Core()
     precision = choose_precision(Precision.AUTO, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision.value}
+    fold_stem(graph, precision.value)
     request = core.compile_model(graph, "CPU", hints).create_infer_request()
 
     def features(clip: NDArray[np.float32]) -> Features:
