@@ -16,17 +16,18 @@ Ints = NDArray[np.int64]
 
 class Learner:
     """``model``: (F,) → logits (C,). ``plan``: its optimiser, rate, epochs and batches, of which an epoch has
-    ``batches``: as many as the largest part fills, since shapes are compiled once.
+    ``batches``: as many as the largest part fills, since shapes are compiled once. ``whole``: an epoch is one compiled
+    piece, which pays for dense layers and not for convolutions.
     """
 
-    def __init__(self, model: Any, plan: TrainConfig, loss: Any, batches: int) -> None:
+    def __init__(self, model: Any, plan: TrainConfig, loss: Any, batches: int, whole: bool = True) -> None:
         import keras  # noqa: PLC0415 - takes seconds to import
 
         from models.training.run.optimizer import build_optimizer  # noqa: PLC0415 - as above
 
         self._keras, self._model, self._plan, self._batches = keras, model, plan, batches
         optimizer = build_optimizer(plan, batches)
-        model.compile(optimizer, loss, jit_compile=True, steps_per_execution=batches)
+        model.compile(optimizer, loss, jit_compile=whole, steps_per_execution=batches if whole else 1)
         optimizer.build(model.trainable_variables)
         self._state = [*model.variables, *optimizer.variables]
         self._start = [keras.ops.convert_to_numpy(variable) for variable in self._state]
