@@ -41,7 +41,7 @@ from benchmarks.ablations import machine  # noqa: E402
 from benchmarks.small_networks.curves import WEIGHTED, loss_curves, optimiser_curves  # noqa: E402
 from benchmarks.small_networks.learner import Floats, Ints, Learner, batches_of  # noqa: E402
 from benchmarks.small_networks.rare import judged, thinned  # noqa: E402
-from benchmarks.small_networks.tables import best_rate, judged_by, loss_table, optimiser_table  # noqa: E402
+from benchmarks.small_networks.tables import NOT_RUN, best_rate, judged_by, loss_table, optimiser_table  # noqa: E402
 from benchmarks.tiers import FOLDS, SEED, known_part  # noqa: E402
 from models.configs.surveillance_light import CONFIG as TAUGHT  # noqa: E402
 from models.data.manifest import Dataset, Split, read_dataset  # noqa: E402
@@ -235,7 +235,8 @@ def marks(part: str) -> document.Marks:
 
 def markdown(part: str, report: Mapping[str, Any]) -> str:
     """→ the table of a part, and a line that says on what it was measured."""
-    return PARTS[part].table(report.get(part, {})) + judged_by(report)
+    found = report.get(part)
+    return PARTS[part].table(found) + judged_by(report) if found else NOT_RUN
 
 
 def so_far(file: Path, examples: Examples) -> Found:

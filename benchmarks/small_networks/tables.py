@@ -14,8 +14,6 @@ NOT_RUN = "Not run.\n"
 def optimiser_table(found: Mapping[str, Any]) -> str:
     """One row an optimiser and number of epochs, one column a learning rate; the best of each row in bold."""
     rates = sorted({rate for rows in found.values() for by_rate in rows.values() for rate in by_rate}, key=float)
-    if not rates:
-        return NOT_RUN
     lines = [f"| Optimiser | epochs | {' | '.join(rates)} | best |", "|---" * (3 + len(rates)) + "|"]
     for epochs, rows in found.items():
         for name, by_rate in ((name, by_rate) for name, by_rate in rows.items() if by_rate):
@@ -37,8 +35,6 @@ def _cell(row: Mapping[str, Any] | None, best: bool) -> str:
 
 def loss_table(found: Mapping[str, Any]) -> str:
     """One row a ratio and loss."""
-    if not any(found.values()):
-        return NOT_RUN
     lines = ["| Fights in training | Loss | average precision | to γ = 0 | F1 | recall |", "|---|---|---|---|---|---|"]
     for ratio, rows in found.items():
         for number, (name, row) in enumerate(rows.items()):
@@ -52,9 +48,7 @@ def _figures(row: Mapping[str, Any]) -> Sequence[str]:
 
 
 def judged_by(report: Mapping[str, Any]) -> str:
-    """→ a line that says on what; none where nothing was measured."""
-    if "clips" not in report:
-        return ""
+    """→ a line that says on what."""
     clips = ", ".join(f"{count} {label}" for label, count in report["clips"].items())
     total = sum(report["clips"].values())
     return f"\n{total} tracks ({clips}) of {report['groups']} sources, {report['machine']['cpu']}.\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from benchmarks import heads
+from benchmarks import document, heads
 from benchmarks.heads import DOCS, PARTS, RATES, Examples, fights_of, head, markdown, marks, so_far
 from benchmarks.small_networks.curves import loss_curves, optimiser_curves
 from benchmarks.small_networks.learner import batches_of
@@ -106,7 +106,13 @@ def test_tables_show_the_best_rate_and_every_loss() -> None:
     lines = loss_table({"20": {"γ = 0": ROW, "γ = 1": ROW | {"difference": [-0.1, -0.2, 0.1]}}}).splitlines()
     assert lines[2] == "| 1 to 20 | γ = 0 | 0.500 [0.400, 0.600] |  | 0.250 [0.200, 0.300] | 0.200 [0.100, 0.300] |"
     assert "| -0.100 [-0.200, +0.100] |" in lines[3] and lines[3].startswith("|  | γ = 1 |")
-    assert optimiser_table({}) == loss_table({}) == "Not run.\n"
+
+
+def test_part_that_was_not_run_says_so_and_another_says_on_what() -> None:
+    report = {"clips": {"Fighting": 2, "Standing": 3}, "groups": 4, "machine": {"cpu": "a processor"}}
+    assert markdown("losses", report) == markdown("losses", report | {"losses": {}}) == "Not run.\n"
+    last = markdown("losses", report | {"losses": {"20": {"γ = 0": ROW}}}).splitlines()[-1]
+    assert last == "5 tracks (2 Fighting, 3 Standing) of 4 sources, a processor."
 
 
 def test_curves_show_every_optimiser_and_every_loss() -> None:
@@ -119,7 +125,6 @@ def test_curves_show_every_optimiser_and_every_loss() -> None:
 def test_recorded_results_stand_in_the_document_with_their_curves(part: str) -> None:
     report = json.loads((REPOSITORY / "benchmarks" / "results" / "heads.json").read_text("utf-8"))
     text = DOCS.read_text("utf-8")
-    before, table = marks(part)[0], markdown(part, report)
-    assert f"{before}\n{table}\n" in text
-    assert f"(pictures/{part}.svg)" in text
-    assert (heads.PICTURES / f"{part}.svg").stat().st_size < LARGEST
+    assert document.with_table(text, markdown(part, report), marks(part)) == text
+    for picture in [heads.PICTURES / f"{part}.svg"] if report.get(part) else []:
+        assert f"(pictures/{picture.name})" in text and picture.stat().st_size < LARGEST
