@@ -8,11 +8,11 @@ learn from what the teacher of that configuration sees: the pooled features of I
 normalisation, 64 hidden nodes, dropout and the output; folds are the five grouped ones of the configurations, figures
 are of the held-out answers of all five together, with percentile intervals over groups.
 
-Optimisers: every one gets its own learning rate out of six, in ten epochs and in thirty; weight decay, batch and the
+Optimisers: every one gets its own learning rate out of eight, in ten epochs and in thirty; weight decay, batch and the
 cosine schedule with a warm-up epoch are those of models/configs/surveillance.py. Losses: of the fights in the training
 part so many stay that there is one to twenty, ten or three other clips (three draws); what is held out stays whole.
-Results are printed, kept in benchmarks/results/heads.json and, with --write-docs, put into docs/roads.md; what is in
-there already is not computed again.
+Results are printed, kept in benchmarks/results/heads.json and, with --write-docs, put into docs/roads.md, with curves
+in docs/pictures. What the file has of as many clips of each class is not computed again; of others, it is dropped.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 HERE = Path(__file__).resolve().parent
 if Path(sys.path[0]).resolve() == HERE:  # run as a script: benchmarks/pipeline.py would hide the package of that name
@@ -39,6 +38,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from benchmarks import document  # noqa: E402 -- after the lines above
 from benchmarks.ablation.table import ranged  # noqa: E402
 from benchmarks.ablations import machine  # noqa: E402
+from benchmarks.small_networks.curves import WEIGHTED, loss_curves, optimiser_curves  # noqa: E402
+from benchmarks.small_networks.learner import Floats, Ints, Learner, batches_of  # noqa: E402
+from benchmarks.small_networks.rare import judged, thinned  # noqa: E402
+from benchmarks.small_networks.tables import NOT_RUN, best_rate, judged_by, loss_table, optimiser_table  # noqa: E402
 from benchmarks.tiers import FOLDS, SEED, known_part  # noqa: E402
 from models.configs.surveillance_light import CONFIG as TAUGHT  # noqa: E402
 from models.data.manifest import Dataset, Split, read_dataset  # noqa: E402
@@ -49,12 +52,11 @@ from models.training.run.cross_validation import grouped_folds  # noqa: E402
 from models.training.run.losses import balanced_class_weights  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 Found = dict[str, Any]
 Save = Callable[[], object]
 DOCS = HERE.parent / "docs" / "roads.md"
-RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+PICTURES = DOCS.parent / "pictures"
+RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 EPOCHS = (10, 30)
 _ADAMW = OptimizerConfig(kind=OptimizerKind.ADAMW, weight_decay=1e-2)
 _RADAM = replace(_ADAMW, kind=OptimizerKind.RADAM)
@@ -67,7 +69,7 @@ OPTIMISERS: Mapping[str, OptimizerConfig] = {
 RATIOS, DRAWS = (20, 10, 3), 3
 GAMMAS = (0.0, 1.0, 2.0, 5.0)
 RARE = "Fighting"
-NOT_RUN = "Not run.\n"
+RARE_PLAN = TrainConfig("head", optimizer=replace(_ADAMW, learning_rate=1e-3), epochs=20, batch_size=16, seed=SEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,6 @@ class Examples:
         return np.setdiff1d(np.arange(len(self.targets)), self.folds[fold])
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a head learns. ``weighted``: every class weighs the same."""
-
-    training: TrainConfig
-    gamma: float = 0.0
-    weighted: bool = False
-
-
 def read_examples(dataset: Dataset, weights: Path, cache: Path) -> Examples:
     """Computes the features that are not there yet."""
     from models.training.run.distil import teacher_features  # noqa: PLC0415 - keras takes seconds to import
@@ -107,42 +100,19 @@ def read_examples(dataset: Dataset, weights: Path, cache: Path) -> Examples:
     return Examples(seen.astype(np.float32), np.asarray(targets), groups, known.labels, folds)
 
 
-class Head:
-    """A small network, compiled once for a recipe, that learns anew from every part of the examples."""
+def head(width: int, classes: int, plan: TrainConfig, loss: Any, batches: int) -> Learner:
+    """→ a head on ``width`` features that starts the same every time."""
+    import keras  # noqa: PLC0415 - takes seconds to import
 
-    def __init__(self, width: int, classes: int, recipe: Recipe, batches: int, class_weights: Any) -> None:
-        import keras  # noqa: PLC0415 - takes seconds to import
-
-        from models.training.run.losses import FocalLoss  # noqa: PLC0415
-        from models.training.run.optimizer import build_optimizer  # noqa: PLC0415
-
-        keras.utils.set_random_seed(SEED)
-        layers = [
-            keras.layers.Input((width,)),
-            keras.layers.LayerNormalization(),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dropout(0.5),
-            keras.layers.Dense(classes),
-        ]
-        self.model, self.recipe, self.batches = keras.Sequential(layers), recipe, batches
-        loss = FocalLoss(recipe.gamma, 0.0, class_weights)
-        optimizer = build_optimizer(recipe.training, batches)
-        self.model.compile(optimizer, loss, jit_compile=True, steps_per_execution=batches)
-        optimizer.build(self.model.trainable_variables)
-        self._state = [*self.model.variables, *optimizer.variables]
-        self._start = [keras.ops.convert_to_numpy(variable) for variable in self._state]
-
-    def answers(self, seen: Floats, targets: Ints, asked: Floats) -> Floats:
-        """Learn ``seen`` from the start → logits (M, C) of ``asked``."""
-        for variable, value in zip(self._state, self._start, strict=True):
-            variable.assign(value)
-        plan = self.recipe.training
-        rows = np.resize(
-            np.arange(len(seen)), self.batches * plan.batch_size
-        )  # whole batches: one shape, compiled once
-        wanted = np.eye(self.model.output_shape[-1], dtype=np.float32)[targets[rows]]
-        self.model.fit(seen[rows], wanted, plan.batch_size, plan.epochs, verbose=0)
-        return np.asarray(self.model(asked, training=False), np.float32)  # eagerly: nothing is compiled for its shape
+    keras.utils.set_random_seed(plan.seed)
+    layers = [
+        keras.layers.Input((width,)),
+        keras.layers.LayerNormalization(),
+        keras.layers.Dense(64, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(classes),
+    ]
+    return Learner(keras.Sequential(layers), plan, loss, batches)
 
 
 def scaled(seen: Floats, inside: Ints) -> Floats:
@@ -155,130 +125,133 @@ def scaled(seen: Floats, inside: Ints) -> Floats:
 
 
 def optimisers(examples: Examples, found: Found, save: Save) -> None:
-    """Adds what is missing in ``found``: macro F1 with its interval, by epochs, optimiser and learning rate."""
-    for epochs in EPOCHS:
-        for name, kind in OPTIMISERS.items():
-            done = found.setdefault(str(epochs), {}).setdefault(name, {})
-            for rate in (rate for rate in RATES if f"{rate:g}" not in done):
-                optimizer = replace(kind, learning_rate=rate)
-                plan = TrainConfig("head", optimizer=optimizer, epochs=epochs, batch_size=16, seed=SEED)
-                done[f"{rate:g}"] = rated(examples, Recipe(plan, weighted=True))
-                save()
-                print(f"{epochs} epochs, {name}, {rate:g}: {ranged(done[f'{rate:g}'])}", flush=True)
+    """Adds what is missing in ``found``: macro F1 with its interval, by epochs, optimiser and learning rate, and that
+    after every epoch at the best rate.
+    """
+    for epochs, (name, kind) in itertools.product(EPOCHS, OPTIMISERS.items()):
+        done = found.setdefault(str(epochs), {}).setdefault(name, {})
+        for rate in (rate for rate in RATES if f"{rate:g}" not in done):
+            optimizer = replace(kind, learning_rate=rate)
+            plan = TrainConfig("head", optimizer=optimizer, epochs=epochs, batch_size=16, seed=SEED)
+            done[f"{rate:g}"] = rated(examples, plan)
+            save()
+            print(f"{epochs} epochs, {name}, {rate:g}: {ranged(done[f'{rate:g}']['macro_f1'])}", flush=True)
+        for rate in done.keys() - {best_rate(done)}:
+            done[rate].pop("by_epoch", None)
+        save()
 
 
-def rated(examples: Examples, recipe: Recipe) -> list[float]:
-    """→ macro F1, low, high of all held-out answers."""
-    classes = len(examples.labels)
-    answers = np.zeros(len(examples.targets), np.int64)
-    weights = balanced_class_weights(examples.targets.tolist(), classes, 0.5)
-    batches = -(-max(len(examples.inside(fold)) for fold in range(FOLDS)) // recipe.training.batch_size)
-    head = Head(examples.seen.shape[1], classes, recipe, batches, weights)
+def rated(examples: Examples, plan: TrainConfig) -> dict[str, list[float]]:
+    """→ of all held-out answers ``macro_f1`` (with low and high end) at last, and ``by_epoch``."""
+    from models.training.run.losses import FocalLoss  # noqa: PLC0415 - keras takes seconds to import
+
+    classes, targets = len(examples.labels), examples.targets
+    answers = np.zeros((plan.epochs, len(targets)), np.int64)
+    loss = FocalLoss(class_weights=balanced_class_weights(targets.tolist(), classes, 0.5))
+    batches = batches_of(max(len(examples.inside(fold)) for fold in range(FOLDS)), plan)
+    learner = head(examples.seen.shape[1], classes, plan, loss, batches)
     for fold, held_out in enumerate(examples.folds):
         inside = examples.inside(fold)
         seen = scaled(examples.seen, inside)
-        answers[held_out] = head.answers(seen[inside], examples.targets[inside], seen[held_out]).argmax(axis=1)
-    span = bootstrap(group_counts(answers, examples.targets, classes, examples.groups), macro_f1)
-    return [round(value, 4) for value in (span.value, span.low, span.high)]
+
+        def look(epoch: int, held_out: Ints = held_out, asked: Floats = seen[held_out]) -> None:
+            answers[epoch, held_out] = learner.logits(asked).argmax(axis=1)
+
+        learner.learn(seen[inside], targets[inside], look)
+    counts = [group_counts(each, targets, classes, examples.groups) for each in answers]
+    span = bootstrap(counts[-1], macro_f1)
+    return {
+        "macro_f1": [round(value, 4) for value in (span.value, span.low, span.high)],
+        "by_epoch": [round(float(macro_f1(each.sum(axis=0)[None])[0]), 4) for each in counts],
+    }
 
 
 # ---- losses ----
 
 
 def losses(examples: Examples, found: Found, save: Save) -> None:
-    """Adds what is missing: of fights, by ratio and loss, average precision, F1 at one half and recall there."""
-    plan = TrainConfig("head", optimizer=replace(_ADAMW, learning_rate=1e-3), epochs=20, batch_size=16, seed=SEED)
-    for ratio, gamma, weighted in itertools.product(RATIOS, GAMMAS, (False, True)):
-        name = f"γ = {gamma:g}" + (", classes weighted" if weighted else "")
+    """Adds what is missing: figures of fights, by ratio and loss. All γ of one kind are measured together: they are
+    compared with the first.
+    """
+    for ratio, weighted in itertools.product(RATIOS, (False, True)):
         done = found.setdefault(str(ratio), {})
-        if name not in done:
-            done[name] = rare_fights(examples, Recipe(plan, gamma, weighted), ratio)
-            save()
-            print(f"1 to {ratio}, {name}: {done[name]}", flush=True)
+        names = {gamma: f"γ = {gamma:g}{WEIGHTED if weighted else ''}" for gamma in GAMMAS}
+        if all(name in done for name in names.values()):
+            continue
+        margins = {gamma: rare_fights(examples, gamma, weighted, ratio) for gamma in GAMMAS}
+        for gamma, name in names.items():
+            base = margins[GAMMAS[0]] if gamma != GAMMAS[0] else None
+            done[name] = judged(margins[gamma], fights_of(examples), examples.groups, base)
+            print(f"1 to {ratio}, {name}: {ranged(done[name]['average_precision'])}", flush=True)
+        save()
 
 
-def rare_fights(examples: Examples, recipe: Recipe, ratio: int) -> dict[str, float]:
-    """→ figures of fights against all else, with one fight in training to ``ratio`` others."""
-    fights = (examples.targets == examples.labels.index(RARE)).astype(np.int64)
-    parts = [[thinned(examples.inside(fold), fights, ratio, draw) for fold in range(FOLDS)] for draw in range(DRAWS)]
-    weights = balanced_class_weights(fights[parts[0][0]].tolist(), 2) if recipe.weighted else None
-    batches = -(-max(len(part) for draw in parts for part in draw) // recipe.training.batch_size)
-    head = Head(examples.seen.shape[1], 2, recipe, batches, weights)
-    rows = []
-    for draw in range(DRAWS):
-        margin = np.zeros(len(fights), np.float32)
-        for fold, held_out in enumerate(examples.folds):
-            seen = scaled(examples.seen, parts[draw][fold])
-            logits = head.answers(seen[parts[draw][fold]], fights[parts[draw][fold]], seen[held_out])
-            margin[held_out] = logits[:, 1] - logits[:, 0]
-        rows.append(judged(margin, fights))
-    return {name: round(float(np.mean([row[name] for row in rows])), 3) for name in rows[0]}
+def fights_of(examples: Examples) -> Ints:
+    return np.asarray(examples.targets == examples.labels.index(RARE), np.int64)
 
 
-def thinned(inside: Ints, fights: Ints, ratio: int, draw: int) -> Ints:
-    """→ of the indices ``inside`` all others, and one fight to ``ratio`` of them, at random."""
-    others, rare = inside[fights[inside] == 0], inside[fights[inside] == 1]
-    kept = np.random.default_rng([SEED, draw]).permutation(rare)[: max(1, round(len(others) / ratio))]
-    return np.sort(np.concatenate([others, kept]))
+def rare_fights(examples: Examples, gamma: float, weighted: bool, ratio: int) -> Floats:
+    """→ (draws, N): logit of a fight less that of all else, learnt from one fight to ``ratio`` others. ``weighted``:
+    both weigh the same.
+    """
+    from models.training.run.losses import FocalLoss  # noqa: PLC0415 - keras takes seconds to import
+
+    fights = fights_of(examples)
+    seeds = [[SEED, draw] for draw in range(DRAWS)]
+    parts = [[thinned(examples.inside(fold), fights, ratio, seed) for fold in range(FOLDS)] for seed in seeds]
+    weights = balanced_class_weights(fights[parts[0][0]].tolist(), 2) if weighted else None
+    batches = batches_of(max(len(part) for draw in parts for part in draw), RARE_PLAN)
+    learner = head(examples.seen.shape[1], 2, RARE_PLAN, FocalLoss(gamma, 0.0, weights), batches)
+    margins = np.zeros((DRAWS, len(fights)), np.float32)
+    for draw, (fold, held_out) in itertools.product(range(DRAWS), enumerate(examples.folds)):
+        part = parts[draw][fold]
+        seen = scaled(examples.seen, part)
+        learner.learn(seen[part], fights[part])
+        margins[draw, held_out] = np.diff(learner.logits(seen[held_out]), axis=1)[:, 0]
+    return margins
 
 
-def judged(margin: Floats, fights: Ints) -> dict[str, float]:
-    """``margin`` (N,): logit of a fight less that of the rest."""
-    called = margin > 0
-    hits = int(np.sum(called & (fights == 1)))
-    return {
-        "average_precision": float(average_precision_score(fights, margin)),
-        "f1": 2 * hits / max(1, int(called.sum()) + int(fights.sum())),
-        "recall": hits / int(fights.sum()),
-    }
+# ---- what is kept and shown ----
 
 
-# ---- tables ----
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is measured, and how it is shown."""
+
+    measure: Callable[[Examples, Found, Save], None]
+    table: Callable[[Mapping[str, Any]], str]
+    curves: Callable[[Mapping[str, Any]], bytes]
 
 
-def optimiser_table(found: Mapping[str, Any]) -> str:
-    """One row an optimiser and number of epochs, one column a learning rate; the best of each row in bold."""
-    if not found:
-        return NOT_RUN
-    lines = [
-        f"| Optimiser | epochs | {' | '.join(f'{rate:g}' for rate in RATES)} | best |",
-        "|---" * (3 + len(RATES)) + "|",
-    ]
-    for epochs, rows in found.items():
-        for name, by_rate in ((name, by_rate) for name, by_rate in rows.items() if by_rate):
-            best = max(by_rate, key=lambda rate: by_rate[rate][0])
-            cells = [_cell(by_rate.get(f"{rate:g}"), f"{rate:g}" == best) for rate in RATES]
-            lines.append(f"| {name} | {epochs} | {' | '.join(cells)} | {ranged(by_rate[best])} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(span: Sequence[float] | None, best: bool) -> str:
-    if span is None:
-        return "not run"
-    return f"**{span[0]:.3f}**" if best else f"{span[0]:.3f}"
-
-
-def loss_table(found: Mapping[str, Any]) -> str:
-    """One row a loss; of every ratio: average precision / F1 / recall."""
-    if not found:
-        return NOT_RUN
-    heads = " | ".join(f"1 to {ratio}: AP / F1 / recall" for ratio in found)
-    lines = [f"| Loss | {heads} |", "|---" * (1 + len(found)) + "|"]
-    for name in next(iter(found.values())):
-        measured = [rows.get(name) for rows in found.values()]
-        cells = [" / ".join(f"{value:.3f}" for value in row.values()) if row else "not run" for row in measured]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-PARTS: Mapping[str, tuple[Callable[..., None], Callable[[Mapping[str, Any]], str]]] = {
-    "optimisers": (optimisers, optimiser_table),
-    "losses": (losses, loss_table),
+PARTS: Mapping[str, Part] = {
+    "optimisers": Part(optimisers, optimiser_table, optimiser_curves),
+    "losses": Part(losses, loss_table, loss_curves),
 }
 
 
 def marks(part: str) -> document.Marks:
     return document.marks(f"benchmarks/heads.py, {part}")
+
+
+def markdown(part: str, report: Mapping[str, Any]) -> str:
+    """→ the table of a part, and a line that says on what it was measured."""
+    found = report.get(part)
+    return PARTS[part].table(found) + judged_by(report) if found else NOT_RUN
+
+
+def so_far(file: Path, examples: Examples) -> Found:
+    """→ what the file has of as many clips of each class."""
+    known = Counter(examples.labels[target] for target in examples.targets)
+    own = {"clips": {label: known[label] for label in examples.labels}, "groups": len(set(examples.groups))}
+    before = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return {**(before if before.get("clips") == own["clips"] else {}), **own, "machine": machine()}
+
+
+def write_docs(part: str, report: Mapping[str, Any]) -> None:
+    """The table into the document, and the curves beside it."""
+    document.put_table(DOCS, markdown(part, report), marks(part))
+    if report.get(part):
+        write_atomically(PICTURES / f"{part}.svg", PARTS[part].curves(report[part]))
 
 
 def _tell(what: str, done: int, total: int) -> None:
@@ -288,19 +261,21 @@ def _tell(what: str, done: int, total: int) -> None:
 def main() -> int:
     arguments = _arguments()
     file: Path = arguments.results
-    report = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    examples = (
-        read_examples(read_dataset(arguments.data), arguments.weights, arguments.cache) if arguments.part else None
-    )
-    report |= {"machine": machine()} if arguments.part else {}
-    for part in arguments.part:
-        found = report.setdefault(part, {})
-        PARTS[part][0](examples, found, lambda: write_atomically(file, json.dumps(report, indent=1) + "\n"))
-    for part, (_, table) in PARTS.items():
-        print(table(report.get(part, {})))
+    if arguments.part:
+        examples = read_examples(read_dataset(arguments.data), arguments.weights, arguments.cache)
+        report = so_far(file, examples)
+        for part in arguments.part:
+            found = report.setdefault(part, {})
+            PARTS[part].measure(
+                examples,
+                found,
+                lambda: write_atomically(file, json.dumps(report, indent=1, ensure_ascii=False) + "\n"),
+            )
+    report = json.loads(file.read_text("utf-8"))
+    for part in PARTS:
+        print(markdown(part, report))
         if arguments.write_docs:
-            text = document.with_table(DOCS.read_text("utf-8"), table(report.get(part, {})), marks(part))
-            write_atomically(DOCS, text)
+            write_docs(part, report)
     return 0
 
 

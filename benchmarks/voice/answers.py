@@ -14,7 +14,7 @@ from benchmarks.voice.features import read
 from benchmarks.voice.networks import part
 from benchmarks.voice.regression import Floats, Rows, Task, answers, together
 from benchmarks.voice.rows import SKELETON, VIEWS, VOICES, Voice
-from benchmarks.voice.skeletons import mirrored, statistics
+from benchmarks.voice.skeletons import mirrored, sequence, statistics
 from models.data.manifest import Dataset, Split
 from models.data.tracks.ways import LabelledWay
 from models.evaluation.figures.calibration import fit_temperature, log_probabilities
@@ -93,14 +93,14 @@ class Study:
             found = read(self._cache, SKELETON, self._people)
             if found is None:
                 return None
-            parts.append([_postures(rows[0].astype(np.float64)) for rows in found])
+            parts.append([_postures(rows[0].astype(np.float64), voice.in_time) for rows in found])
         return [_beside(each) for each in zip(*parts, strict=True)]
 
 
-def _postures(joints: Floats) -> Floats:
+def _postures(joints: Floats, in_time: bool) -> Floats:
     """(T, 17, 3) → (2, F): of the skeleton and its mirror image."""
     speed = VIEWS[SKELETON].speed
-    return np.stack([statistics(joints, speed), statistics(mirrored(joints), speed)])
+    return np.stack([sequence(each) if in_time else statistics(each, speed) for each in (joints, mirrored(joints))])
 
 
 def _beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

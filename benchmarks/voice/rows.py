@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.voice.networks import ENDPOINTS
 from benchmarks.voice.regression import regression, trees
+from benchmarks.voice.temporal import temporal
 from benchmarks.voice.views import View, pair_boxes, still_boxes
 
 Learner = Callable[[dict[int, float]], Any]
@@ -37,8 +38,9 @@ VIEWS: Mapping[str, View] = {
 @dataclass(frozen=True, slots=True)
 class Voice:
     """Features of ``views`` behind one another, and with ``motion`` or ``joints`` those of boxes and skeletons, as
-    one or several ``learners`` read them. ``looks``: all rows of a view (mirror image, further windows), not the first
-    alone, for learning and for the answer. ``head``: the regression that ships, with the looks it learns from.
+    one or several ``learners`` read them. ``in_time``: joints one after another, not their statistics. ``looks``: all
+    rows of a view (mirror image, further windows), not the first alone, for learning and for the answer. ``head``: the
+    regression that ships, with the looks it learns from.
     """
 
     views: Sequence[str] = ()
@@ -47,6 +49,7 @@ class Voice:
     looks: bool = False
     motion: bool = False
     joints: bool = False
+    in_time: bool = False
     head: bool = False
 
 
@@ -65,6 +68,7 @@ VOICES: Mapping[str, Voice] = {
     "head": Voice(head=True),
     "motion": Voice(learners=(GEOMETRY, trees), motion=True),
     "skeleton": Voice(learners=(GEOMETRY, trees), joints=True),
+    "skeleton-network": Voice(learners=(temporal,), joints=True, in_time=True),
     "geometry": Voice(learners=(GEOMETRY, trees), motion=True, joints=True),
 }
 
@@ -98,11 +102,17 @@ ROWS: Mapping[str, Row] = {
     "head": Row("No pixels", "boxes: the regression that ships (`motion.json`)", ("head",)),
     "motion": Row("No pixels", "boxes: regression and trees", ("motion",)),
     "skeleton": Row("No pixels", "skeletons: regression and trees", ("skeleton",)),
+    "skeleton-network": Row("No pixels", "skeletons: temporal network", ("skeleton-network",)),
     "geometry": Row("No pixels", "boxes and skeletons: regression and trees", ("geometry",)),
+    "geometry-network": Row("No pixels", "boxes, and skeletons' temporal network", ("motion", "skeleton-network")),
     "and-head": Row("Both", "pixels and `motion.json`", ("near-looks", "head")),
     "and-motion": Row("Both", "pixels and boxes", ("near-looks", "motion")),
     "and-skeleton": Row("Both", "pixels and skeletons", ("near-looks", "skeleton")),
     "and-geometry": Row("Both", "pixels, boxes and skeletons", ("near-looks", "geometry")),
+    "and-skeleton-network": Row("Both", "pixels and skeletons' temporal network", ("near-looks", "skeleton-network")),
+    "and-geometry-network": Row(
+        "Both", "pixels, boxes and skeletons' temporal network", ("near-looks", "motion", "skeleton-network")
+    ),
     "still-motion": Row("Both", "pixels, still square and boxes", ("near-looks", "still", "motion")),
     "large-head": Row("Both", "64×224² and `motion.json`", ("large", "head")),
     "large-motion": Row("Both", "64×224², 32×112² and boxes", ("large", "near-looks", "motion")),
@@ -111,6 +121,14 @@ ROWS: Mapping[str, Row] = {
     "full-light": Row("Networks", "both averaged", ("full", "light")),
     "full-head": Row("Networks", "`surveillance` and `motion.json`", ("full", "head")),
     "light-head": Row("Networks", "`surveillance-light` and `motion.json`", ("light", "head")),
+    "light-skeleton-network": Row(
+        "Networks", "`surveillance-light` and skeletons' temporal network", ("light", "skeleton-network")
+    ),
+    "light-head-network": Row(
+        "Networks",
+        "`surveillance-light`, `motion.json` and skeletons' temporal network",
+        ("light", "head", "skeleton-network"),
+    ),
     "all-head": Row("Networks", "both and `motion.json`", ("full", "light", "head")),
     "full-geometry": Row("Networks", "`surveillance`, boxes and skeletons", ("full", "geometry")),
 }

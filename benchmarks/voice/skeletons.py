@@ -24,6 +24,7 @@ MIRROR = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)  # COCO join
 SHOULDERS, HIPS, WRISTS, ANKLES = (5, 6), (11, 12), (9, 10), (15, 16)
 BENDS = ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16), (5, 11, 13), (6, 12, 14))  # elbows, knees, hips
 QUANTILES = (0.1, 0.5, 0.9)
+FARTHEST = 4.0  # trunks that a joint is from the hips: one found farther away lies there
 
 
 def pose_network(model: Path, threads: int) -> Callable[[Clip], NDArray[np.float16]]:
@@ -72,14 +73,31 @@ def mirrored(joints: Doubles) -> Doubles:
     return turned
 
 
+def sequence(joints: Doubles) -> Doubles:
+    """(T, 17, 3) → (T · 51,): of each joint x and y against the hips, in trunks, and its confidence, as time goes by;
+    all 0 where it was not seen.
+    """
+    places, hips, _, trunk = _parts(joints)
+    usual = [_typical(hips[:, axis], 0.5) for axis in range(2)]
+    against = (places - np.where(np.isfinite(hips), hips, usual)[:, None]) / trunk
+    seen = np.isfinite(places[..., :1])
+    told = np.concatenate([np.clip(against, -FARTHEST, FARTHEST), joints[..., 2:]], axis=-1)
+    return np.asarray(np.where(seen, told, 0).ravel())
+
+
 def statistics(joints: Doubles, speed: float) -> Doubles:
     """(T, 17, 3), every ``speed``-th sample → (F,): posture, angles and movements; 0 where nothing was seen."""
-    places = np.where(joints[..., 2:] >= SEEN, joints[..., :2], np.nan)
-    hips, shoulders = (_middle(places[:, list(pair)]) for pair in (HIPS, SHOULDERS))
-    trunk = _typical(np.hypot(*(shoulders - hips).T), 0.25)
+    places, hips, shoulders, trunk = _parts(joints)
     found = [joints[..., 2].mean(axis=0), [float(np.isfinite(hips[:, 0]).mean()), trunk]]
     found += [_posture(places, hips, shoulders, trunk), _movements(places, hips, trunk, RATE_HZ / speed)]
     return np.asarray(np.nan_to_num(np.concatenate([np.ravel(each) for each in found])))
+
+
+def _parts(joints: Doubles) -> tuple[Doubles, Doubles, Doubles, float]:
+    """→ joints that are seen (T, 17, 2), middles of hips and shoulders (T, 2), NaN elsewhere; length of the trunk."""
+    places = np.where(joints[..., 2:] >= SEEN, joints[..., :2], np.nan)
+    hips, shoulders = (_middle(places[:, list(pair)]) for pair in (HIPS, SHOULDERS))
+    return places, hips, shoulders, _typical(np.hypot(*(shoulders - hips).T), 0.25)
 
 
 def _middle(places: Doubles) -> Doubles:

@@ -14,7 +14,7 @@ from models.evaluation.figures.metrics import Curve, Metrics
 from models.evaluation.videos.event_curve import EventCurve
 
 MOST_CLASSES = 30  # of a confusion matrix that people can read
-_COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c92a2a", "#0c8599", "#e67700", "#495057")
+COLOURS = ("#0b6bcb", "#d9480f", "#2b8a3e", "#862e9c", "#c92a2a", "#0c8599", "#e67700", "#495057")
 
 
 def confusion_plot(metrics: Metrics) -> str | None:
@@ -46,7 +46,7 @@ def curve_plot(curves: Sequence[Curve], x_name: str, y_name: str, area_name: str
     if diagonal:
         axes.plot([0, 1], [0, 1], color="#adb5bd", linestyle=":", linewidth=1)
     for index, curve in enumerate(curves):
-        style = {"color": _COLOURS[index % len(_COLOURS)], "linestyle": "-" if index < len(_COLOURS) else "--"}
+        style = {"color": COLOURS[index % len(COLOURS)], "linestyle": "-" if index < len(COLOURS) else "--"}
         # Average precision is the area under steps, ROC's under straight lines.
         steps = "default" if diagonal else "steps-post"
         axes.plot(
@@ -70,8 +70,8 @@ def reliability_plot(parts: Sequence[tuple[str, Calibration]]) -> str:
         bins = [item for item in part.bins if item.count]
         width = part.bins[0].high - part.bins[0].low
         middles = [(item.low + item.high) / 2 for item in bins]
-        top.bar(middles, [item.accuracy for item in bins], width, color=_COLOURS[0], edgecolor="white", alpha=0.85)
-        top.plot([item.confidence for item in bins], [item.accuracy for item in bins], ".", color=_COLOURS[1])
+        top.bar(middles, [item.accuracy for item in bins], width, color=COLOURS[0], edgecolor="white", alpha=0.85)
+        top.plot([item.confidence for item in bins], [item.accuracy for item in bins], ".", color=COLOURS[1])
         top.plot([0, 1], [0, 1], color="#adb5bd", linestyle=":", linewidth=1)
         top.set(xlim=(0, 1), ylim=(0, 1.02), title=f"{name}\nECE {part.ece:.3f}, T {part.temperature:.2f}")
         bottom.bar(middles, [item.count for item in bins], width, color="#868e96", edgecolor="white")
@@ -90,10 +90,10 @@ def event_curve_plot(curve: EventCurve) -> str:
     rates = [point.false_per_hour for point in curve.points]
     if all(rates):
         known = [rate for rate in rates if rate is not None]
-        false.fill_between(at, [r.low for r in known], [r.high for r in known], color=_COLOURS[1], alpha=0.15)
-        false.plot(at, [rate.value for rate in known], color=_COLOURS[1], linewidth=1.6)
+        false.fill_between(at, [r.low for r in known], [r.high for r in known], color=COLOURS[1], alpha=0.15)
+        false.plot(at, [rate.value for rate in known], color=COLOURS[1], linewidth=1.6)
     false.set(xlabel="threshold", ylabel="false events an hour", ylim=(0, None))
-    for name, colour in (("actions", _COLOURS[0]), ("videos", _COLOURS[2])):
+    for name, colour in (("actions", COLOURS[0]), ("videos", COLOURS[2])):
         shares = [getattr(point, name) for point in curve.points]
         if all(shares):
             found.plot(at, [each.share.value for each in shares], color=colour, label=f"{name} found", linewidth=1.6)
@@ -121,11 +121,16 @@ def figure_of(width: float, height: float, rows: int = 1, columns: int = 1) -> A
 
 
 def svg_of(figure: Any) -> str:
-    """Figure → ``data:image/svg+xml;base64,…``, the same bytes for the same figure."""
+    """Figure → ``data:image/svg+xml;base64,…``."""
+    return data_uri(svg_bytes(figure), "image/svg+xml")
+
+
+def svg_bytes(figure: Any) -> bytes:
+    """Figure → SVG, the same bytes for the same figure."""
     data = io.BytesIO()
     with _matplotlib().rc_context({"svg.hashsalt": "actoscope", "svg.fonttype": "path"}):
         figure.savefig(data, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return data_uri(data.getvalue(), "image/svg+xml")
+    return data.getvalue()
 
 
 def data_uri(data: bytes, media_type: str) -> str:

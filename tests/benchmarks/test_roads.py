@@ -1,4 +1,4 @@
-"""The pure parts of benchmarks/roads.py and benchmarks/heads.py: what is counted, what is shown."""
+"""The pure parts of benchmarks/roads.py: what is counted, what is shown."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import json
 import shlex
 from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks import heads
-from benchmarks.heads import RATES, Examples, judged, loss_table, optimiser_table, thinned
 from benchmarks.roads import CONFIGS, DOCS, MARKS, ROWS, Clock, lowest_share, markdown
 from models.training.config import load_config
 from service.cli import build_parser
@@ -75,40 +72,8 @@ def test_command_that_a_road_tells_of_parses(line: str) -> None:
     assert words[0] != "train" or (REPOSITORY / words[1]).is_file()
 
 
-def test_document_has_a_place_for_every_table() -> None:
-    text = DOCS.read_text("utf-8")
-    for between in (MARKS, *(heads.marks(part) for part in heads.PARTS)):
-        assert all(mark in text for mark in between)
-
-
-def test_fights_are_thinned_alike_for_every_loss_and_others_all_stay() -> None:
-    fights = np.array([1] * 30 + [0] * 40)
-    inside = np.arange(5, 70)
-    first, again, other = (thinned(inside, fights, 10, draw) for draw in (0, 0, 1))
-    assert (first == again).all() and not np.array_equal(first, other)
-    assert fights[first].sum() == 4 and (fights[first] == 0).sum() == 40
-
-
-def test_folds_learn_from_all_that_they_do_not_hold_out() -> None:
-    folds = (np.array([0, 3]), np.array([1, 2, 4]))
-    examples = Examples(np.zeros((5, 2), np.float32), np.zeros(5, np.int64), ("a",) * 5, ("x",), folds)
-    assert examples.inside(0).tolist() == [1, 2, 4] and examples.inside(1).tolist() == [0, 3]
-
-
-def test_fights_are_judged_by_order_and_by_what_is_called_one() -> None:
-    found = judged(np.array([2.0, -1.0, -2.0, 1.0], np.float32), np.array([1, 1, 0, 0]))
-    assert found["recall"] == 0.5 and found["f1"] == 0.5
-    assert found["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
-
-
-def test_tables_show_the_best_rate_and_every_loss() -> None:
-    rates = {f"{rate:g}": [0.5, 0.4, 0.6] for rate in RATES} | {"0.001": [0.7, 0.6, 0.8]}
-    text = optimiser_table({"10": {"AdamW": rates}})
-    assert "**0.700**" in text and text.splitlines()[2].endswith("| 0.700 [0.600, 0.800] |")
-    assert len({line.count("|") for line in text.splitlines()}) == 1
-    losses = {"20": {"γ = 0": {"average_precision": 0.5, "f1": 0.25, "recall": 0.2}}}
-    assert "| γ = 0 | 0.500 / 0.250 / 0.200 |" in loss_table(losses)
-    assert optimiser_table({}) == loss_table({}) == "Not run.\n"
+def test_document_has_a_place_for_the_table() -> None:
+    assert all(mark in DOCS.read_text("utf-8") for mark in MARKS)
 
 
 def test_recorded_results_reach_the_floors_and_stand_in_the_document() -> None:

@@ -17,6 +17,7 @@ from benchmarks.voice.people import partner
 from benchmarks.voice.regression import Task, answers, regression, together
 from benchmarks.voice.rows import BASE, NEAR, ROWS, VIEWS, VOICES
 from benchmarks.voice.table import figures, markdown, with_earlier
+from benchmarks.voice.temporal import TemporalNetwork, temporal
 from benchmarks.voice.views import View, own_boxes, pair_boxes, still_boxes
 from benchmarks.voices import DOCS, MARKS
 from models.data.manifest import ClipRecord, Dataset, DatasetInfo, Split, class2label
@@ -94,6 +95,40 @@ def test_skeletons_are_told_apart_by_posture_not_by_side() -> None:
 def test_nobody_seen_gives_zeros_and_no_warning() -> None:
     with np.errstate(all="raise"):
         assert (skeletons.statistics(np.zeros((36, 17, 3)), 2.0)[:18] == 0).all()
+
+
+def test_joints_in_time_are_told_against_the_hips_and_not_where_they_were_not_seen() -> None:
+    here = skeleton()
+    there = here.copy()
+    there[..., :2] = 0.2 + there[..., :2] / 2  # smaller, and elsewhere in the crop
+    told = skeletons.sequence(here).reshape(36, 17, 3)
+    assert told == pytest.approx(skeletons.sequence(there).reshape(36, 17, 3))
+    assert told[0, 5] == pytest.approx([-0.2, -1.0, 1.0])  # a shoulder, one trunk above the hips
+    here[3, 5, 2] = skeletons.SEEN / 2
+    assert (skeletons.sequence(here).reshape(36, 17, 3)[3, 5] == 0).all()
+    assert (skeletons.sequence(np.zeros((36, 17, 3))) == 0).all()
+
+
+def test_temporal_network_tells_what_statistics_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrists go up, or down by the same way."""
+    monkeypatch.setattr("benchmarks.voice.temporal.SEEDS", 1)
+    rows, targets = [], np.arange(24) % 2
+    for number, target in enumerate(targets):
+        joints = skeleton()
+        heights = np.linspace(0.2, 0.6, 36) + 0.005 * number
+        joints[:, 9:11, 1] = (heights[::-1] if target else heights)[:, None]
+        rows.append(joints)
+    up, down = (skeletons.statistics(rows[number], 2.0) for number in range(2))
+    assert np.abs(up - down).max() < 0.1
+    shown = [np.stack([skeletons.sequence(each), skeletons.sequence(skeletons.mirrored(each))]) for each in rows]
+    folds = [np.arange(start, start + 12) for start in (0, 12)]
+    said = answers(temporal, shown, Task(targets, 2, folds))
+    assert (said.argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_temporal_network_wants_as_many_rows_of_each_clip() -> None:
+    with pytest.raises(ValueError, match="as many rows"):
+        TemporalNetwork({0: 1.0, 1: 1.0}).fit(np.zeros((3, 51)), np.array([0, 1, 1]), np.array([1.0, 0.5, 0.5]))
 
 
 def test_mosaic_gives_each_cell_its_own_person() -> None:
