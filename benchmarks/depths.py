@@ -5,9 +5,9 @@
 WORK is the working folder of models/configs/surveillance_light.py, with the data set in it. Every row is trained anew
 in the five grouped folds of that configuration, keeps its last epoch and answers the clips of its fold; figures are of
 all answers together, with percentile intervals over source videos, and differences are paired. The row of what ships,
-whose last blocks learn, takes the answers of ``benchmarks/tiers.py --only full`` where all five folds are done. What
-boxes say (``models.motion_training``) was learnt in the same folds; both count alike. The calibration error is that
-with temperatures fitted on other source videos.
+whose last blocks learn, takes the answers of ``benchmarks/tiers.py --only full`` where all five folds are done; that of
+whole scenes those of ``benchmarks/scenes.py``. What boxes say (``models.motion_training``) was learnt in the same
+folds; both count alike. The calibration error is that with temperatures fitted on other source videos.
 
 Features are computed once and kept in --cache, where trainings find them too; the row of the last depth takes its part
 of those of three. ``--draws`` is the number of augmentation draws of a clip for learning, the first being the plain
@@ -41,7 +41,7 @@ from benchmarks import document  # noqa: E402 -- after the lines above
 from benchmarks.ablation.figures import measured, paired_difference  # noqa: E402
 from benchmarks.ablation.table import ranged  # noqa: E402
 from benchmarks.ablations import machine  # noqa: E402
-from benchmarks.tiers import FOLDS, REFERENCE, SEED, known_part  # noqa: E402
+from benchmarks.tiers import FOLDS, PREDICTIONS, REFERENCE, SEED, known_part  # noqa: E402
 from benchmarks.tiers import ROWS as NETWORKS  # noqa: E402
 from benchmarks.tiers import Options as Places  # noqa: E402
 from benchmarks.tiers import answers as answers_of_folds  # noqa: E402
@@ -53,7 +53,7 @@ from models.evaluation.figures.calibration import (  # noqa: E402
     log_probabilities,
 )
 from models.evaluation.figures.predictions import Predictions  # noqa: E402
-from models.motion_training import fused, held_out, looks, people  # noqa: E402
+from models.motion_training import fused, held_out, looks, people, read_answers  # noqa: E402
 from models.training.config import (  # noqa: E402
     LossConfig,
     Mode,
@@ -86,18 +86,19 @@ FROZEN = TrainConfig(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A way to learn, in words and as a training; None: it is one of ``benchmarks/tiers.py``."""
+    """A way to learn, in words and as a training; None: another script's, which left its answers."""
 
     label: str
     config: TrainConfig | None
 
 
-BASE, SHIPS = "last", "surveillance"
+BASE, SHIPS, SCENES = "last", "surveillance", "scenes"
 LEARNT = NETWORKS[REFERENCE].config.transfer.draws
 ROWS: Mapping[str, Row] = {
     BASE: Row("the last depth, output only", replace(FROZEN, network=NetworkConfig(depths=THREE.depths[-1:]))),
     "three": Row("three depths, output only", FROZEN),
     SHIPS: Row(f"the last depth, from Mixed_5b on, as `surveillance`, on {LEARNT} draws", None),
+    SCENES: Row("whole scenes, a Video Action Transformer on Mixed_4f, as `surveillance_scene`", None),
 }
 TRAINED = tuple(name for name, row in ROWS.items() if row.config)
 
@@ -123,7 +124,7 @@ def asked(name: str, dataset: Dataset, options: Options) -> Floats:
         folder = options.answers / f"{name}, {options.draws} draws, {len(records)} clips" / f"fold-{number}"
         if not (folder / "logits.npy").is_file():
             sides = [records[i] for i in np.setdiff1d(np.arange(len(records)), judged)], [records[i] for i in judged]
-            _train_fold(_config(name), sides, dataset, options, folder)
+            train_fold(_config(name), sides, dataset, options, folder)
             _say(f"{name}: fold {number} of {FOLDS}")
         found[judged] = np.load(folder / "logits.npy")
     return found
@@ -140,7 +141,7 @@ def asked_before(dataset: Dataset, options: Options) -> Floats | None:
     return np.stack([known[record.path] for record in (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))])
 
 
-def _train_fold(
+def train_fold(
     config: TrainConfig,
     sides: tuple[list[ClipRecord], list[ClipRecord]],
     dataset: Dataset,
@@ -172,7 +173,7 @@ def share_features(dataset: Dataset, options: Options) -> None:
 def _config(name: str) -> TrainConfig:
     config = ROWS[name].config
     if config is None:
-        raise ValueError(f"{name} is trained by benchmarks/tiers.py --only {REFERENCE}")
+        raise ValueError(f"{name} is trained by another script, expected one of {', '.join(TRAINED)}")
     return config
 
 
@@ -258,6 +259,8 @@ def main() -> int:
         answers[name] = asked(name, dataset, options)
     if (ships := asked_before(dataset, options)) is not None:
         answers[SHIPS] = ships
+    if (arguments.scenes / PREDICTIONS).is_file():
+        answers[SCENES] = read_answers(arguments.scenes / PREDICTIONS, dataset)
     moved = held_out([looks(way, seed) for seed, way in enumerate(people(dataset, arguments.work))], dataset)
     report = report_of(answers, moved, dataset) | {"draws": options.draws, "machine": machine()}
     if arguments.output.is_file():
@@ -285,6 +288,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=HERE.parent / "weights", help="weights to start from")
     parser.add_argument("--answers", type=Path, default=HERE.parent / "runs" / "depths", help="trainings, answers")
     parser.add_argument("--tiers", type=Path, default=HERE.parent / "runs" / "tiers", help="of benchmarks/tiers.py")
+    parser.add_argument("--scenes", type=Path, default=HERE.parent / "runs" / "scenes", help="of benchmarks/scenes.py")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "depths.json")
     parser.add_argument("--write-docs", action="store_true")
     return parser.parse_args()

@@ -165,7 +165,8 @@ class ClipInput:
     cnn_… networks learn (from cached features) what is there, with a mask over the rest.
 
     Of whole scenes, ``size`` is the height, ``width`` the width (0: as high as wide); a clip of each person ends every
-    ``hop`` pictures, of which a second of media time has ``SCENE_RATE_HZ / window.speed``.
+    ``hop`` pictures, of which a second of media time has ``SCENE_RATE_HZ / window.speed``. ``shortest``: people seen in
+    so few pictures are learnt from, too, played back and forth as the service's first clips are; 0: whole clips only.
     """
 
     window: WindowConfig = WindowConfig()  # noqa: RUF009  # frozen
@@ -178,6 +179,7 @@ class ClipInput:
     repeat: bool = field(default=True, repr=False)  # apart in the name of a training, as are those below
     width: int = field(default=0, repr=False)
     hop: int = field(default=16, repr=False)
+    shortest: int = field(default=0, repr=False)
 
     @property
     def size_hw(self) -> tuple[int, int]:

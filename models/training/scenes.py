@@ -23,7 +23,8 @@ FOLDER = "scenes"  # in the cache
 
 def cut(scenes: LabelledScenes, config: TrainConfig, cache: Path, progress: Progress) -> Dataset:
     """→ the examples of a training; the pictures lie in ``cache``. Raises DatasetError, OSError as ``cut_scenes``."""
-    dataset = cut_scenes(scenes, scene_shape(config), config.input.hop, cache / FOLDER, progress)
+    seen = config.input
+    dataset = cut_scenes(scenes, scene_shape(config), seen.hop, cache / FOLDER, progress, seen.shortest)
     at_speed_1 = dataset.info.input.model_copy(update={"rate_hz": SCENE_RATE_HZ})  # as data sets of crops say it
     return replace(dataset, info=dataset.info.model_copy(update={"input": at_speed_1}))
 

@@ -68,31 +68,33 @@ class SceneExample:
 
 
 def scene_examples(
-    work: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int = 16, provisional: bool = False
+    work: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int = 16, shortest: int = 0
 ) -> Iterator[SceneExample]:
     """Every clip of every labelled track of the working folder, video by video, as the service would cut them.
 
     A clip has the label of the range that most of its own frames lie in, at least half; others are left out, and so are
-    provisional clips (which play back and forth) unless asked for. In memory is one clip of pictures, and what the
-    caller keeps. Raises DatasetError when a source video or a manifest cannot be read.
+    provisional clips (which play back and forth), but for those of ``shortest`` pictures or more where that is not 0.
+    In memory is one clip of pictures, and what the caller keeps. Raises DatasetError when a source video or a manifest
+    cannot be read.
     """
     labelled = rows_by_clip(row for row in rows if row.label)
     for folder in list_videos(work):
         if folder.name in labelled:
-            yield from examples_of(folder, labelled[folder.name], shape, hop, provisional)
+            yield from examples_of(folder, labelled[folder.name], shape, hop, shortest)
 
 
 def examples_of(
-    folder: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int, provisional: bool = False
+    folder: Path, rows: Sequence[LabelRow], shape: ModelInput, hop: int, shortest: int = 0
 ) -> Iterator[SceneExample]:
     """The same of one video: ``folder`` with its tracks, and ``rows`` of these, all with a label."""
     tracks = people_by_frame(folder)
-    buffer, times_s = SceneClipBuffer(shape.clip_config(hop)), list[float]()
+    config = shape.clip_config(hop, shortest) if shortest else shape.clip_config(hop)
+    buffer, times_s = SceneClipBuffer(config), list[float]()
     for frame in source_frames(folder):
         times_s.append(frame.time_s)
         for clip in buffer.push(frame, tracks.get(frame.index + 1, [])):
             row = _row_of(clip, rows, times_s)
-            if row is not None and clip.box is not None and (provisional or not clip.provisional):
+            if row is not None and clip.box is not None and (shortest or not clip.provisional):
                 yield SceneExample(row, frame.index + 1, clip.crops, clip.box)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ class SceneRecord(ClipRecord):
 
     file: Path = Path()
     pictures: tuple[int, ...] = ()
+    range: _Range = (0, 0, 0)  # the labelled one
     size_hw: tuple[int, int] = (0, 0)
     box: tuple[float, ...] = ()  # x1 y1 x2 y2 in 0..1 of picture T // 2
 
@@ -84,8 +85,12 @@ def read_scenes(work: Path) -> LabelledScenes:
     return LabelledScenes(work, rows)
 
 
-def cut_scenes(scenes: LabelledScenes, shape: ModelInput, hop: int, root: Path, progress: Progress) -> Dataset:
+def cut_scenes(
+    scenes: LabelledScenes, shape: ModelInput, hop: int, root: Path, progress: Progress, shortest: int = 0
+) -> Dataset:
     """→ every clip of every labelled person, as the service cuts them, with ``root`` holding their pictures.
+
+    ``shortest``: people seen in so few pictures have clips, too, played back and forth; 0: whole clips only.
 
     Videos that are there already are not decoded again. A row without a split is for training. Raises DatasetError for
     a video that cannot be read, OSError for a full disk.
@@ -96,16 +101,16 @@ def cut_scenes(scenes: LabelledScenes, shape: ModelInput, hop: int, root: Path, 
     for done, folder in enumerate(folders):
         progress("cutting scenes", done, len(folders))
         rows = labelled[folder.name]
-        kept = root / f"{folder.name}-{_key(folder, rows, shape, hop)}"
+        kept = root / f"{folder.name}-{_key(folder, rows, shape, hop, shortest)}"
         if not kept.is_dir():
-            _keep(examples_of(folder, rows, shape, hop), kept)
+            _keep(examples_of(folder, rows, shape, hop, shortest), kept)
         records += _records(kept, folder, rows, shape)
     progress("cutting scenes", len(folders), len(folders))
     info = DatasetInfo(class2label=class2label(scenes.labels), input=shape)
     return Dataset(scenes.work, info, tuple(records))
 
 
-def _key(folder: Path, rows: Iterable[LabelRow], shape: ModelInput, hop: int) -> str:
+def _key(folder: Path, rows: Iterable[LabelRow], shape: ModelInput, hop: int, shortest: int) -> str:
     """Everything that the pictures and the choice of clips depend on."""
     source = Path(read_facts(folder).source)
     changed_ns = 0
@@ -113,6 +118,8 @@ def _key(folder: Path, rows: Iterable[LabelRow], shape: ModelInput, hop: int) ->
         changed_ns = source.stat().st_mtime_ns
     manifest = hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
     parts = (str(source), changed_ns, manifest, sorted(_range(row) for row in rows), shape.model_dump_json(), hop)
+    if shortest:  # folders without short clips keep their names
+        parts = (*parts, shortest)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
 
@@ -131,7 +138,7 @@ class _Kept:
 
 
 def _keep(examples: Iterable[SceneExample], folder: Path) -> None:
-    """Write ``folder`` as its examples come; of their pictures one clip is in memory."""
+    """Write ``folder`` as its examples come; of their pictures two clips are in memory."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scenes-", dir=folder.parent) as work:
         fresh = Path(work) / "fresh"
@@ -149,21 +156,23 @@ def _keep(examples: Iterable[SceneExample], folder: Path) -> None:
 class _Numbers:
     """Hands each new picture on to be written, and says which number it has.
 
-    Clips come in the order of time, so a picture that the last clip does not show does not come again.
+    Clips come in the order of time: those of one moment show the newest pictures, more of them or fewer, and a picture
+    that is older than two clips are long does not come again.
     """
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
-        self._last: Mapping[int, tuple[int, Image]] = {}  # by identity; holds the pictures, so that none is another's
+        self._held: dict[int, tuple[int, Image]] = {}  # by identity; holds the pictures, so that none is another's
         self._count = 0
 
     def __call__(self, pictures: Sequence[Image]) -> tuple[int, ...]:
-        now: dict[int, tuple[int, Image]] = {}
         for picture in pictures:
-            if id(picture) not in now:
-                now[id(picture)] = self._last.get(id(picture)) or self._new(picture)
-        self._last = now
-        return tuple(now[id(picture)][0] for picture in pictures)
+            if id(picture) not in self._held:
+                self._held[id(picture)] = self._new(picture)
+        numbers = tuple(self._held[id(picture)][0] for picture in pictures)
+        for old in list(self._held)[: -2 * len(pictures)]:
+            del self._held[old]
+        return numbers
 
     def _new(self, picture: Image) -> tuple[int, Image]:
         self._write(picture.tobytes())
@@ -197,6 +206,7 @@ def _record(file: Path, video: Path, row: LabelRow, clip: _Kept, shape: ModelInp
         filled=shape.frames,
         file=file,
         pictures=clip.pictures,
+        range=clip.range,
         size_hw=(shape.height, shape.width),
         box=clip.box,
     )

@@ -148,6 +148,8 @@ def config_key(config: TrainConfig, of: str) -> str:
         parts.append(f"anchor {config.loss.anchor}")
     if (config.input.width, config.input.hop) != (ClipInput().width, ClipInput().hop):
         parts.append(f"{config.input.width} {config.input.hop}")
+    if config.input.shortest:
+        parts.append(f"from {config.input.shortest} pictures on")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

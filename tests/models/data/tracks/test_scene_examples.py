@@ -47,6 +47,16 @@ def test_scene_examples_have_the_label_of_the_range_that_holds_most_of_them(exam
     assert sum(example.track_id == LEFT for example in examples) == 9
 
 
+def test_scene_examples_of_short_people_play_back_and_forth_where_they_are_asked_for(work: Path) -> None:
+    asked = [example for example in scene_examples(work, rows(), SHAPE, hop=4, shortest=3) if example.track_id == LEFT]
+    assert [example.frame for example in asked] == [3, 4, 8, *range(12, 41, 4)]
+    one, two, three, *_ = asked[0].pictures
+    assert [id(picture) for picture in asked[0].pictures] == [
+        id(picture) for picture in (one, two, three, two, one, two, three, two, one)
+    ]
+    assert asked[0].box == pytest.approx(box(LEFT, 1) / (768, 576, 768, 576), abs=1e-5)
+
+
 def test_scene_examples_of_a_lost_source_say_so(tmp_path: Path) -> None:
     facts = VideoFacts(
         source=str(tmp_path / "gone.mp4"), size_bytes=1, tracks_from="a", margin=0, size=8, format=ClipFormat.JPEG

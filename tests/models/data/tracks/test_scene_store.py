@@ -61,6 +61,23 @@ def test_each_picture_is_kept_once_however_many_clips_and_people_show_it(work: P
     assert {record.file for record in scenes(dataset)} == {file}
 
 
+def test_people_seen_for_a_shorter_time_share_pictures_with_the_others(work: Path, tmp_path: Path) -> None:
+    whole, short = cut(work, tmp_path), cut_scenes(read_scenes(work), SHAPE, HOP, tmp_path, quiet, shortest=3)
+    assert len(short.records) > len(whole.records)
+    first, *_ = scenes(short)
+    assert first.pictures == (0, 1, 2, 1, 0, 1, 2, 1, 0) and first.range == (1, 0, 0)
+    assert {file.stat().st_size for file in tmp_path.glob(f"street-*/{PICTURES_FILE}")} == {40 * 32 * 32 * 3}
+
+
+def test_newer_pictures_that_are_shown_first_are_kept_once() -> None:
+    kept: list[bytes] = []
+    numbers, pictures = scene_store._Numbers(kept.append), [np.full((1, 1, 3), value, np.uint8) for value in range(4)]
+    assert numbers([pictures[3]] * 4) == (0,) * 4
+    assert numbers(pictures) == (1, 2, 3, 0)
+    assert numbers([pictures[2], pictures[3]] * 2) == (3, 0) * 2
+    assert len(kept) == 4
+
+
 def test_other_labels_and_splits_need_no_new_cut_but_other_ranges_and_shapes_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
