@@ -117,7 +117,14 @@ def _key(folder: Path, rows: Iterable[LabelRow], shape: ModelInput, hop: int, sh
     with suppress(OSError):  # a lost source is told of by who reads it
         changed_ns = source.stat().st_mtime_ns
     manifest = hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
-    parts = (str(source), changed_ns, manifest, sorted(_range(row) for row in rows), shape.model_dump_json(), hop)
+    parts: tuple[object, ...] = (
+        str(source),
+        changed_ns,
+        manifest,
+        sorted(_range(row) for row in rows),
+        shape.model_dump_json(),
+        hop,
+    )
     if shortest:  # folders without short clips keep their names
         parts = (*parts, shortest)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
