@@ -112,16 +112,16 @@ def test_joints_in_time_are_told_against_the_hips_and_not_where_they_were_not_se
 def test_temporal_network_tells_what_statistics_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrists go up, or down by the same way."""
     monkeypatch.setattr("benchmarks.voice.temporal.SEEDS", 1)
-    rows, targets = [], np.arange(24) % 2
+    rows, targets = [], np.arange(96) % 2
     for number, target in enumerate(targets):
         joints = skeleton()
-        heights = np.linspace(0.2, 0.6, 36) + 0.005 * number
+        heights = np.linspace(0.2, 0.6, 36) + 0.01 * (number % 8)
         joints[:, 9:11, 1] = (heights[::-1] if target else heights)[:, None]
         rows.append(joints)
     up, down = (skeletons.statistics(rows[number], 2.0) for number in range(2))
     assert np.abs(up - down).max() < 0.1
     shown = [np.stack([skeletons.sequence(each), skeletons.sequence(skeletons.mirrored(each))]) for each in rows]
-    folds = [np.arange(start, start + 12) for start in (0, 12)]
+    folds = [np.arange(start, start + 48) for start in (0, 48)]
     said = answers(temporal, shown, Task(targets, 2, folds))
     assert (said.argmax(axis=1) == targets).mean() > 0.9
 
