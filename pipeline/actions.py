@@ -1,6 +1,7 @@
 """Turns the classifier's scores into what a person is doing now, and into events with a beginning and an end.
 
-Scores are smoothed exponentially over media time, so that clips that come irregularly weigh what they should. An
+Scores are smoothed exponentially over media time, so that clips that come irregularly weigh what they should: for the
+label that is shown over less time than for events, since a label that is late is wrong and an event too many is told. An
 action is under way from the score at which it reaches its ``on`` threshold until it falls below ``off`` (hysteresis),
 and becomes an event once that has lasted ``min_duration_s``. Provisional scores count like others: a person who is
 in view for two seconds only shall still be reported, and the minimum duration keeps single odd clips out. Each event
@@ -66,8 +67,9 @@ def stricter(one: Mapping[str, Evidence], other: Mapping[str, Evidence]) -> dict
 
 @dataclass(frozen=True)
 class SmootherConfig:
-    """How scores become events. Times are media time in seconds, thresholds probabilities.
+    """How scores become labels and events. Times are media time in seconds, thresholds probabilities.
 
+    ``time_constant_s`` smooths what events are made of, ``label_time_constant_s`` what is shown of a person now.
     ``evidence``: what single labels need in the place of ``on`` and ``min_duration_s``. ``thresholds`` is an
     allow-list: label → its ``on`` threshold, whatever else is said of it; its ``off`` keeps the ratio ``off`` / ``on``.
     None allows every label. A track whose scores stopped coming for ``stale_after_s`` has no label any more.
@@ -76,6 +78,7 @@ class SmootherConfig:
     """
 
     time_constant_s: float = 1.0
+    label_time_constant_s: float = 0.5
     on: float = 0.5
     off: float = 0.35
     min_duration_s: float = 0.5
@@ -89,7 +92,7 @@ class SmootherConfig:
     def __post_init__(self) -> None:
         if not 0 < self.off <= self.on <= 1:
             raise ValueError(f"expected 0 < off <= on <= 1, got off {self.off} and on {self.on}")
-        for name in ("time_constant_s", "stale_after_s"):
+        for name in ("time_constant_s", "label_time_constant_s", "stale_after_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         if self.min_duration_s < 0 or self.update_every_s < 0 or self.update_step < 0 or self.top_k < 1:
@@ -153,12 +156,16 @@ class _Action:
 
 @dataclass
 class _TrackActions:
-    """All that is known of one track. ``smoothed`` follows ``labels``; None until the first scores."""
+    """All that is known of one track. ``smoothed`` and ``shown`` follow ``labels``; None until the first scores.
+
+    ``smoothed`` is what events are made of, ``shown`` the same over less time, for the label.
+    """
 
     seen_s: float
     labels: tuple[str, ...] = ()
     on: Floats | None = None  # float32 (C,); infinite where the allow-list does not name the label
     smoothed: Floats | None = None  # float32 (C,)
+    shown: Floats | None = None  # float32 (C,)
     scored_s: float = -math.inf
     provisional: bool = False
     model: str = ""
@@ -197,7 +204,7 @@ class ActionSmoother:
         for track_id, track in self._tracks.items():
             if track.smoothed is not None and time_s - track.scored_s > self._config.stale_after_s:
                 events += self._end_all(track_id, track, track.scored_s, captured_at)
-                track.smoothed = None
+                track.smoothed = track.shown = None
         return tuple(events)
 
     def change(self, config: SmootherConfig) -> None:
@@ -250,13 +257,10 @@ class ActionSmoother:
         events: list[ActionEvent] = []
         if track.labels != score.labels:  # another model answers now: the old one's numbers mean nothing to it
             events = self._end_all(score.track_id, track, score.end_s, captured_at)
-            track.labels, track.on, track.smoothed = score.labels, self._on(score.labels), None
-        probabilities = np.asarray(score.probabilities, np.float32)
-        if track.smoothed is None:
-            track.smoothed = probabilities.copy()
-        else:
-            weight = -math.expm1(-(score.end_s - track.scored_s) / self._config.time_constant_s)
-            track.smoothed = track.smoothed + np.float32(weight) * (probabilities - track.smoothed)
+            track.labels, track.on, track.smoothed, track.shown = score.labels, self._on(score.labels), None, None
+        probabilities, passed_s = np.asarray(score.probabilities, np.float32), score.end_s - track.scored_s
+        track.smoothed = _smoothed(track.smoothed, probabilities, passed_s / self._config.time_constant_s)
+        track.shown = _smoothed(track.shown, probabilities, passed_s / self._config.label_time_constant_s)
         track.scored_s, track.provisional, track.model = score.end_s, score.provisional, score.model
         return events + self._move(score, track, captured_at)
 
@@ -328,16 +332,23 @@ class ActionSmoother:
         return self._thresholds[1]
 
     def _label(self, track: _TrackActions) -> TrackLabel | None:
-        if track.smoothed is None or track.on is None:
+        if track.shown is None or track.on is None:
             return None
-        order = [int(index) for index in np.argsort(-track.smoothed, kind="stable") if np.isfinite(track.on[index])]
+        order = [int(index) for index in np.argsort(-track.shown, kind="stable") if np.isfinite(track.on[index])]
         floor = 0.0 if self._config.thresholds is None else self._config.off / self._config.on
-        named = [index for index in order if track.smoothed[index] >= track.on[index] * floor]
+        named = [index for index in order if track.shown[index] >= track.on[index] * floor]
         if not named:
             return None
-        scores = {track.labels[index]: min(1.0, float(track.smoothed[index])) for index in order[: self._config.top_k]}
-        confidence = min(1.0, float(track.smoothed[named[0]]))
+        scores = {track.labels[index]: min(1.0, float(track.shown[index])) for index in order[: self._config.top_k]}
+        confidence = min(1.0, float(track.shown[named[0]]))
         return TrackLabel(track.labels[named[0]], confidence, scores, track.scored_s, track.provisional, track.model)
+
+
+def _smoothed(before: Floats | None, new: Floats, passed: float) -> Floats:
+    """float32 (C,) each, ``passed`` in time constants → what lies between the two; ``new`` where nothing was before."""
+    if before is None:
+        return new.copy()
+    return before + np.float32(-math.expm1(-passed)) * (new - before)
 
 
 def _event(

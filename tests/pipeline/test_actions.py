@@ -101,10 +101,23 @@ def test_evidence_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
         Evidence(**wrong)
 
 
-def test_update_smooths_with_the_time_constant() -> None:
-    smoother = new_smoother(time_constant_s=2.0)
-    feed(smoother, [answer(1.0, (1, 0, 0)), answer(2.0, (0, 0, 1))])
-    assert smoother.labels()[1].scores["walking"] == pytest.approx(math.exp(-0.5), abs=1e-5)
+def test_update_smooths_with_the_time_constants_events_over_one_and_labels_over_the_other() -> None:
+    smoother = new_smoother(time_constant_s=2.0, label_time_constant_s=0.5, on=0.6, min_duration_s=0.0)
+    events = feed(smoother, [answer(1.0, (1, 0, 0)), answer(2.0, (0, 0, 1))])
+    assert brief(events) == [("walking", STARTED), ("walking", UPDATED)], "told of what two seconds say"
+    assert events[1].confidence == pytest.approx(math.exp(-0.5), abs=1e-5)
+    label = smoother.labels()[1]
+    assert label.action == "standing" and label.scores["walking"] == pytest.approx(math.exp(-2.0), abs=1e-5)
+
+
+def test_labels_are_forgotten_with_the_scores_that_events_are_made_of() -> None:
+    """What was shown of a track whose scores stopped coming weighs nothing in what comes later."""
+    smoother = new_smoother(label_time_constant_s=100.0, stale_after_s=3.0)
+    feed(smoother, [answer(1.0, WALKING)])
+    smoother.update([], [person()], 4.5, 0.0)
+    assert smoother.labels() == {}
+    feed(smoother, [answer(5.0, FIGHTING)])
+    assert smoother.labels()[1].confidence == pytest.approx(max(FIGHTING))
 
 
 def test_update_smooths_alike_whatever_the_hop() -> None:

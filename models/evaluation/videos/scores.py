@@ -112,13 +112,15 @@ def winners(scores: Floats) -> NDArray[np.int64]:
 def peak(run: VideoRun, label: str, config: SmootherConfig | None = None, smoothed: bool = True) -> float:
     """The highest probability of ``label`` that anybody in the video reached, 0 without any answer.
 
-    ``smoothed``: as the service smooths it, else of single clips.
+    ``smoothed``: as the service smooths it for events, else of single clips.
     """
     place = run.labels.index(label)
     if not smoothed:
         return max((clip.probabilities[place] for clip in run.clips), default=0.0)
+    config = config or SmootherConfig()
     # Which labels may be shown has no part in how high a score was.
-    found = shown_scores(run, replace(config or SmootherConfig(), thresholds=None)).scores.values()
+    as_events = replace(config, thresholds=None, label_time_constant_s=config.time_constant_s)
+    found = shown_scores(run, as_events).scores.values()
     return max((float(np.nanmax(rows[:, place])) for rows in found if not np.isnan(rows).all()), default=0.0)
 
 
