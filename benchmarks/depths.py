@@ -43,8 +43,6 @@ from benchmarks.ablation.table import ranged  # noqa: E402
 from benchmarks.ablations import machine  # noqa: E402
 from benchmarks.tiers import FOLDS, PREDICTIONS, REFERENCE, SEED, known_part  # noqa: E402
 from benchmarks.tiers import ROWS as NETWORKS  # noqa: E402
-from benchmarks.tiers import Options as Places  # noqa: E402
-from benchmarks.tiers import answers as answers_of_folds  # noqa: E402
 from models.data.manifest import ClipRecord, Dataset, Split, read_dataset  # noqa: E402
 from models.evaluation.figures.calibration import (  # noqa: E402
     calibration,
@@ -105,15 +103,12 @@ TRAINED = tuple(name for name, row in ROWS.items() if row.config)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``answers``: trainings, and one file of answers a row and fold. ``cache``: features. ``draws`` of a clip.
-    ``tiers``: where benchmarks/tiers.py worked.
-    """
+    """``answers``: trainings, and one file of answers a row and fold. ``cache``: features. ``draws`` of a clip."""
 
     answers: Path
     cache: Path
     weights: Path
     draws: int
-    tiers: Path
 
 
 def asked(name: str, dataset: Dataset, options: Options) -> Floats:
@@ -128,17 +123,6 @@ def asked(name: str, dataset: Dataset, options: Options) -> Floats:
             _say(f"{name}: fold {number} of {FOLDS}")
         found[judged] = np.load(folder / "logits.npy")
     return found
-
-
-def asked_before(dataset: Dataset, options: Options) -> Floats | None:
-    """→ (N, C): logits of what ships, by its fold networks of benchmarks/tiers.py; None where one is missing."""
-    given = answers_of_folds(
-        REFERENCE, range(1, FOLDS + 1), dataset, Places(Path(), options.tiers, options.cache, options.weights)
-    )
-    if given is None:
-        return None
-    known = {record.path: logits for record, logits in zip(given.records, given.logits, strict=True)}
-    return np.stack([known[record.path] for record in (*dataset.of(Split.TRAIN), *dataset.of(Split.VAL))])
 
 
 def train_fold(
@@ -251,16 +235,15 @@ def _cells(row: Mapping[str, Any] | None) -> str:
 def main() -> int:
     arguments = _arguments()
     dataset = known_part(read_dataset(arguments.data or arguments.work / "dataset"))
-    options = Options(arguments.answers, arguments.cache, arguments.weights, arguments.draws, arguments.tiers)
+    options = Options(arguments.answers, arguments.cache, arguments.weights, arguments.draws)
     answers: dict[str, Floats] = {}
     for name in sorted(arguments.only, key=("three", *ROWS).index):
         if name == BASE:
             share_features(dataset, options)
         answers[name] = asked(name, dataset, options)
-    if (ships := asked_before(dataset, options)) is not None:
-        answers[SHIPS] = ships
-    if (arguments.scenes / PREDICTIONS).is_file():
-        answers[SCENES] = read_answers(arguments.scenes / PREDICTIONS, dataset)
+    for name, file in ((SHIPS, arguments.tiers / REFERENCE / PREDICTIONS), (SCENES, arguments.scenes / PREDICTIONS)):
+        if file.is_file():
+            answers[name] = read_answers(file, dataset)
     moved = held_out([looks(way, seed) for seed, way in enumerate(people(dataset, arguments.work))], dataset)
     report = report_of(answers, moved, dataset) | {"draws": options.draws, "machine": machine()}
     if arguments.output.is_file():

@@ -106,7 +106,7 @@ def main() -> int:
     shown = np.asarray([person_of(example, numbers) for example in examples.records], np.int64)
     folds = grouped_folds(records, clips.targets(records), FOLDS, SEED)
     _say(f"{len(examples.records)} examples of {len(set(shown))} of {len(records)} people")
-    options = Options(arguments.answers, arguments.cache, arguments.weights, CONFIG.transfer.draws, Path())
+    options = Options(arguments.answers, arguments.cache, arguments.weights, CONFIG.transfer.draws)
     for number in arguments.folds:
         _train(number, np.isin(shown, folds[number - 1]), examples, options)
     files = [_logits(number, options) for number in range(1, FOLDS + 1)]

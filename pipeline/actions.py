@@ -1,11 +1,11 @@
 """Turns the classifier's scores into what a person is doing now, and into events with a beginning and an end.
 
-Scores are smoothed exponentially over media time, so that clips that come irregularly weigh what they should: for the
-label that is shown over less time than for events, since a label that is late is wrong and an event too many is told. An
-action is under way from the score at which it reaches its ``on`` threshold until it falls below ``off`` (hysteresis),
-and becomes an event once that has lasted ``min_duration_s``. Provisional scores count like others: a person who is
-in view for two seconds only shall still be reported, and the minimum duration keeps single odd clips out. Each event
-tells beside that how the clips that were not provisional judged, one by one (``ClipTally``).
+Scores are smoothed exponentially over media time, so that clips that come irregularly weigh what they should: over
+less time for the label that is shown, where being late is being wrong, than for events, where one too many costs more.
+An action is under way from the score at which it reaches its ``on`` threshold until it falls below ``off``
+(hysteresis), and becomes an event once that has lasted ``min_duration_s``. Provisional scores count like others: a
+person who is in view for two seconds only shall still be reported, and the minimum duration keeps single odd clips out.
+Each event tells beside that how the clips that were not provisional judged, one by one (``ClipTally``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pipeline.entities import Detections, Floats, Image
 from pipeline.errors import DetectorError
 from pipeline.files import file_sha256
 from pipeline.geometry import area, pairwise_intersection, pairwise_iou
-from pipeline.openvino import CpuNetwork, converted, precision_notes, run_statement, takes_uint8
+from pipeline.openvino import CpuNetwork, converted, precision_notes, run_statement, takes_uint8, without_mvn
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -72,7 +72,9 @@ class AppearanceEncoder:
         batch = model.input().get_partial_shape()[0]
         fixed_batch = 0 if batch.is_dynamic else batch.get_length()
         sample = np.zeros((fixed_batch or 4, *size_hw, 3), np.uint8)
-        ready = takes_uint8(model, [value * 255 for value in IMAGENET_MEAN], [value * 255 for value in IMAGENET_STD])
+        ready = takes_uint8(
+            without_mvn(model), [value * 255 for value in IMAGENET_MEAN], [value * 255 for value in IMAGENET_STD]
+        )
         network = CpuNetwork(ready, sample, settings.threads, precision_notes(settings.cache_dir, file))
         return cls(network, size_hw, fixed_batch, file.stem)
 

@@ -92,6 +92,48 @@ def takes_uint8(model: Any, mean: Sequence[float], scale: Sequence[float]) -> An
     return steps.build()
 
 
+def without_mvn(model: Any, environment: Mapping[str, str] = os.environ) -> Any:
+    """Where oneDNN's instruction sets are limited (``ISA_LIMITS``), every MVN as the operations that it is made of.
+
+    OpenVINO 2026.4 ends the process (SIGSEGV) in MVN on a processor with AVX-512 that is limited to AVX2. In place →
+    the model: the same numbers, a few more nodes.
+    """
+    if not any(name in environment for name in ISA_LIMITS):
+        return model
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "MVN":
+            _replace_mvn(node)
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _replace_mvn(node: Any) -> None:
+    from openvino import opset13  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
+
+    given, axes = (port.get_source_output() for port in node.inputs())
+    about, shape = node.get_attributes(), given.get_partial_shape()
+    sizes = [shape[int(axis)] for axis in axes.get_node().data]
+    if any(size.is_dynamic for size in sizes):
+        return
+    share = opset13.constant(np.float32(1 / np.prod([size.get_length() for size in sizes])))
+
+    def mean(of: Any) -> Any:  # ReduceMean would be made an MVN again
+        return opset13.reduce_sum(opset13.multiply(of, share), axes, keep_dims=True)
+
+    changed = opset13.subtract(given, mean(given))
+    if about["normalize_variance"]:
+        epsilon = opset13.constant(np.float32(about["eps"]))
+        variance = mean(opset13.multiply(changed, changed))
+        inside = about["eps_mode"].lower() == "inside_sqrt"
+        deviation = (
+            opset13.sqrt(opset13.add(variance, epsilon)) if inside else opset13.add(opset13.sqrt(variance), epsilon)
+        )
+        changed = opset13.divide(changed, deviation)
+    changed.set_friendly_name(node.get_friendly_name())
+    for reader in list(node.output(0).get_target_inputs()):
+        reader.replace_source_output(changed.output(0))
+
+
 def precision_notes(cache_dir: Path | None, file: Path) -> Path:
     """Where the fastest precision of the network in ``file`` is remembered."""
     return (cache_dir or default_cache_dir()) / "openvino" / f"{file.parent.name}-{file.stem}.precision"

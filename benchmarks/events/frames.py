@@ -17,7 +17,9 @@ Row = dict[str, Any]
 
 def frame_scores(cases: Sequence[VideoCase]) -> dict[str, Row]:
     """By time constant: macro F1 over all classes and over ``SUBSET``, of all frames and from one second on."""
-    return {f"{seconds:g}": _scores(cases, SmootherConfig(label_time_constant_s=seconds)) for seconds in TIME_CONSTANT_S}
+    return {
+        f"{seconds:g}": _scores(cases, SmootherConfig(label_time_constant_s=seconds)) for seconds in TIME_CONSTANT_S
+    }
 
 
 def _scores(cases: Sequence[VideoCase], config: SmootherConfig) -> Row:

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.live_cameras.rows import AVX2, NATIVE
 from service.configuration import EngineConfig
-from service.engine import load_classifier, load_detector
+from service.engine import load_classifier, load_detector, load_encoder
 from tests.support.places import REPOSITORY
 
 VARIABLE = "ONEDNN_MAX_CPU_ISA"
@@ -35,7 +35,7 @@ def distinct(flags: list[str], clip_s: dict[str, float]) -> list[str]:
 def measured_clips(cache: Path) -> dict[str, float]:
     """→ CPU seconds of one clip of the full network, without a limit and with it, each in a process of its own.
 
-    Without what does not run at all: OpenVINO 2026.4 dies of the person detector under a limit on some processors.
+    Without what does not run at all: OpenVINO 2026.4 dies of some networks under a limit (``without_mvn``).
     """
     return {isa: clip_s for isa in (NATIVE, AVX2) if (clip_s := _in_process(isa, cache)) is not None}
 
@@ -52,7 +52,9 @@ def _in_process(isa: str, cache: Path) -> float | None:
 def clip_cpu_s(cache: Path) -> float:
     """→ CPU seconds of one clip of ``weights/surveillance`` in OpenVINO on one thread, the quickest of a few."""
     config = EngineConfig(REPOSITORY / "weights", cache, runtime="openvino", threads=1)
-    load_detector(config).detect([np.zeros((720, 1280, 3), np.uint8)])
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    load_detector(config).detect([picture])
+    load_encoder(config).encode(picture, np.array([[0, 0, 60, 120]], np.float32))
     classifier = load_classifier(config, config.model)
     clip = np.zeros((1, *classifier.card.clip_shape), np.uint8)  # (1, T, H, W, 3)
     times = []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import depths, tiers
+from benchmarks import depths
 from benchmarks.depths import (
     BASE,
     BOXES,
@@ -19,7 +19,6 @@ from benchmarks.depths import (
     THREE,
     TRAINED,
     Options,
-    asked_before,
     markdown,
     report_of,
 )
@@ -70,22 +69,9 @@ def test_row_of_the_last_depth_takes_its_part_of_what_is_kept_of_three(
     monkeypatch.setattr(depths, "_kept_in", lambda config, *_: tmp_path / str(len(config.network.depths)))
     (tmp_path / "3").mkdir()
     np.save(tmp_path / "3" / "a.npy", np.arange(2368, dtype=np.float16).reshape(1, 1, 1, -1))
-    depths.share_features(dataset, Options(tmp_path, tmp_path, tmp_path, draws=1, tiers=tmp_path))
+    depths.share_features(dataset, Options(tmp_path, tmp_path, tmp_path, draws=1))
     kept = np.load(tmp_path / "1" / "a.npy")
     assert kept.shape == (1, 1, 1, LAST_WIDTH) and kept[0, 0, 0, 0] == 2368 - LAST_WIDTH
-
-
-def test_what_ships_answers_in_the_order_of_the_clips(dataset: Dataset, tmp_path: Path) -> None:
-    options = Options(tmp_path, tmp_path, tmp_path, draws=1, tiers=tmp_path)
-    places = tiers.Options(tmp_path, tmp_path, tmp_path, tmp_path)
-    number = {record.path: float(index) for index, record in enumerate(dataset.records)}
-    for fold in range(1, tiers.FOLDS + 1):
-        assert asked_before(dataset, options) is None
-        held_out = tiers.divided(dataset, fold)[1]
-        said = np.asarray([[number[record.path]] * 4 for record in held_out], np.float32)
-        np.save(tiers.fold_folder(tiers.REFERENCE, fold, places) / "logits.npy", said)
-    answers = asked_before(dataset, options)
-    assert answers is not None and answers[:, 0].tolist() == list(range(40))
 
 
 def test_rows_of_other_clips_or_draws_are_not_kept() -> None:

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino
 import pytest
 
 from pipeline import openvino as cpu
 from pipeline.appearance import AppearanceConfig, AppearanceEncoder, needs_appearance, resolve_appearance
 from pipeline.entities import Floats, Image
 from pipeline.errors import DetectorError
-from pipeline.openvino import run_statement
+from pipeline.openvino import run_statement, without_mvn
 from tests.support.places import REPOSITORY, SHARED
 
 OSNET = SHARED / "weights" / "osnet-x0_25" / "osnet_x0_25_msmt17.onnx"
 VIDEO = SHARED / "data" / "pets" / "vtest.avi"
+LIMITED = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 TRUTH = SHARED / "data" / "pets" / "gt_every10.txt"
 
 
@@ -171,3 +173,34 @@ def test_needs_appearance_bystander_is_not_drawn_in() -> None:
 
 def test_needs_appearance_nobody_gives_no_rows() -> None:
     assert needs_appearance(np.empty((0, 4), np.float32), PERSON[None]).shape == (0,)
+
+
+def test_what_ships_says_the_same_without_mvn() -> None:
+    """Where instruction sets are limited each MVN becomes what it is made of; elsewhere nothing changes."""
+    sample = np.random.default_rng(0).uniform(-1, 1, (3, 3, 160, 80)).astype(np.float32)
+    answers = {}
+    for name, environment in (("as it is", {}), ("limited", LIMITED)):
+        model = without_mvn(
+            openvino.Core().read_model(REPOSITORY / "weights" / "appearance" / "appearance.xml"), environment
+        )
+        kinds = [node.get_type_name() for node in model.get_ordered_ops()]
+        assert ("MVN" in kinds) == (name == "as it is")
+        compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        answers[name] = compiled([sample])[0]
+    np.testing.assert_allclose(answers["limited"], answers["as it is"], rtol=1e-3, atol=1e-4)
+
+
+def test_what_ships_loads_where_onednn_is_limited_to_avx2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO ended the process in MVN on processors with AVX-512."""
+    statement = """
+import sys
+from pathlib import Path
+import numpy as np
+from pipeline.appearance import AppearanceConfig, AppearanceEncoder
+encoder = AppearanceEncoder.load(None, AppearanceConfig(Path(sys.argv[1]), weights_dir=Path(sys.argv[2])))
+found = encoder.encode(np.zeros((200, 200, 3), np.uint8), np.array([[0, 0, 50, 90]] * 3, np.float32))
+assert found.shape == (3, 256) and np.isfinite(found).all()
+"""
+    for name, value in LIMITED.items():
+        monkeypatch.setenv(name, value)
+    run_statement(statement, str(tmp_path), str(REPOSITORY / "weights"))
