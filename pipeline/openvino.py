@@ -83,12 +83,11 @@ def takes_uint8(model: Any, mean: Sequence[float], scale: Sequence[float]) -> An
 
     ``mean`` and ``scale`` are for each RGB channel, of values in 0..255.
     """
-    from openvino import Layout, Type, preprocess  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
-
-    steps = preprocess.PrePostProcessor(model)
-    steps.input().tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
-    steps.input().model().set_layout(Layout("NCHW"))
-    steps.input().preprocess().convert_element_type(Type.f32).mean(list(mean)).scale(list(scale))
+    library = _library()
+    steps = library.preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_element_type(library.Type.u8).set_layout(library.Layout("NHWC"))
+    steps.input().model().set_layout(library.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(library.Type.f32).mean(list(mean)).scale(list(scale))
     return steps.build()
 
 
@@ -108,8 +107,7 @@ def without_mvn(model: Any, environment: Mapping[str, str] = os.environ) -> Any:
 
 
 def _replace_mvn(node: Any) -> None:
-    from openvino import opset13  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
-
+    opset13 = _library().opset13
     given, axes = (port.get_source_output() for port in node.inputs())
     about, shape = node.get_attributes(), given.get_partial_shape()
     sizes = [shape[int(axis)] for axis in axes.get_node().data]
@@ -139,6 +137,12 @@ def precision_notes(cache_dir: Path | None, file: Path) -> Path:
     return (cache_dir or default_cache_dir()) / "openvino" / f"{file.parent.name}-{file.stem}.precision"
 
 
+def _library() -> Any:
+    import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
+
+    return openvino
+
+
 def _compile_fastest(model: Any, sample: NDArray[Any], threads: int, notes: Path | None) -> tuple[Any, Precision]:
     candidates = precision_candidates(cpu_flags())
     known = _read_note(notes)
@@ -153,12 +157,10 @@ def _compile_fastest(model: Any, sample: NDArray[Any], threads: int, notes: Path
 
 
 def _compile(model: Any, precision: Precision, threads: int) -> Any:
-    import openvino  # noqa: PLC0415 - 0.3 s that a process without a network should not pay
-
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
     if threads > 0:
         options["INFERENCE_NUM_THREADS"] = threads
-    return openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    return _library().Core().compile_model(model, "CPU", options).create_infer_request()
 
 
 def _median_time_s(request: Any, sample: NDArray[Any], repeats: int = 7) -> float:

@@ -4,8 +4,9 @@ Pure logic on what it is told: what work costs here (``costs``), how many cores 
 and what each stream asks. All streams stand on one step of a ladder, which gives way in this order when there is too
 much work: more than ten detections a second, then the cheaper network, wider hops, a smaller detector input, fewer
 detections (never under three a second, below which people lose their IDs), and at last hops of up to eight seconds.
-What a rung leaves free shortens the hops again. It goes down at once and comes up slowly, with room to spare, so that
-it does not swing.
+What a rung leaves free shortens the hops again; on rungs of late hops it gives detections back, too: there it is often
+the classifying thread that is busy (the full network, pinned), and fewer detections help nobody. The budget goes down
+at once and comes up slowly, with room to spare, so that it does not swing.
 
 Joints, for streams whose exercises are counted, get what the rung leaves: they are the first to go. But the full
 network gives way to them, since the lighter one tells the same labels and nothing else can count.
@@ -15,19 +16,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from service.budget.costs import Cost, Costs
-from service.budget.plan import POSES_HZ, UNLIMITED_HZ, BudgetView, Plan, StreamLoad, Tier, TierChoice
+from service.budget.ladder import ENOUGH_HZ, HOPS_S, LEAST_SIZE, SIZES, Step, detections, ladder
+from service.budget.plan import POSES_HZ, BudgetView, Plan, StreamLoad, Tier, TierChoice
 
-ENOUGH_HZ = 12.5  # detections a second: more do not keep people better apart
-LEAST_HZ = 3.0
-HOPS_S = ((0.64, 0.64), (0.64, 1.28), (1.0, 1.6), (1.3, 2.0), (1.5, 4.0))  # moving or unsure people, settled ones
-LATE_HOPS_S = ((2.0, 8.0), (3.0, 8.0), (5.0, 8.0), (8.0, 8.0))
-SIZES = (640, 480, 416)
-LEAST_SIZE = 320
-RATES_HZ = (8.0, 6.0, 5.0, 4.0, LEAST_HZ)
 DETECT_S, FEATURE_S, LIGHT_S, FULL_S, POSE_S = 0.05, 0.005, 0.1, 1.0, 0.1  # until measured
 
 
@@ -68,17 +63,6 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One rung: what every stream gets unless it pins a tier."""
-
-    tier: Tier
-    hop_s: float
-    settled_hop_s: float
-    image_size: int
-    detections_per_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Need:
     """Seconds a second: CPU of all threads; of the detecting, the classifying and the pose thread."""
 
@@ -87,6 +71,11 @@ class Need:
     classifying: float = 0.0
     posing: float = 0.0
 
+    def classifying_at_most(self, share: float) -> Need:
+        """→ what is left for others to find where the classifying thread has more to do than it can."""
+        over = max(0.0, self.classifying - share)
+        return replace(self, cpu=self.cpu - over, classifying=self.classifying - over)
+
     def plus(self, other: Need) -> Need:
         return Need(
             self.cpu + other.cpu,
@@ -94,27 +83,6 @@ class Need:
             self.classifying + other.classifying,
             self.posing + other.posing,
         )
-
-
-def ladder(image_size: int) -> tuple[Step, ...]:
-    """→ all steps, best first, for a detector that is configured to ``image_size``."""
-    sizes = (image_size, *(size for size in SIZES if size < image_size))
-    least = min(LEAST_SIZE, image_size)
-
-    def steps() -> Iterator[Step]:
-        first, light = HOPS_S[0], HOPS_S[-1]
-        yield Step(Tier.FULL, *first, image_size, UNLIMITED_HZ)
-        yield Step(Tier.FULL, *first, image_size, ENOUGH_HZ)
-        for hops in HOPS_S:
-            yield Step(Tier.LIGHT, *hops, image_size, ENOUGH_HZ)
-        for size in sizes[1:]:
-            yield Step(Tier.LIGHT, *light, size, ENOUGH_HZ)
-        for rate in RATES_HZ:
-            yield Step(Tier.LIGHT, *light, sizes[-1], rate)
-        for hops in (light, *LATE_HOPS_S):
-            yield Step(Tier.LIGHT, *hops, least, LEAST_HZ)
-
-    return tuple(dict.fromkeys(steps()))
 
 
 def detect_work(image_size: int) -> str:
@@ -154,6 +122,7 @@ class ComputeBudget:
         self._room_since: float | None = None
         self._told_s: dict[Hashable, float] = {}
         self._poses_hz = 0.0
+        self._detections: tuple[int, float] | None = None
 
     # -- what it is told
 
@@ -211,7 +180,8 @@ class ComputeBudget:
         """→ a plan for every stream."""
         self._move()
         self._poses_hz = self._affordable_poses(self._steps[self._at])
-        step = self._eased(self._steps[self._at])
+        self._detections = self._affordable_detections()
+        step = self._given()
         reason = self._reason(step)
         return {stream: self._plan(asked, step, reason) for stream, asked in self._streams.items()}
 
@@ -234,7 +204,7 @@ class ComputeBudget:
 
     def view(self) -> BudgetView:
         """→ what it does now, as ``plans`` decided last."""
-        step = self._eased(self._steps[self._at])
+        step = self._given()
         given = step.tier, step.hop_s, step.settled_hop_s, step.image_size, step.detections_per_s
         return BudgetView(
             step=self._at,
@@ -261,7 +231,7 @@ class ComputeBudget:
     @property
     def image_size(self) -> int:
         """The detector's input side on this step."""
-        return self._steps[self._at].image_size
+        return self._given().image_size
 
     def _plan(self, asked: Asked, step: Step, reason: str) -> Plan:
         tier = asked.tier(step.tier)
@@ -303,6 +273,29 @@ class ComputeBudget:
             if not wider and self._within(need, self._config.ease_room):
                 return easier
         return step
+
+    def _given(self) -> Step:
+        """→ the rung with what it leaves free: shorter hops, better detections."""
+        step = self._eased(self._steps[self._at])
+        if self._detections is None:
+            return step
+        image_size, rate = self._detections
+        return replace(step, image_size=image_size, detections_per_s=rate)
+
+    def _affordable_detections(self) -> tuple[int, float] | None:
+        """→ the best input and rate that fit beside late hops; None on other rungs, where they gave way in need."""
+        step = self._steps[self._at]
+        if step.hop_s <= HOPS_S[-1][0]:
+            return None
+        hops = self._eased(step)
+        for image_size, rate in detections(self._image_size):
+            now = (image_size, rate) == self._detections
+            better = replace(hops, image_size=image_size, detections_per_s=rate)
+            need = self._need(better).plus(self._posing(self._poses_hz))
+            room = self._config.ease_room if now else self._config.up_room
+            if self._within(need.classifying_at_most(self._config.thread_share * room), room):
+                return image_size, rate
+        return step.image_size, step.detections_per_s
 
     def _affordable_poses(self, step: Step) -> float:
         """→ of how many pictures a second of each stream joints can be found beside what the step gives, 0: of none."""

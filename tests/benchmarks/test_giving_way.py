@@ -10,7 +10,7 @@ import pytest
 from benchmarks.giving_way import DOCS, MARKS, RATES_HZ, markdown, pace
 from benchmarks.tracking import Recorded
 from pipeline.entities import Detections
-from service.budget.budget import ENOUGH_HZ, LEAST_HZ
+from service.budget.ladder import ENOUGH_HZ, LEAST_HZ
 
 NOBODY = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 4), np.float32))
 

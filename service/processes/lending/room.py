@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from service.budget.budget import HOPS_S
+from service.budget.ladder import HOPS_S
 from service.budget.plan import StreamLoad
 from service.processes.lending.loan_messages import LoanTerms
 

@@ -8,13 +8,12 @@ import pytest
 
 from service.budget.budget import (
     FEATURE_WORK,
-    LEAST_HZ,
     POSE_WORK,
     ComputeBudget,
     clip_work,
     detect_work,
-    ladder,
 )
+from service.budget.ladder import ENOUGH_HZ, LEAST_HZ, detections, ladder
 from service.budget.plan import Plan, StreamLoad, Tier, TierChoice
 
 
@@ -169,6 +168,43 @@ def test_pinned_tier_is_kept_and_the_hop_gives_way_instead():
     assert plans["pinned"].tier is Tier.FULL and plans["auto"].tier is Tier.LIGHT
     assert plans["pinned"].reason.startswith("pinned to full")
     assert plans["pinned"].hop_s > 1.0
+
+
+def test_busy_classifying_thread_takes_no_detections_that_help_nobody():
+    """The full network pinned on two cores: one thread classifies, the other core detects as well as it can."""
+    made = budget(2, detect_s=0.03, full_s=0.24)
+    made.join("a", "full", "light", TierChoice.FULL)
+    plan = settle(made, {"a": StreamLoad(25, 5.6)})["a"]
+    assert plan.tier is Tier.FULL and plan.hop_s > 1.0
+    assert (plan.image_size, plan.detections_per_s) == (640, ENOUGH_HZ) and made.image_size == 640
+    assert (made.view().plan.image_size, made.view().plan.detections_per_s) == (640, ENOUGH_HZ)
+    slower = budget(2, detect_s=0.135, full_s=0.24)
+    slower.join("a", "full", "light", TierChoice.FULL)
+    less = settle(slower, {"a": StreamLoad(25, 5.6)})["a"]
+    assert (less.image_size, less.detections_per_s) in detections(640)[1:], "what fits, and no more"
+    assert less.detections_per_s >= LEAST_HZ
+    hopeless = budget(2, detect_s=0.08, full_s=2.1)  # clips that no hop makes room for take their thread, not the other
+    hopeless.join("a", "full", "light", TierChoice.FULL)
+    last = settle(hopeless, {"a": StreamLoad(25, 5.6)})["a"]
+    assert last.hop_s == 8.0 and last.detections_per_s >= 5.0 and last.image_size >= 416
+
+
+def test_detections_that_were_given_back_do_not_swing_with_small_changes():
+    made = budget(2, detect_s=0.06, full_s=0.24)
+    made.join("a", "full", "light", TierChoice.FULL)
+    settle(made, {"a": StreamLoad(25, 5.6)})
+    seen = set()
+    for people in (5.5, 5.7, 5.5, 5.7, 5.6):
+        plan = settle(made, {"a": StreamLoad(25, people)}, 5)["a"]
+        seen.add((plan.image_size, plan.detections_per_s))
+    assert len(seen) == 1
+
+
+def test_crowd_on_a_small_machine_gets_no_detections_back():
+    made = budget(1, detect_s=0.2, light_s=0.1)
+    made.join("a", "full", "light")
+    plan = settle(made, {"a": StreamLoad(10, 20)})["a"]
+    assert (plan.image_size, plan.detections_per_s) == (320, LEAST_HZ)
 
 
 def test_network_without_a_lighter_one_is_said_and_its_hop_widens():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.budget.budget import HOPS_S, ComputeBudget, clip_work
+from service.budget.budget import ComputeBudget, clip_work
+from service.budget.ladder import HOPS_S
 from service.budget.plan import StreamLoad
 from service.processes.lending.room import Room
 
