@@ -136,8 +136,7 @@ def measured(row: Row, seconds: float, cache: Path) -> dict[str, Any]:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    lines = [HEAD, ("---",) * len(HEAD), *map(_cells, results)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    return document.lines(HEAD, map(_cells, results))
 
 
 def _cells(result: Result) -> tuple[str, ...]:

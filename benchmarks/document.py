@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.files import write_atomically
@@ -12,6 +13,12 @@ Marks = tuple[str, str]
 def marks(script: str) -> Marks:
     """→ the two lines between which ``script`` (its path in the repository) keeps its table."""
     return f"<!-- table: {script} -->\n", "<!-- end of table -->\n"
+
+
+def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """→ a table in Markdown; every row has a cell for each column of ``head``."""
+    every = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in every) + "\n"
 
 
 def with_table(text: str, table: str, between: Marks) -> str:

@@ -162,8 +162,7 @@ def measured(row: Row, browser: Any, options: argparse.Namespace) -> dict[str, A
 
 
 def markdown(results: Sequence[Result]) -> str:
-    lines = [HEAD, ("---",) * len(HEAD), *map(_cells, results)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    return document.lines(HEAD, map(_cells, results))
 
 
 def _cells(result: Result) -> tuple[str, ...]:
