@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import annotating, document
+from benchmarks.live import PAGE
+from benchmarks.live_cameras.rows import NATIVE
 from tests.support.places import REPOSITORY
 
 RESULT = {
@@ -45,7 +47,7 @@ def test_table_tells_how_many_times_real_time_and_rows_that_failed_say_why() -> 
 
 
 def test_recorded_table_stands_in_the_document() -> None:
-    text = annotating.PAGE.read_text("utf-8")
+    text = PAGE.read_text("utf-8")
     rows = json.loads((REPOSITORY / "benchmarks" / "results" / "annotating.json").read_text("utf-8"))["rows"]
     assert document.with_table(text, annotating.markdown(rows), annotating.MARKS) == text
     assert not [row["row"] for row in rows if row.get("problem")]
@@ -54,7 +56,7 @@ def test_recorded_table_stands_in_the_document() -> None:
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_a_run_is_measured_on_the_real_command(tmp_path: Path) -> None:
-    found = annotating.measured(annotating.Row("light", 1, annotating.NATIVE), 3.0, tmp_path / "cache")
+    found = annotating.measured(annotating.Row("light", 1, NATIVE), 3.0, tmp_path / "cache")
     assert "problem" not in found
     assert found["wall_s"] > 0 and found["cpu_s"] > 0
     assert 0 < found["labelled"] <= found["boxes"] and found["ids"] >= 1
