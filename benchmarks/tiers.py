@@ -6,10 +6,11 @@ two small ones from random weights.
 
 DATASET is that of models/configs/surveillance_light.py. Folds are the five grouped ones of the configs' own
 cross-validation (the same groups, the same seed). Every row is trained anew for each fold, without a clip or an
-unlabelled track of the groups that judge it, keeps its last epoch, and answers its held-out clips; figures are of the
-answers of all folds that were run, with percentile intervals over groups, and the difference to the full network is
-paired. CPU seconds are of OpenVINO on one thread, the networks taking turns clip by clip: as this machine runs them by
-itself, and in float32 limited to AVX2 (``ONEDNN_MAX_CPU_ISA``).
+unlabelled track of the groups that judge it, keeps its last epoch, and answers its held-out clips. Figures are of the
+answers of all folds that the row has done, with percentile intervals over groups; the difference to the full network is
+paired, where that has done them, too. Rows that an earlier run measured on as many clips keep their figures. CPU
+seconds are of OpenVINO on one thread, the networks taking turns clip by clip: as this machine runs them by itself, and
+in float32 limited to AVX2 (``ONEDNN_MAX_CPU_ISA``).
 
 Trainings go on where they were interrupted; a fold that is done is not done again. Rows with all five leave
 ``cv_predictions.csv`` beside them, for ``python -m models.motion_training --answers``. The table is printed, kept in
@@ -60,6 +61,7 @@ DOCS = HERE.parent / "docs" / "ablations.md"
 MARKS = document.marks("benchmarks/tiers.py")
 FOLDS, SEED = 5, 0  # as in the configs' own cross-validation
 REFERENCE = "full"
+SHIPPED: Mapping[str, str] = {REFERENCE: "surveillance", "light": "surveillance-light"}  # what their clips cost
 UNLABELLED = ("Unclear",)
 ISAS: Mapping[str, tuple[str, str]] = {"native": ("", "auto"), "avx2": ("AVX2", "f32")}  # limit, precision
 ROUNDS = 15
@@ -170,7 +172,7 @@ def fold_folder(name: str, fold: int, options: Options) -> Path:
 def answers(name: str, folds: Sequence[int], dataset: Dataset, options: Options) -> Predictions | None:
     """→ the row's answers to the held-out clips of all ``folds``; None where one is not done."""
     files = [fold_folder(name, fold, options) / "logits.npy" for fold in folds]
-    if not all(file.is_file() for file in files):
+    if not files or not all(file.is_file() for file in files):
         return None
     known = known_part(dataset)
     records = tuple(record for fold in folds for record in divided(known, fold)[1])
@@ -258,31 +260,40 @@ def _in_turn(workers: Mapping[str, Worker], folders: Mapping[str, Path]) -> dict
 # ---- the table ----
 
 
-def report_of(names: Sequence[str], folds: Sequence[int], dataset: Dataset, options: Options) -> dict[str, Any]:
-    """→ everything that the table shows. Rows with a fold missing are left out."""
-    found = {name: given for name in names if (given := answers(name, folds, dataset, options)) is not None}
-    reference = found.get(REFERENCE)
-    results = {name: measured(given, reference if name != REFERENCE else None) for name, given in found.items()}
-    folders = {name: fold_folder(name, folds[0], options) / "weights" for name in found}
-    costs = clip_costs(folders, options.work / "converted")
-    rows = {name: _row(name, result, folders[name], costs[name]) for name, result in results.items()}
-    return {"machine": machine(), "folds": list(folds), "rows": rows}
+def report_of(dataset: Dataset, options: Options, before: Mapping[str, Any]) -> dict[str, Any]:
+    """→ everything that the table shows: rows that have done a fold, and those that ``before`` has of as many clips."""
+    labelled = len(known_part(dataset).records)
+    rows = dict(before.get("rows", {})) if before.get("labelled") == labelled else {}
+    places = {name: options.weights / folder for name, folder in SHIPPED.items() if name in rows}
+    for name in ROWS:
+        folds = folds_done(name, options)
+        if (given := answers(name, folds, dataset, options)) is not None:
+            base = answers(REFERENCE, folds, dataset, options) if name != REFERENCE else None
+            places[name] = fold_folder(name, folds[0], options) / "weights"
+            rows[name] = _row(name, measured(given, base), places[name], folds)
+    for name, cost in clip_costs(places, options.work / "converted").items():
+        rows[name]["cpu_s"] = cost
+    return {"machine": machine(), "labelled": labelled, "rows": rows}
 
 
-def _row(name: str, result: Result, folder: Path, costs: Mapping[str, float]) -> dict[str, Any]:
+def folds_done(name: str, options: Options) -> list[int]:
+    return [fold for fold in range(1, FOLDS + 1) if (fold_folder(name, fold, options) / "logits.npy").is_file()]
+
+
+def _row(name: str, result: Result, folder: Path, folds: Sequence[int]) -> dict[str, Any]:
     kept = {key: value for key, value in asdict(result).items() if key in {"macro_f1", "macro_f1_three", "f1", "clips"}}
     size = (folder / "model.keras").stat().st_size / 1e6
     config = ROWS[name].config
-    further = {"difference": result.difference, "cpu_s": dict(costs), "megabytes": round(size, 1)}
+    further = {"difference": result.difference, "folds": list(folds), "megabytes": round(size, 1)}
     return kept | further | {"epochs": config.epochs, "draws": config.transfer.draws}
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The table, and where something was measured a line that says on what."""
     lines = [
-        "| Network | starts from | macro F1, 4 classes | macro F1, 3 classes | to the full one | CPU s a clip: "
-        "this machine / AVX2 | MB |",
-        "|---|---|---|---|---|---|---|",
+        "| Network | starts from | macro F1, 4 classes | macro F1, 3 classes | to the full one | clips, folds | "
+        "CPU s a clip: this machine / AVX2 | MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in ROWS:
         lines.append(f"| {' | '.join(_cells(name, report['rows'].get(name)))} |")
@@ -293,22 +304,21 @@ def _cells(name: str, row: Mapping[str, Any] | None) -> tuple[str, ...]:
     """→ a line of the table; a row that was not measured says so."""
     start = ROWS[name].start.format(epochs=ROWS[name].config.epochs if row is None else row["epochs"])
     if row is None:
-        return ROWS[name].label, start, "not run", "", "", "", ""
+        return ROWS[name].label, start, "not run", "", "", "", "", ""
     return (
         ROWS[name].label,
         start,
         ranged(row["macro_f1"]),
         ranged(row["macro_f1_three"]),
         "" if row["difference"] is None else ranged(row["difference"], "+"),
+        f"{row['clips']}, {len(row['folds'])}",
         f"{row['cpu_s']['native']:.3f} / {row['cpu_s']['avx2']:.3f}",
         f"{row['megabytes']:.1f}",
     )
 
 
 def _judged_by(report: Mapping[str, Any]) -> str:
-    clips = max((row["clips"] for row in report["rows"].values()), default=0)
-    folds = ", ".join(map(str, report["folds"]))
-    return f"\nFolds {folds} of {FOLDS}, {clips} held-out clips, {report['machine']['cpu']}.\n" if clips else ""
+    return f"\n{report['labelled']} clips in {FOLDS} folds, {report['machine']['cpu']}.\n" if report["rows"] else ""
 
 
 def main() -> int:
@@ -328,7 +338,8 @@ def main() -> int:
             print(f"{name}: {kept}", flush=True)
     if arguments.no_table:
         return 0
-    report = report_of(list(ROWS), arguments.folds, dataset, options)
+    before = json.loads(arguments.output.read_text("utf-8")) if arguments.output.is_file() else {}
+    report = report_of(dataset, options, before)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(arguments.output, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     print(markdown(report))

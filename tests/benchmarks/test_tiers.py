@@ -41,7 +41,13 @@ def options(tmp_path: Path) -> Options:
 
 
 def row(**changed: Any) -> dict[str, Any]:
-    figures = {"macro_f1": [0.7, 0.6, 0.8], "macro_f1_three": [0.9, 0.8, 0.95], "difference": None, "clips": 100}
+    figures = {
+        "macro_f1": [0.7, 0.6, 0.8],
+        "macro_f1_three": [0.9, 0.8, 0.95],
+        "difference": None,
+        "clips": 100,
+        "folds": [1],
+    }
     return {**figures, "epochs": 12, "megabytes": 4.9, "cpu_s": {"native": 0.5, "avx2": 3.6}, **changed}
 
 
@@ -103,16 +109,48 @@ def test_limit_of_the_instructions_ends_with_its_block(monkeypatch: pytest.Monke
 def test_table_says_where_a_network_started_and_on_what_it_was_judged() -> None:
     shuffled = row(difference=[-0.2, -0.3, -0.1], epochs=20, cpu_s={"native": 0.01, "avx2": 0.02})
     rows = {REFERENCE: row(), "shufflenet": shuffled}
-    text = tiers.markdown({"rows": rows, "folds": [1, 3], "machine": {"cpu": "a processor"}})
+    text = tiers.markdown({"rows": rows, "labelled": 500, "machine": {"cpu": "a processor"}})
     lines = text.splitlines()
     assert lines[2].split(" | ")[2:5] == ["0.700 [0.600, 0.800]", "0.900 [0.800, 0.950]", ""]
     assert lines[5].startswith("| light I3D") and all("not run" in lines[number] for number in (3, 4, 5, 7))
     assert "nothing, 20 epochs" in lines[6] and "-0.200 [-0.300, -0.100]" in lines[6] and "0.010 / 0.020" in lines[6]
-    assert lines[-1] == "Folds 1, 3 of 5, 100 held-out clips, a processor."
+    assert "| 100, 1 |" in lines[6] and lines[-1] == "500 clips in 5 folds, a processor."
+
+
+def test_rows_stand_on_the_folds_that_they_have_done_beside_those_of_earlier_runs(
+    dataset: Dataset, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: dict[str, Path] = {}
+
+    def costs(places: dict[str, Path], _: Path) -> dict[str, dict[str, float]]:
+        timed.update(places)
+        return {name: {"native": 0.1} for name in places}
+
+    monkeypatch.setattr(tiers, "clip_costs", costs)
+    known = known_part(dataset)
+    for name, folds in ((REFERENCE, (1, 2)), ("small", (2,)), ("movinet", (3,))):
+        for fold in folds:
+            folder = tiers.fold_folder(name, fold, options)
+            right = np.eye(2, dtype=np.float32)[known.targets(divided(known, fold)[1])]
+            np.save(folder / "logits.npy", right if name == REFERENCE else -right)
+            (folder / "weights").mkdir()
+            (folder / "weights" / "model.keras").write_bytes(b"x" * 100_000)
+    before = {"labelled": 40, "rows": {"light": row(), REFERENCE: row(clips=7)}}
+    report = tiers.report_of(dataset, options, before)
+    rows = report["rows"]
+    assert {name: each["folds"] for name, each in rows.items() if name != "light"} == {
+        REFERENCE: [1, 2], "small": [2], "movinet": [3],
+    }  # fmt: skip
+    assert rows["light"]["macro_f1"] == row()["macro_f1"] and rows[REFERENCE]["clips"] != 7
+    assert rows["small"]["difference"][0] == pytest.approx(-1.0) and rows["movinet"]["difference"] is None
+    assert timed["light"] == options.weights / "surveillance-light" and all(
+        each["cpu_s"] == {"n": 1} for each in rows.values()
+    )
+    assert "light" not in tiers.report_of(dataset, options, {**before, "labelled": 41})["rows"]
 
 
 def test_table_without_a_measurement_claims_none() -> None:
-    text = tiers.markdown({"rows": {}, "folds": [1], "machine": {"cpu": "a processor"}})
+    text = tiers.markdown({"rows": {}, "labelled": 500, "machine": {"cpu": "a processor"}})
     assert text.count("not run") == len(ROWS) and "held-out" not in text
 
 
