@@ -270,10 +270,16 @@ def report_of(dataset: Dataset, options: Options, before: Mapping[str, Any]) -> 
         if (given := answers(name, folds, dataset, options)) is not None:
             base = answers(REFERENCE, folds, dataset, options) if name != REFERENCE else None
             places[name] = fold_folder(name, folds[0], options) / "weights"
-            rows[name] = _row(name, measured(given, base), places[name], folds)
+            rows[name] = with_known(_row(name, measured(given, base), places[name], folds), rows.get(name))
     for name, cost in clip_costs(places, options.work / "converted").items():
         rows[name]["cpu_s"] = cost
     return {"machine": machine(), "labelled": labelled, "rows": rows}
+
+
+def with_known(row: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """→ the row with the difference that it had before, where it has none now and is the same to the last figure."""
+    same = before is not None and all(row[key] == before.get(key) for key in ("folds", "clips", "macro_f1", "f1"))
+    return row | {"difference": before["difference"]} if before and same and row["difference"] is None else row
 
 
 def folds_done(name: str, options: Options) -> list[int]:

@@ -149,6 +149,14 @@ def test_rows_stand_on_the_folds_that_they_have_done_beside_those_of_earlier_run
     assert "light" not in tiers.report_of(dataset, options, {**before, "labelled": 41})["rows"]
 
 
+def test_difference_that_was_measured_stays_with_the_same_figures_alone() -> None:
+    now, then = row(f1={"Other": 0.5}), row(f1={"Other": 0.5}, difference=[-0.1, -0.2, 0.0])
+    assert tiers.with_known(now, then)["difference"] == [-0.1, -0.2, 0.0]
+    assert tiers.with_known(now, {**then, "folds": [2]})["difference"] is None
+    assert tiers.with_known(now, {**then, "f1": {"Other": 0.4}})["difference"] is None
+    assert tiers.with_known(now, None) == now and tiers.with_known(then, now) == then
+
+
 def test_table_without_a_measurement_claims_none() -> None:
     text = tiers.markdown({"rows": {}, "labelled": 500, "machine": {"cpu": "a processor"}})
     assert text.count("not run") == len(ROWS) and "held-out" not in text
