@@ -27,7 +27,8 @@ pictures reduced to 128² before 112², and the labelled clips' own by way of ca
 the command takes neither detour.
 The data above holds 590 labelled tracks by now: 82 unclear ones were labelled after these weights were made. Anew on
 them (``benchmarks/teacher.py``): labels alone 0.669 and 0.783, with the teacher 0.688 and 0.781, with a teacher who is
-believed where it is sure (0.7) 0.696 and 0.796, +0.027 [+0.000, +0.054] over labels alone.
+believed where it is sure (0.7) 0.696 and 0.796, +0.027 [+0.000, +0.054] over labels alone. With boxes beside it
+(``benchmarks/voices.py``) 0.771 [0.676, 0.825] and 0.859 [0.781, 0.896].
 """
 
 from models.data.batches.clip_window import WindowConfig
