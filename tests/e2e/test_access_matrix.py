@@ -329,8 +329,8 @@ class Matrix:
         self.api.start()
         self.world = World(settings, self.api.context.store)
         self.actors = actors(self.world)
-        self.restore()
         self.api.call(self.world.publish(self.api.context.hub))
+        self.restore()  # what was published is in the history otherwise, until somebody has changed anything
 
     def restore(self) -> None:
         self.api.call(self.world.restore())
