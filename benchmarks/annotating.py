@@ -31,12 +31,13 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
     sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks import document  # noqa: E402  # the repository root is on the path only now
-from benchmarks.live import CACHE, PAGE, WORK, commit, isas_here, read  # noqa: E402
+from benchmarks.live import CACHE, PAGE, WORK, commit, isas_asked, read  # noqa: E402
 from benchmarks.live_cameras import family, machine  # noqa: E402
 from benchmarks.live_cameras.isa import limited  # noqa: E402
 from benchmarks.live_cameras.rows import AVX2, NATIVE, Result, keep  # noqa: E402
 from benchmarks.live_cameras.videos import camera_video  # noqa: E402
 from pipeline.files import write_atomically  # noqa: E402
+from tests.support.service import own_environment  # noqa: E402
 
 MARKS = document.marks("benchmarks/annotating.py")
 VIDEO = "people-5"
@@ -92,7 +93,7 @@ def annotate(row: Row, seconds: float, folder: Path, cache: Path) -> tuple[float
         subprocess.run(
             command,
             cwd=REPOSITORY,
-            env={**environment(folder, cache), **limited(row.isa)},
+            env={**own_environment(folder, cache), "ACTOSCOPE_RUNTIME": "openvino", **limited(row.isa)},
             check=True,
             timeout=LIMIT_S,
             capture_output=True,
@@ -101,18 +102,6 @@ def annotate(row: Row, seconds: float, folder: Path, cache: Path) -> tuple[float
     wall_s, cpu_s = time.perf_counter() - began, _children_cpu_s() - spent
     with messages.open(encoding="utf-8") as lines:
         return wall_s, cpu_s, told(lines)
-
-
-def environment(folder: Path, cache: Path) -> dict[str, str]:
-    """→ what the command runs with: a data folder of its own whose converted networks are those of ``cache``."""
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    cache.mkdir(parents=True, exist_ok=True)
-    if not (data / "cache").exists():
-        (data / "cache").symlink_to(cache)
-    own = {"ACTOSCOPE_DATA_DIR": str(data), "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights")}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("ACTOSCOPE_")}
-    return {**others, **own, "ACTOSCOPE_RUNTIME": "openvino"}
 
 
 def _children_cpu_s() -> float:
@@ -155,10 +144,8 @@ def _cells(result: Result) -> tuple[str, ...]:
 
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
-    there = isas_here(options.cache) if AVX2 in options.isas else [NATIVE]
+    there = isas_asked(options.isas, options.cache)
     isas = [isa for isa in options.isas if isa in there]
-    if len(isas) < len(options.isas):
-        print(f"no row with {AVX2}: it changes nothing here, or the networks do not run under it")
     results = read(options.json)
     for isa, cores, tier in product(isas, options.cores, options.tiers):
         results = keep(results, measured(Row(tier, cores, isa), options.seconds, options.cache))

@@ -33,7 +33,7 @@ if str(REPOSITORY) not in sys.path[:1]:  # before this folder, whose pipeline.py
     sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks import document  # noqa: E402  # the repository root is on the path only now
-from benchmarks.live import CACHE, PAGE, commit, isas_here, prepared, read  # noqa: E402
+from benchmarks.live import CACHE, PAGE, commit, isas_asked, prepared, read  # noqa: E402
 from benchmarks.live_cameras import family, machine  # noqa: E402
 from benchmarks.live_cameras.isa import limited  # noqa: E402
 from benchmarks.live_cameras.rows import AVX2, NATIVE, Result, Row, Wanted, keep, plan  # noqa: E402
@@ -201,9 +201,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     wanted = Wanted((SAMPLE_NAME,), (), options.cores, options.isas, cold=options.cold)
-    there = isas_here(options.cache) if AVX2 in options.isas else [NATIVE]
-    if AVX2 not in there and AVX2 in options.isas:
-        print(f"no row with {AVX2}: it changes nothing here, or the networks do not run under it")
+    there = isas_asked(options.isas, options.cache)
     results = read(options.json)
     rows = plan(wanted, len(os.sched_getaffinity(0)), there)
     if not options.cold:

@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ def isas_here(cache: Path) -> list[str]:
     clips = isa.measured_clips(cache)
     print(f"CPU seconds of a clip: {clips}", flush=True)
     return isa.distinct(flags, clips)
+
+
+def isas_asked(isas: Sequence[str], cache: Path) -> list[str]:
+    """→ ``isas_here`` where one of ``isas`` is limited, else the native one alone; says so where a limit is none."""
+    there = isas_here(cache) if AVX2 in isas else [NATIVE]
+    if AVX2 in isas and AVX2 not in there:
+        print(f"no row with {AVX2}: it changes nothing here, or the networks do not run under it")
+    return there
 
 
 def prepared(cache: Path) -> None:

@@ -288,7 +288,7 @@ class ComputeBudget:
         if step.hop_s <= HOPS_S[-1][0]:
             return None
         hops = self._eased(step)
-        for image_size, rate in detections(self._image_size):
+        for image_size, rate in detections(self._steps):
             now = (image_size, rate) == self._detections
             better = replace(hops, image_size=image_size, detections_per_s=rate)
             need = self._need(better).plus(self._posing(self._poses_hz))

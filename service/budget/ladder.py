@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.budget.plan import UNLIMITED_HZ, Tier
@@ -48,7 +48,7 @@ def ladder(image_size: int) -> tuple[Step, ...]:
     return tuple(dict.fromkeys(steps()))
 
 
-def detections(image_size: int) -> tuple[tuple[int, float], ...]:
-    """→ the detector's inputs and rates of the rungs below the first, best first."""
-    pairs = ((step.image_size, step.detections_per_s) for step in ladder(image_size))
+def detections(steps: Sequence[Step]) -> tuple[tuple[int, float], ...]:
+    """→ the detector's inputs and rates of the steps, best first, without a rate that is no limit."""
+    pairs = ((step.image_size, step.detections_per_s) for step in steps)
     return tuple(dict.fromkeys((size, rate) for size, rate in pairs if rate <= ENOUGH_HZ))

@@ -1,7 +1,6 @@
 """``actoscope annotate`` as a person runs it: every frame, valid files after Ctrl-C, one clear line when it cannot."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from tests.e2e.conftest import CACHE
 from tests.support.http_camera import HttpCamera
 from tests.support.media import write_audio
 from tests.support.places import REPOSITORY
-from tests.support.service import SAMPLE, wait_for
+from tests.support.service import SAMPLE, own_environment, wait_for
 
 FRAMES = 40  # of the excerpt: four seconds
 HOP = "64"  # few clips are classified, so that the test is about files
@@ -32,23 +31,17 @@ def excerpt(path: Path, frames: int = FRAMES) -> Path:
     return path
 
 
-def environment(folder: Path) -> dict[str, str]:
-    (folder / "data").mkdir(exist_ok=True)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    if not (folder / "data" / "cache").exists():
-        (folder / "data" / "cache").symlink_to(CACHE)
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ACTOSCOPE_")},
-        "ACTOSCOPE_DATA_DIR": str(folder / "data"),
-        "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights"),
-    }
-
-
 def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "service.cli", "annotate", *map(str, arguments), "--hop", HOP]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, env=environment(folder), cwd=REPOSITORY, stdout=pipe, stderr=pipe, text=True, errors="replace"
+        command,
+        env=own_environment(folder, CACHE),
+        cwd=REPOSITORY,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        errors="replace",
     )
 
 
@@ -263,7 +256,7 @@ def test_model_that_is_not_there_is_told_and_leaves_nothing_behind(tmp_path: Pat
 def test_hop_that_makes_no_sense_is_a_usage_error(tmp_path: Path):
     process = subprocess.run(
         [sys.executable, "-m", "service.cli", "annotate", "x.mp4", "--hop", "0"],
-        env=environment(tmp_path),
+        env=own_environment(tmp_path, CACHE),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -12,8 +12,10 @@ import pytest
 
 from models.weights.cards import CARD_FILE, LABELS_FILE, MODEL_FILE, ModelCard, ModelInput
 from pipeline.files import file_sha256
-from tests.e2e.test_annotate import environment, excerpt
+from tests.e2e.conftest import CACHE
+from tests.e2e.test_annotate import excerpt
 from tests.support.places import REPOSITORY
+from tests.support.service import own_environment
 
 LABELS = ("standing", "walking", "waving")
 INPUT = ModelInput(kind="scene", frames=9, height=48, width=64)
@@ -53,7 +55,11 @@ def test_annotate_with_a_model_of_scenes_labels_the_tracks(weights: Path, tmp_pa
     command = [sys.executable, "-m", "service.cli", "annotate", str(video), "--model", "scene", "--quiet"]
     command += ["--events", str(events), "--hop", "16", "--output", str(tmp_path / "out.mp4")]
     # TensorFlow, since OpenVINO would first convert this network, which another test does.
-    environ = {**environment(tmp_path), "ACTOSCOPE_WEIGHTS_DIR": str(weights), "ACTOSCOPE_RUNTIME": "tensorflow"}
+    environ = {
+        **own_environment(tmp_path, CACHE),
+        "ACTOSCOPE_WEIGHTS_DIR": str(weights),
+        "ACTOSCOPE_RUNTIME": "tensorflow",
+    }
     result = subprocess.run(command, env=environ, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     heard = [json.loads(line) for line in events.read_text().splitlines()]

@@ -73,6 +73,20 @@ def children_of(process: subprocess.Popen[bytes] | None, module: str) -> list[ps
     return found
 
 
+def own_environment(folder: Path, cache: Path) -> dict[str, str]:
+    """→ no setting but the weights and a data folder in ``folder``; converted networks are those of ``cache``."""
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (data / "cache").exists():
+        (data / "cache").symlink_to(cache)
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ACTOSCOPE_")},
+        "ACTOSCOPE_DATA_DIR": str(data),
+        "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights"),
+    }
+
+
 class Service:
     """``actoscope serve`` with settings of its own. Use as a context manager, or start, stop and kill by hand."""
 
@@ -81,15 +95,8 @@ class Service:
         self.log_path = folder / "service.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        link = folder / "data" / "cache"
-        if not link.exists():
-            link.symlink_to(cache)
         self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("ACTOSCOPE_")},
-            "ACTOSCOPE_DATA_DIR": str(folder / "data"),
-            "ACTOSCOPE_WEIGHTS_DIR": str(REPOSITORY / "weights"),
+            **own_environment(folder, cache),
             "ACTOSCOPE_RUNTIME": "openvino",  # auto would time several runtimes first
             "ACTOSCOPE_MEDIA_ROOTS": json.dumps([str(SAMPLE.parent), str(folder)]),
             **{f"ACTOSCOPE_{name.upper()}": value for name, value in settings.items()},

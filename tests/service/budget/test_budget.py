@@ -181,7 +181,7 @@ def test_busy_classifying_thread_takes_no_detections_that_help_nobody():
     slower = budget(2, detect_s=0.135, full_s=0.24)
     slower.join("a", "full", "light", TierChoice.FULL)
     less = settle(slower, {"a": StreamLoad(25, 5.6)})["a"]
-    assert (less.image_size, less.detections_per_s) in detections(640)[1:], "what fits, and no more"
+    assert (less.image_size, less.detections_per_s) in detections(ladder(640))[1:], "what fits, and no more"
     assert less.detections_per_s >= LEAST_HZ
     hopeless = budget(2, detect_s=0.08, full_s=2.1)  # clips that no hop makes room for take their thread, not the other
     hopeless.join("a", "full", "light", TierChoice.FULL)
